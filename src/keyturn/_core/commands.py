@@ -1,0 +1,189 @@
+"""What the core asks of a store: one frozen command per operation. They know no store and no outcome.
+
+Every command carries the moment it happens at, so that a store needs no clock. One command is one
+atomic operation of the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from keyturn._core.records import EndReason, Millis, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Add a session, within its user's limit.
+
+    Attributes:
+        session: The new row.
+        limit: How many live sessions the user may have with this one; None: any number.
+        evict: At the limit, end the oldest live sessions (by `created_at`, then `sid`) instead of refusing.
+        now: The moment.
+    """
+
+    session: Session
+    limit: int | None
+    evict: bool
+    now: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Rotate:
+    """Redeem a refresh token whose tag has been verified: `decide` says what happens.
+
+    Attributes:
+        sid: The token's session.
+        digest: SHA-256 of the token's secret.
+        gen: The token's generation.
+        branch: The token's branch, 8 bytes.
+        jkt: The thumbprint of the key whose possession was proven, if any (RFC 9449).
+        now: The moment.
+        race_window: In milliseconds.
+        recovery_window: In milliseconds.
+        rotation: False: the token stays, only the idle limit moves.
+        converge: False: answer a race with a conflict, and leave the row alone.
+        whole_user: Reuse ends all sessions of the user.
+    """
+
+    sid: UUID
+    digest: bytes = field(repr=False)
+    gen: int
+    branch: bytes = field(repr=False)
+    jkt: str | None
+    now: Millis
+    race_window: Millis
+    recovery_window: Millis
+    rotation: bool
+    converge: bool
+    whole_user: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Read one session.
+
+    Attributes:
+        sid: Which.
+        digest: SHA-256 of the secret that the asker must know; None: no secret is asked for.
+    """
+
+    sid: UUID
+    digest: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Ask whether an access token whose signature was verified still counts.
+
+    Attributes:
+        sid: Its session; None for a token without one.
+        token_id: Its `jti`.
+        now: The moment.
+    """
+
+    sid: UUID | None
+    token_id: str
+    now: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Note that an access token of a generation was accepted: the successor reached its client.
+
+    Attributes:
+        sid: Its session. A session that is gone or ended is left alone.
+        gen: The token's generation; only the current one becomes confirmed.
+        now: The moment; `last_seen_at` moves there, never backwards.
+    """
+
+    sid: UUID
+    gen: int
+    now: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """End one session.
+
+    Attributes:
+        sid: Which.
+        user_id: Whose it must be; None: anyone's.
+        digest: SHA-256 of the secret that the asker must know; None: no secret is asked for.
+        reason: Why.
+        now: The moment.
+    """
+
+    sid: UUID
+    user_id: str | None
+    digest: bytes | None = field(repr=False)
+    reason: EndReason
+    now: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeUser:
+    """End all sessions of a user that have not been ended.
+
+    Attributes:
+        user_id: Whose.
+        keep: A session to leave alone, if any.
+        reason: Why.
+        now: The moment.
+    """
+
+    user_id: str
+    keep: UUID | None
+    reason: EndReason
+    now: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """Refuse one access token from now on.
+
+    Attributes:
+        token_id: Its `jti`; never the token itself, which has twins (CWE-347: malleable signatures).
+        expires_at: When the refusal may be forgotten, because the token has expired by then.
+        reason: Why, for people.
+        now: The moment.
+    """
+
+    token_id: str
+    expires_at: Millis
+    reason: str
+    now: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which sessions to find, count or delete. All conditions must hold; none means all sessions.
+
+    Attributes:
+        user_id: Only this user's.
+        live_at: Only those that live at this moment.
+        after: Only those with a greater id: the last one of the page before.
+    """
+
+    user_id: str | None = None
+    live_at: Millis | None = None
+    after: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Remove what no late replay needs any more, one batch at a time.
+
+    Attributes:
+        before: Sessions whose absolute end is earlier than this go, and so do denials that expired before `now`.
+        now: The moment.
+        limit: How many rows of a kind to remove at most.
+    """
+
+    before: Millis
+    now: Millis
+    limit: int

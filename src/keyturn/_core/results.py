@@ -1,0 +1,145 @@
+"""What callers get back: token pairs, principals, session descriptions. They know no store and no token format.
+
+All times are POSIX seconds (UTC), as in a JWT's NumericDate (RFC 7519, section 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
+
+from keyturn._core.records import EndReason, Json, Session, ending
+
+ClaimsT = TypeVar("ClaimsT", default=dict[str, Any])
+"""The type of an application's claims: a dict, unless the manager was given a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """One signed access token.
+
+    Attributes:
+        access_token: The token, a JWT of `typ: at+jwt` (RFC 9068). It is not part of the repr.
+        expires_in: Seconds until it expires.
+        token_id: Its `jti`.
+    """
+
+    access_token: str = field(repr=False)
+    expires_in: int
+    token_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """What a client gets at sign-in and at each refresh.
+
+    Attributes:
+        access_token: The access token (RFC 9068). Neither token is part of the repr.
+        refresh_token: The refresh token to present next time.
+        expires_in: Seconds until the access token expires (RFC 6749, section 5.1).
+        refresh_expires_in: Seconds until the refresh token can no longer be used if it rests unused.
+        session_id: The session that both belong to.
+        rotated: Whether the refresh token differs from the one presented, so that it must be stored. At sign-in True.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+    refresh_expires_in: int
+    session_id: str
+    rotated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Principal(Generic[ClaimsT]):
+    """Who an accepted access token speaks for.
+
+    Attributes:
+        user_id: The token's `sub`.
+        session_id: Its `sid`; None for a token that belongs to no session.
+        token_id: Its `jti`.
+        claims: The application's own claims.
+        issued_at: Its `iat`, POSIX seconds.
+        expires_at: Its `exp`, POSIX seconds.
+        auth_time: When the user signed in (OpenID Connect Core, section 2), POSIX seconds.
+        generation: The generation of the session that it was issued in.
+        jkt: The thumbprint of the key that it is bound to (RFC 9449, section 6.1), if any.
+    """
+
+    user_id: str
+    session_id: str | None
+    token_id: str
+    claims: ClaimsT
+    issued_at: int
+    expires_at: int
+    auth_time: int | None = None
+    generation: int | None = None
+    jkt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A session as a person may see it: nothing in it can be used as a token.
+
+    Attributes:
+        id: The session's id.
+        user_id: Whose it is.
+        device: What the application knows of the client.
+        created_at: When the user signed in, POSIX seconds.
+        last_seen_at: When it was last seen in use, POSIX seconds.
+        expires_at: When it ends if it rests unused: the nearer of its idle and absolute limits, POSIX seconds.
+        absolute_expires_at: Its absolute end, POSIX seconds.
+        generation: How often it has rotated.
+        current: Whether it is the session of the request that asks.
+        active: Whether it still lives.
+        ended_at: When it was ended or found expired; None while it lives or if nobody looked.
+        end_reason: Why it is over; None while it lives.
+        claims: The claims of its sign-in.
+    """
+
+    id: str
+    user_id: str
+    device: Json
+    created_at: float
+    last_seen_at: float
+    expires_at: float
+    absolute_expires_at: float
+    generation: int
+    current: bool
+    active: bool
+    ended_at: float | None
+    end_reason: EndReason | None
+    claims: Json = field(default_factory=dict, repr=False)
+
+
+def describe(session: Session, *, now: int, current: str | None = None) -> SessionInfo:
+    """Turn a row into what a person may see.
+
+    Args:
+        session: The row.
+        now: The moment to judge at, in milliseconds.
+        current: The id of the session that asks, if any.
+    """
+    reason = ending(session, now)
+    return SessionInfo(
+        id=str(session.sid),
+        user_id=session.user_id,
+        device=session.device,
+        created_at=session.created_at / 1000,
+        last_seen_at=session.last_seen_at / 1000,
+        expires_at=rests_until(session) / 1000,
+        absolute_expires_at=session.expires_at / 1000,
+        generation=session.gen,
+        current=str(session.sid) == current,
+        active=reason is None,
+        ended_at=None if session.revoked_at is None else session.revoked_at / 1000,
+        end_reason=reason,
+        claims=session.claims,
+    )
+
+
+def rests_until(session: Session) -> int:
+    """Give the moment (milliseconds) at which a session ends if nothing more happens to it."""
+    return session.expires_at if session.idle_expires_at is None else min(session.idle_expires_at, session.expires_at)

@@ -1,0 +1,190 @@
+"""The policy: every lifetime, window and choice of the lifecycle, frozen and validated once. It knows no store and no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast, get_args, overload
+
+from typing_extensions import Self
+
+from keyturn.durations import Duration, seconds
+from keyturn.errors import ConfigurationError
+
+InT = TypeVar("InT")
+OutT = TypeVar("OutT")
+
+OnRace: TypeAlias = Literal["converge", "conflict"]
+OnReuse: TypeAlias = Literal["session", "user"]
+OnSessionLimit: TypeAlias = Literal["evict", "refuse"]
+OnStoreError: TypeAlias = Literal["refuse", "allow"]
+RefreshFormat: TypeAlias = Literal["opaque", "jwt"]
+
+MAX_LEEWAY_SECONDS: Final = 60.0  # RFC 7519, section 4.1.4: "a few minutes" is the upper end; we stay below
+
+
+class Span(Generic[InT, OutT]):
+    """A field that takes any duration (None too, where its default says so) and reads back as seconds."""
+
+    def __init__(self, default: InT, *, optional: bool = False) -> None:
+        """Remember the default; it is converted like any other value."""
+        self._default = default
+        self._optional = optional
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Learn the field's name, for errors."""
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> InT: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> OutT: ...
+    def __get__(self, instance: object | None, owner: type) -> InT | OutT:
+        """Give the seconds; on the class, the default (this is how `dataclass` finds it)."""
+        if instance is None:
+            return self._default
+        value: OutT = vars(instance)[self._name]
+        return value
+
+    def __set__(self, instance: object, value: InT) -> None:
+        """Convert and keep; the owner is a frozen dataclass, so this happens once."""
+        unlimited = value is None and self._optional
+        vars(instance)[self._name] = None if unlimited else seconds(cast("Duration", value), name=self._name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """How sessions live, rotate and end. The defaults are safe; each field may be given on its own.
+
+    Durations may be given as a `timedelta`, as seconds, or as text such as `"15m"`; they read back as seconds.
+
+    Attributes:
+        access_ttl: Lifetime of an access token. Short, because a purely stateless verifier sees a revocation
+            only at its end (RFC 9700, section 2.2.2).
+        idle_ttl: A session that has not been refreshed for so long ends. None: no such limit.
+        absolute_ttl: A session ends so long after its sign-in, whatever it did (RFC 9700, section 4.14.2).
+        race_window: For so long after a hand-out, the previous refresh token still converges on its successor,
+            and the session does not rotate again. 0: every refresh rotates.
+        recovery_window: For so long after a rotation, a client whose response was lost gets the same successor
+            again, as long as the successor was not used. 0: no recovery. With 0 for both windows, refresh
+            tokens are strictly one-time.
+        rotation: False keeps the refresh token as it is; a stolen one then goes unnoticed.
+        on_race: "converge" hands the loser of a race the same successor; "conflict" answers 409 instead.
+        on_reuse: What ends when a spent refresh token turns up: its "session", or all sessions of the "user".
+        refresh_format: "opaque" (compact, with a prefix for secret scanners) or "jwt" (`typ: rt+jwt`).
+        max_sessions_per_user: How many live sessions a user may have at once. None: as many as they like.
+        on_session_limit: At the limit, "evict" the oldest session or "refuse" the sign-in.
+        on_store_error: "refuse" with 503 while the store cannot be asked; "allow" accepts an access token on
+            its signature alone (unsafe: revocations do not act meanwhile).
+        leeway: Tolerated clock skew for access tokens, at most 60 seconds.
+
+    Raises:
+        ConfigurationError: A value is of the wrong kind or they do not fit together; the message names it.
+
+    Examples:
+        >>> Policy(access_ttl="5m").access_ttl
+        300.0
+        >>> Policy(access_ttl="30d")
+        Traceback (most recent call last):
+        ...
+        keyturn.errors.ConfigurationError: access_ttl must be shorter than idle_ttl (604800s)
+    """
+
+    access_ttl: Span[Duration, float] = Span("15m")
+    idle_ttl: Span[Duration | None, float | None] = Span("7d", optional=True)
+    absolute_ttl: Span[Duration, float] = Span("90d")
+    race_window: Span[Duration, float] = Span("10s")
+    recovery_window: Span[Duration, float] = Span("24h")
+    rotation: bool = True
+    on_race: OnRace = "converge"
+    on_reuse: OnReuse = "session"
+    refresh_format: RefreshFormat = "opaque"
+    max_sessions_per_user: int | None = None
+    on_session_limit: OnSessionLimit = "evict"
+    on_store_error: OnStoreError = "refuse"
+    leeway: Span[Duration, float] = Span("5s")
+
+    def __post_init__(self) -> None:
+        """Check each value, then how they fit together."""
+        for name, allowed in _CHOICES.items():
+            value = getattr(self, name)
+            if not isinstance(value, str) or value not in allowed:
+                raise ConfigurationError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+        if not isinstance(self.rotation, bool):
+            raise ConfigurationError(f"rotation must be True or False, not {self.rotation!r}")
+        _check_session_limit(self.max_sessions_per_user)
+        if self.leeway > MAX_LEEWAY_SECONDS:
+            raise ConfigurationError(f"leeway must be at most {MAX_LEEWAY_SECONDS:g}s")
+        check_lifetimes(access_ttl=self.access_ttl, idle_ttl=self.idle_ttl, absolute_ttl=self.absolute_ttl)
+        if self.race_window >= self.absolute_ttl or self.recovery_window >= self.absolute_ttl:
+            raise ConfigurationError("race_window and recovery_window must be shorter than absolute_ttl")
+        if self.recovery_window and self.recovery_window < self.race_window:
+            raise ConfigurationError("recovery_window must not be shorter than race_window, or 0 to switch it off")
+
+    @classmethod
+    def strict(cls) -> Self:
+        """Give refresh tokens that work exactly once: a lost response or a race then ends the session.
+
+        Examples:
+            >>> Policy.strict().race_window
+            0.0
+        """
+        return cls(race_window=0, recovery_window=0)
+
+    @classmethod
+    def stateless_resources(cls) -> Self:
+        """Fit resource servers that verify access tokens without asking the store.
+
+        Their acceptance cannot confirm a generation, so the recovery window is off: otherwise a thief who
+        comes later from the same client context would not be noticed.
+        """
+        return cls(access_ttl="5m", recovery_window=0)
+
+    @classmethod
+    def mobile(cls) -> Self:
+        """Fit applications on phones: long rests, lost responses, one sign-in for months."""
+        return cls(idle_ttl="60d", absolute_ttl="365d", recovery_window="7d")
+
+    @classmethod
+    def aal2(cls) -> Self:
+        """Fit NIST SP 800-63B-4 at AAL2 (section 2.2.3): sign in again after 24 hours, or 1 hour unused."""
+        return cls(access_ttl="5m", idle_ttl="1h", absolute_ttl="24h", recovery_window="1h")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give every setting by name, durations in seconds."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+_CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "on_race": get_args(OnRace),
+    "on_reuse": get_args(OnReuse),
+    "refresh_format": get_args(RefreshFormat),
+    "on_session_limit": get_args(OnSessionLimit),
+    "on_store_error": get_args(OnStoreError),
+}
+
+
+def check_lifetimes(*, access_ttl: float, idle_ttl: float | None, absolute_ttl: float) -> None:
+    """Refuse lifetimes that do not nest: access < idle <= absolute.
+
+    Args:
+        access_ttl: Seconds.
+        idle_ttl: Seconds, or None for no idle limit.
+        absolute_ttl: Seconds.
+
+    Raises:
+        ConfigurationError: They do not nest, or one is under a second.
+    """
+    for name, value in (("access_ttl", access_ttl), ("idle_ttl", idle_ttl), ("absolute_ttl", absolute_ttl)):
+        if value is not None and value < 1:
+            raise ConfigurationError(f"{name} must be at least 1 second")
+    if idle_ttl is not None and idle_ttl > absolute_ttl:
+        raise ConfigurationError(f"idle_ttl must not be longer than absolute_ttl ({absolute_ttl:g}s)")
+    nearest, name = (absolute_ttl, "absolute_ttl") if idle_ttl is None else (idle_ttl, "idle_ttl")
+    if access_ttl >= nearest:
+        raise ConfigurationError(f"access_ttl must be shorter than {name} ({nearest:g}s)")
+
+
+def _check_session_limit(limit: object) -> None:
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise ConfigurationError(f"max_sessions_per_user must be a whole number from 1, or None, not {limit!r}")

@@ -1,0 +1,1 @@
+"""Stores: where sessions live. Each module is one engine; the protocol is in `keyturn.stores.protocol`."""

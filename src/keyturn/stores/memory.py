@@ -1,0 +1,237 @@
+"""Sessions in this process's memory: the executable specification of a store. It knows no engine and no clock.
+
+For tests, demonstrations and single-process programs that may forget everything when they end.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from keyturn._core.decide import decide, end
+from keyturn._core.outcomes import (
+    Created,
+    Denied,
+    Ended,
+    Forged,
+    Found,
+    LimitReached,
+    Live,
+    Reused,
+    Revocation,
+    Unknown,
+)
+from keyturn._core.records import ending
+from keyturn.stores.protocol import EVERY, PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
+
+    from keyturn._core.commands import Check, Confirm, Create, Deny, Lookup, Purge, Revoke, RevokeUser, Rotate, Where
+    from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, RotateOutcome
+    from keyturn._core.records import EndReason, Millis, Session
+
+
+class MemoryStore:
+    """A store in memory, safe for threads.
+
+    Examples:
+        >>> MemoryStore().count()
+        0
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._lock = Lock()
+        self._sessions: dict[UUID, Session] = {}
+        self._denied: dict[str, Millis] = {}
+
+    def create(self, command: Create, /) -> CreateOutcome:
+        """See `Store.create`."""
+        with self._lock:
+            live = sorted(
+                (s for s in self._of_user(command.session.user_id) if ending(s, command.now) is None),
+                key=lambda s: (s.created_at, s.sid),
+            )
+            surplus = 0 if command.limit is None else len(live) - command.limit + 1
+            if surplus > 0 and not command.evict:
+                return LimitReached(len(live))
+            evicted = self._end(live[: max(0, surplus)], "limit", command.now)
+            self._sessions[command.session.sid] = command.session
+            return Created(command.session, evicted)
+
+    def rotate(self, command: Rotate, /) -> RotateOutcome:
+        """See `Store.rotate`."""
+        with self._lock:
+            decision = decide(self._sessions.get(command.sid), command)
+            if decision.write is not None:
+                self._sessions[command.sid] = decision.write
+            match decision.outcome:
+                case Reused(session) as reused if decision.end_user:
+                    return replace(reused, others=self._end_user(session.user_id, "reuse", command.now))
+                case outcome:
+                    return outcome
+
+    def lookup(self, command: Lookup, /) -> LookupOutcome:
+        """See `Store.lookup`."""
+        session = self._sessions.get(command.sid)
+        if session is None:
+            return Unknown()
+        if command.digest is not None and not hmac.compare_digest(session.secret_digest, command.digest):
+            return Forged(session)
+        return Found(session)
+
+    def check(self, command: Check, /) -> CheckOutcome:
+        """See `Store.check`."""
+        with self._lock:
+            if self._denied.get(command.token_id, 0) > command.now:
+                return Denied()
+            if command.sid is None:
+                return Live(None)
+            session = self._sessions.get(command.sid)
+            if session is None:
+                return Unknown()
+            return Live(session) if ending(session, command.now) is None else Ended(session, first=False)
+
+    def confirm(self, command: Confirm, /) -> None:
+        """See `Store.confirm`."""
+        with self._lock:
+            session = self._sessions.get(command.sid)
+            if session is not None and session.revoked_at is None:
+                self._sessions[session.sid] = replace(
+                    session,
+                    confirmed=session.confirmed or session.gen == command.gen,
+                    last_seen_at=max(session.last_seen_at, command.now),
+                )
+
+    def revoke(self, command: Revoke, /) -> Revocation:
+        """See `Store.revoke`."""
+        with self._lock:
+            session = self._sessions.get(command.sid)
+            if session is None or (command.user_id is not None and session.user_id != command.user_id):
+                return Revocation(found=False, ended=())
+            if command.digest is not None and not hmac.compare_digest(session.secret_digest, command.digest):
+                return Revocation(found=False, ended=())
+            return Revocation(found=True, ended=self._end([session], command.reason, command.now))
+
+    def revoke_user(self, command: RevokeUser, /) -> Revocation:
+        """See `Store.revoke_user`."""
+        with self._lock:
+            ended = self._end_user(command.user_id, command.reason, command.now, keep=command.keep)
+            return Revocation(found=bool(ended), ended=ended)
+
+    def deny(self, command: Deny, /) -> None:
+        """See `Store.deny`."""
+        with self._lock:
+            self._denied[command.token_id] = max(self._denied.get(command.token_id, 0), command.expires_at)
+
+    def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
+        """See `Store.find`."""
+        with self._lock:
+            return sorted(self._matching(where), key=lambda s: s.sid)[:limit]
+
+    def count(self, where: Where = EVERY, /) -> int:
+        """See `Store.count`."""
+        with self._lock:
+            return sum(1 for _ in self._matching(where))
+
+    def delete(self, sids: Sequence[UUID], /) -> int:
+        """See `Store.delete`."""
+        with self._lock:
+            return sum(self._sessions.pop(sid, None) is not None for sid in sids)
+
+    def purge(self, command: Purge, /) -> int:
+        """See `Store.purge`."""
+        with self._lock:
+            sids = [s.sid for s in self._sessions.values() if s.expires_at < command.before][: command.limit]
+            tokens = [t for t, until in self._denied.items() if until <= command.now][: command.limit]
+            for sid in sids:
+                del self._sessions[sid]
+            for token in tokens:
+                del self._denied[token]
+            return len(sids) + len(tokens)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+
+    def _of_user(self, user_id: str) -> list[Session]:
+        return [s for s in self._sessions.values() if s.user_id == user_id]
+
+    def _matching(self, where: Where) -> Iterable[Session]:
+        for session in self._sessions.values():
+            if where.user_id is not None and session.user_id != where.user_id:
+                continue
+            if where.live_at is not None and ending(session, where.live_at) is not None:
+                continue
+            if where.after is None or session.sid > where.after:
+                yield session
+
+    def _end_user(self, user_id: str, reason: EndReason, now: Millis, keep: UUID | None = None) -> tuple[Session, ...]:
+        return self._end([s for s in self._of_user(user_id) if s.sid != keep], reason, now)
+
+    def _end(self, sessions: Iterable[Session], reason: EndReason, now: Millis) -> tuple[Session, ...]:
+        ended = tuple(end(s, reason, now) for s in sessions if s.revoked_at is None)
+        self._sessions.update((s.sid, s) for s in ended)
+        return ended
+
+
+class AsyncMemoryStore:
+    """A store in memory for asyncio. It never suspends, so each method is atomic by itself."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._store = MemoryStore()
+
+    async def create(self, command: Create, /) -> CreateOutcome:
+        """See `Store.create`."""
+        return self._store.create(command)
+
+    async def rotate(self, command: Rotate, /) -> RotateOutcome:
+        """See `Store.rotate`."""
+        return self._store.rotate(command)
+
+    async def lookup(self, command: Lookup, /) -> LookupOutcome:
+        """See `Store.lookup`."""
+        return self._store.lookup(command)
+
+    async def check(self, command: Check, /) -> CheckOutcome:
+        """See `Store.check`."""
+        return self._store.check(command)
+
+    async def confirm(self, command: Confirm, /) -> None:
+        """See `Store.confirm`."""
+        self._store.confirm(command)
+
+    async def revoke(self, command: Revoke, /) -> Revocation:
+        """See `Store.revoke`."""
+        return self._store.revoke(command)
+
+    async def revoke_user(self, command: RevokeUser, /) -> Revocation:
+        """See `Store.revoke_user`."""
+        return self._store.revoke_user(command)
+
+    async def deny(self, command: Deny, /) -> None:
+        """See `Store.deny`."""
+        self._store.deny(command)
+
+    async def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
+        """See `Store.find`."""
+        return self._store.find(where, limit=limit)
+
+    async def count(self, where: Where = EVERY, /) -> int:
+        """See `Store.count`."""
+        return self._store.count(where)
+
+    async def delete(self, sids: Sequence[UUID], /) -> int:
+        """See `Store.delete`."""
+        return self._store.delete(sids)
+
+    async def purge(self, command: Purge, /) -> int:
+        """See `Store.purge`."""
+        return self._store.purge(command)
+
+    async def close(self) -> None:
+        """See `Store.close`."""

@@ -1,0 +1,144 @@
+"""The port to a store: one method per command, in both colours. It knows no engine.
+
+The six duties of a store:
+
+1. Each method is one atomic operation. `rotate` answers what `keyturn._core.decide.decide` says for the row as
+   it is at that moment, and nothing else writes in between.
+2. A revocation marks its row even where a limit has passed (a clock may go back), and is durable before the method returns, and a rotation that runs beside it happened before it or
+   sees it. Whole rows are never written back from an earlier read.
+3. A reuse ends its session in a transaction of its own, which nothing rolls back.
+4. What the engine raises becomes `StoreUnavailable` (from the cause); nothing else leaves a method.
+5. It has no clock: every moment is in the command. It keeps times exactly, to the millisecond.
+6. It keeps one row per session however often it refreshes, and `Session` values compare equal after a round trip.
+
+`keyturn.testing.conformance` holds a store to all of this.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from keyturn._core.commands import Where
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from keyturn._core.commands import Check, Confirm, Create, Deny, Lookup, Purge, Revoke, RevokeUser, Rotate
+    from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
+    from keyturn._core.records import Session
+
+EVERY: Final = Where()
+PAGE: Final = 1000  # rows in one answer at most, unless asked otherwise
+
+
+class Store(Protocol):
+    """A store for threads. Every method may be called from several threads and processes at once."""
+
+    def create(self, command: Create, /) -> CreateOutcome:
+        """Add a session, within its user's limit: counting, evicting and adding are one operation."""
+        ...
+
+    def rotate(self, command: Rotate, /) -> RotateOutcome:
+        """Redeem a refresh token as `decide` says."""
+        ...
+
+    def lookup(self, command: Lookup, /) -> LookupOutcome:
+        """Read one session; `Forged` where a secret is asked for and differs."""
+        ...
+
+    def check(self, command: Check, /) -> CheckOutcome:
+        """Say whether an access token counts: `Denied` by its id, `Ended` or `Unknown` by its session, or `Live`."""
+        ...
+
+    def confirm(self, command: Confirm, /) -> None:
+        """Mark a generation as seen in use. An ended session, and one that is gone, is left alone."""
+        ...
+
+    def revoke(self, command: Revoke, /) -> Revocation:
+        """End one session. One that has ended already is found, and keeps its first end."""
+        ...
+
+    def revoke_user(self, command: RevokeUser, /) -> Revocation:
+        """End all sessions of a user that have not been ended, at one moment."""
+        ...
+
+    def deny(self, command: Deny, /) -> None:
+        """Refuse one access token; denying it again keeps the later expiry."""
+        ...
+
+    def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
+        """Read sessions, by ascending id; give the last one's id as `after` to read on."""
+        ...
+
+    def count(self, where: Where = EVERY, /) -> int:
+        """Count sessions."""
+        ...
+
+    def delete(self, sids: Sequence[UUID], /) -> int:
+        """Remove rows for good, tombstones too (for erasure requests); return how many there were."""
+        ...
+
+    def purge(self, command: Purge, /) -> int:
+        """Remove one batch of what no late replay needs; return how many rows went."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the store holds open. Closing twice does no harm."""
+        ...
+
+
+class AsyncStore(Protocol):
+    """A store for asyncio: `Store` with `await`."""
+
+    async def create(self, command: Create, /) -> CreateOutcome:
+        """Add a session, within its user's limit: counting, evicting and adding are one operation."""
+        ...
+
+    async def rotate(self, command: Rotate, /) -> RotateOutcome:
+        """Redeem a refresh token as `decide` says."""
+        ...
+
+    async def lookup(self, command: Lookup, /) -> LookupOutcome:
+        """Read one session; `Forged` where a secret is asked for and differs."""
+        ...
+
+    async def check(self, command: Check, /) -> CheckOutcome:
+        """Say whether an access token counts: `Denied` by its id, `Ended` or `Unknown` by its session, or `Live`."""
+        ...
+
+    async def confirm(self, command: Confirm, /) -> None:
+        """Mark a generation as seen in use. An ended session, and one that is gone, is left alone."""
+        ...
+
+    async def revoke(self, command: Revoke, /) -> Revocation:
+        """End one session. One that has ended already is found, and keeps its first end."""
+        ...
+
+    async def revoke_user(self, command: RevokeUser, /) -> Revocation:
+        """End all sessions of a user that have not been ended, at one moment."""
+        ...
+
+    async def deny(self, command: Deny, /) -> None:
+        """Refuse one access token; denying it again keeps the later expiry."""
+        ...
+
+    async def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
+        """Read sessions, by ascending id; give the last one's id as `after` to read on."""
+        ...
+
+    async def count(self, where: Where = EVERY, /) -> int:
+        """Count sessions."""
+        ...
+
+    async def delete(self, sids: Sequence[UUID], /) -> int:
+        """Remove rows for good, tombstones too (for erasure requests); return how many there were."""
+        ...
+
+    async def purge(self, command: Purge, /) -> int:
+        """Remove one batch of what no late replay needs; return how many rows went."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what the store holds open. Closing twice does no harm."""
+        ...
