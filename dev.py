@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""Sets Keyturn up and runs it or its checks: `python3 dev.py --help`. It must not know what Keyturn does.
+
+It needs Python 3.11 and nothing else: everything goes into `.venv` beside this file, once, and again only
+when `pyproject.toml` has changed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("Keyturn needs Python 3.11 or newer; this is Python " + sys.version.split()[0])
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import time
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+ROOT: Final = Path(__file__).resolve().parent
+VENV: Final = ROOT / ".venv"
+PYTHON: Final = VENV / "bin" / "python"
+PYPROJECT: Final = ROOT / "pyproject.toml"
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+
+HELP: Final = """\
+Usage: python3 dev.py COMMAND [ARGUMENTS]
+
+  serve [ARGUMENTS]   set up what the server needs, then run `keyturn serve` with the arguments
+  test                set up everything, then run all checks and all tests but the long ones
+  test ARGUMENTS      run pytest alone, with these arguments
+  check               lint, format, mypy and pyright, without the tests
+  lint                lint and format only
+  long [ARGUMENTS]    run the long storms (pytest -m slow)
+
+The first run fills .venv beside this file; later runs reuse it. Deleting .venv is always safe.
+"""
+
+# Each check is a name and the arguments of the virtual environment's Python.
+LINT: Final = {
+    "ruff check": ["-m", "ruff", "check", "."],
+    "ruff format": ["-m", "ruff", "format", "--check", "."],
+}
+TYPES: Final = {
+    "mypy --strict": ["-m", "mypy", "--strict"],
+    "pyright (strict)": ["-m", "pyright", "--pythonpath", str(PYTHON)],
+}
+TESTS: Final = {
+    "pytest": ["-m", "coverage", "run", "-m", "pytest"],
+    "every branch of the core": [
+        *("-m", "coverage", "report", "--include=src/keyturn/_core/*", "--fail-under=100"),
+    ],
+}
+
+_PYTEST_CLOSING: Final = re.compile(rb"\d+ (?:passed|failed|error|errors|skipped|deselected)\b.* in [\d.]+s")
+_COLOURS: Final = re.compile(rb"\x1b\[[\d;]*m")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status."""
+    os.chdir(ROOT)
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "serve": _serve,
+        "test": _test,
+        "check": lambda rest: _run_all(_without_arguments("check", rest, {**LINT, **TYPES})),
+        "lint": lambda rest: _run_all(_without_arguments("lint", rest, LINT)),
+        "long": lambda rest: _pytest(["-m", "slow", *rest]),
+    }
+    name = arguments[0] if arguments else ""
+    if name in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if name not in commands:
+        print(f"dev.py: unknown command {name!r}\n" if name else "dev.py: which command?\n", file=sys.stderr)
+        print(HELP, end="", file=sys.stderr)
+        return 2
+    return commands[name](list(arguments[1:]))
+
+
+# -------------------------------------------------------------------------------------------- commands
+
+
+def _serve(arguments: list[str]) -> int:
+    """Become `keyturn serve`: no process stays in between, so that signals reach the server itself."""
+    _set_up(extra="server", tools=False)
+    program = str(VENV / "bin" / "keyturn")
+    _say(f"Starting: keyturn serve {' '.join(arguments)}".rstrip())
+    os.execv(program, [program, "serve", *arguments])  # noqa: S606 - the program that was just installed
+
+
+def _test(arguments: list[str]) -> int:
+    """Run pytest alone where arguments say which tests; else everything."""
+    return _pytest(arguments) if arguments else _run_all({**LINT, **TYPES, **TESTS}, browser=True)
+
+
+def _pytest(arguments: list[str]) -> int:
+    _set_up(extra="all", tools=True)
+    _find_browser()
+    return subprocess.run([PYTHON, "-m", "pytest", *arguments], check=False).returncode
+
+
+def _without_arguments(
+    command: str, arguments: list[str], checks: dict[str, list[str]]
+) -> dict[str, list[str]]:
+    if arguments:
+        print(f"dev.py: {command} takes no arguments, but was given: {' '.join(arguments)}", file=sys.stderr)
+        raise SystemExit(2)
+    return checks
+
+
+def _run_all(checks: dict[str, list[str]], *, browser: bool = False) -> int:
+    """Run every check, also after one has failed, and close with a summary."""
+    _set_up(extra="all", tools=True)
+    if browser:
+        _find_browser()
+    summary: list[str] = []
+    failed = 0
+    closing = ""
+    for name, command in checks.items():
+        print(f"\n=== {name}", flush=True)
+        start = time.monotonic()
+        status, last = _pass_through([str(PYTHON), *command])
+        closing = last or closing
+        verdict = "ok" if status == 0 else f"FAILED (exit status {status})"
+        failed += status != 0
+        summary.append(f"  {name:<26} {time.monotonic() - start:6.1f} s   {verdict}")
+        print(summary[-1], flush=True)
+    print("\n=== Summary")
+    print("\n".join(summary))
+    print(f"{failed} of {len(checks)} checks failed" if failed else f"All {len(checks)} checks passed")
+    if closing:  # last, where readers of a CI log look for it
+        print(closing)
+    return 1 if failed else 0
+
+
+def _pass_through(command: list[str]) -> tuple[int, str]:
+    """Run a command, show its output as it comes, and pick pytest's closing line out of it.
+
+    Returns:
+        The exit status, and the closing line or an empty string.
+    """
+    colour = {"FORCE_COLOR": "1"} if sys.stdout.isatty() and "NO_COLOR" not in os.environ else {}
+    output = bytearray()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | colour
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        while chunk := os.read(process.stdout.fileno(), 65_536):
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+            output += chunk
+    lines = _COLOURS.sub(b"", bytes(output)).splitlines()
+    closing = [line for line in lines if _PYTEST_CLOSING.search(line)]
+    return process.returncode, closing[-1].decode(errors="replace") if closing else ""
+
+
+# --------------------------------------------------------------------------------------------- set-up
+
+
+def _set_up(*, extra: str, tools: bool) -> None:
+    """Make `.venv` hold Keyturn with an extra, and the development tools if they are wanted."""
+    state = hashlib.sha256(f"{ROOT}\n{sys.version}\n".encode() + PYPROJECT.read_bytes()).hexdigest()
+    stamp = VENV / f"keyturn-{extra}.stamp"
+    if any(_read(VENV / f"keyturn-{done}.stamp") == state for done in {extra, "all"}) and _venv_works():
+        return
+    if not _venv_works():
+        _create_venv()
+    requirements = ["--editable", f".[{extra}]"]
+    if tools:
+        requirements += tomllib.loads(PYPROJECT.read_text("utf-8"))["dependency-groups"]["dev"]
+    what = "Keyturn and the tools that check it" if tools else "Keyturn's server"
+    _say(f"Installing {what} into {VENV.name} (once; about a minute) ")
+    _pip_install(requirements)
+    stamp.write_text(state, encoding="utf-8")
+
+
+def _venv_works() -> bool:
+    if not PYTHON.exists():
+        return False
+    probe = [str(PYTHON), "-c", "import pip"]  # fails where the Python it was made from is gone
+    return subprocess.run(probe, check=False, capture_output=True).returncode == 0
+
+
+def _create_venv() -> None:
+    if importlib.util.find_spec("ensurepip") is None:
+        package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+        if not _apt_install(package, why="this Python cannot make virtual environments"):
+            _fail(f"This Python cannot make virtual environments. On Debian: sudo apt-get install {package}")
+    _say(f"Creating {VENV.name} with Python {sys.version.split()[0]}")
+    status = subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=False).returncode
+    if status != 0:
+        _fail(f"Could not create {VENV}: see the message above")
+
+
+def _pip_install(requirements: list[str]) -> None:
+    """Install, with a dot per package as progress; pip's whole output only where it fails."""
+    command = [
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-input",
+        *requirements,
+    ]
+    log: list[str] = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as pip:
+        for line in pip.stdout or ():
+            log.append(line)
+            if line.startswith(("Collecting", "Installing")):
+                print(".", end="", flush=True)
+    print(flush=True)
+    if pip.returncode != 0:
+        print("".join(log), file=sys.stderr)
+        _fail("pip could not install what is needed: its output stands above")
+
+
+def _find_browser() -> None:
+    """Bring Chromium where that needs no question; else say how to bring it. Tests decide what follows."""
+    if any(shutil.which(name) for name in BROWSERS):
+        return
+    if not _apt_install("chromium", why="browser tests need it"):
+        _say("No Chromium here: browser tests cannot run. On Debian: sudo apt-get install chromium")
+
+
+def _apt_install(package: str, *, why: str) -> bool:
+    """Install a Debian package if we may: as root, where apt-get is.
+
+    Returns:
+        Whether it is installed now.
+    """
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return False
+    _say(f"Installing the Debian package {package}: {why}")
+    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", package]
+    for attempt in range(1, 4):  # mirrors fail now and then
+        for command in (["apt-get", "update", "-qq"], install):
+            status = subprocess.run(command, check=False, env=quiet, stdout=subprocess.DEVNULL).returncode
+        if status == 0:
+            importlib.invalidate_caches()
+            return True
+        _say(f"apt-get failed (attempt {attempt} of 3)")
+    return False
+
+
+def _read(path: Path) -> str:
+    return path.read_text("utf-8") if path.exists() else ""
+
+
+def _say(text: str) -> None:
+    print(f"[dev] {text}", end="" if text.endswith(" ") else "\n", flush=True)
+
+
+def _fail(text: str) -> NoReturn:
+    print(f"[dev] {text}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
