@@ -1,0 +1,83 @@
+"""The table of layers, from the bottom up: the one place that says who may import whom.
+
+A module may import what stands on a lower line, and what stands in its own entry. Entries on one line are
+siblings that do not know each other. The longest entry that fits a module's name is its entry; a name that
+ends in `!` stands for that module alone, not for what is inside it.
+
+To add a module: if no entry fits, add one on the line below which everything stands that it needs.
+"""
+
+from __future__ import annotations
+
+from tests.support.sources import is_within
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("keyturn.errors",),
+    ("keyturn.durations",),
+    ("keyturn.policy",),
+    ("keyturn._core",),
+    ("keyturn.keys", "keyturn.access", "keyturn.jwks", "keyturn.revocation"),
+    ("keyturn.stores.protocol", "keyturn.stores!"),
+    ("keyturn.stores",),
+    ("keyturn.manager",),
+    ("keyturn!",),
+    ("keyturn.http",),
+    ("keyturn.starlette", "keyturn.flask", "keyturn.testing"),
+    ("keyturn.server",),
+    ("keyturn.cli",),
+)
+
+# Nothing outside imports these, whatever its line: they are ends, not parts.
+ENDS = ("keyturn.testing", "keyturn.cli")
+
+# What the core may import: no clock, no chance, no network, no framework.
+CORE = "keyturn._core"
+CORE_IMPORTS = ("keyturn.errors", "keyturn.durations", "keyturn.policy", CORE, "typing_extensions")
+
+# Which extra of pyproject.toml brings what an entry imports beyond the plain installation.
+EXTRAS = {
+    "keyturn.stores.sqlalchemy": "sql",
+    "keyturn.starlette": "starlette",
+    "keyturn.flask": "flask",
+    "keyturn.testing": "testing",
+    "keyturn.server": "server",
+    "keyturn.cli": "server",
+}
+
+
+def rank_and_entry(module: str) -> tuple[int, str] | None:
+    """Return the line and the entry that a module belongs to, or None where none fits."""
+    fitting = [
+        (len(entry), rank, entry)
+        for rank, line in enumerate(LAYERS)
+        for entry in line
+        if (module == entry[:-1] if entry.endswith("!") else is_within(module, entry))
+    ]
+    if not fitting:
+        return None
+    _, rank, entry = max(fitting)
+    return rank, entry
+
+
+def extra_of(module: str) -> str | None:
+    """Return the extra that a module may use, or None for the plain installation."""
+    return next((extra for entry, extra in EXTRAS.items() if is_within(module, entry)), None)
+
+
+def objection(importer: str, target: str) -> str | None:
+    """Return why one module of Keyturn may not import another, or None where it may."""
+    lower, upper = rank_and_entry(target), rank_and_entry(importer)
+    for name, place in ((importer, upper), (target, lower)):
+        if place is None:
+            return f"{name} has no line in LAYERS: add it to tests/support/layers.py"
+    assert lower is not None
+    assert upper is not None
+    if lower[1] == upper[1]:
+        return None
+    if any(is_within(target, end) for end in ENDS):
+        return f"{importer} imports {target}, which nothing may import"
+    if lower[0] == upper[0]:
+        return f"{importer} imports its sibling {target}"
+    if lower[0] > upper[0]:
+        return f"{importer} imports {target}, which stands above it"
+    return None
