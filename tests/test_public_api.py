@@ -9,6 +9,8 @@ import pytest
 
 import keyturn
 
+NAMES: list[str] = list(vars(keyturn).get("__all__", ()))
+
 # Names that users rely on; more may join, none may leave.
 PROMISED = {"AccessVerifier", "AsyncTokenManager", "KeyRing", "Policy", "TokenManager"}
 
@@ -20,7 +22,7 @@ def public(name: str) -> object:
 
 def test_all_is_sorted_and_names_nothing_twice() -> None:
     """`__all__` is sorted, so that a change to it is one line of a diff."""
-    assert list(keyturn.__all__) == sorted(set(keyturn.__all__))
+    assert sorted(set(NAMES)) == NAMES
 
 
 def test_all_is_what_is_public() -> None:
@@ -30,15 +32,15 @@ def test_all_is_what_is_public() -> None:
         for name, value in vars(keyturn).items()
         if not name.startswith("_") and not isinstance(value, types.ModuleType) and name != "annotations"
     }
-    assert set(keyturn.__all__) - {"__version__"} == found
+    assert set(NAMES) - {"__version__"} == found
 
 
 def test_promised_names_are_there() -> None:
     """The names that the documentation opens with exist."""
-    assert set(keyturn.__all__) >= PROMISED
+    assert set(NAMES) >= PROMISED
 
 
-@pytest.mark.parametrize("name", keyturn.__all__)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_public_class_and_function_is_documented(name: str) -> None:
     """A public class or function has a docstring of its own, not its parent's."""
     value = public(name)
@@ -48,7 +50,7 @@ def test_every_public_class_and_function_is_documented(name: str) -> None:
         assert not doc.startswith(f"{name}("), f"{name} has only the docstring that dataclass made"
 
 
-@pytest.mark.parametrize("name", keyturn.__all__)
+@pytest.mark.parametrize("name", NAMES)
 def test_public_methods_are_documented(name: str) -> None:
     """So has every public method and property of a public class."""
     value = public(name)
@@ -62,7 +64,7 @@ def test_public_methods_are_documented(name: str) -> None:
     assert [member for member in members if not inspect.getdoc(getattr(value, member))] == []
 
 
-@pytest.mark.parametrize("name", keyturn.__all__)
+@pytest.mark.parametrize("name", NAMES)
 def test_public_objects_live_under_public_paths(name: str) -> None:
     """Tracebacks and reprs name a path from which the object can be imported, with nothing private in it."""
     value = public(name)

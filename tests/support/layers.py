@@ -16,7 +16,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("keyturn.durations",),
     ("keyturn.policy",),
     ("keyturn._core",),
-    ("keyturn.keys", "keyturn.access", "keyturn.jwks", "keyturn.revocation"),
+    ("keyturn.events",),
+    ("keyturn._core.steps",),
+    ("keyturn._core.refreshing",),
+    ("keyturn._core.engine",),
+    ("keyturn.keys", "keyturn.jwks", "keyturn.revocation"),
+    ("keyturn.access",),
     ("keyturn.stores.protocol", "keyturn.stores!"),
     ("keyturn.stores",),
     ("keyturn.manager",),
@@ -30,9 +35,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # Nothing outside imports these, whatever its line: they are ends, not parts.
 ENDS = ("keyturn.testing", "keyturn.cli")
 
-# What the core may import: no clock, no chance, no network, no framework.
+# The core and all of Keyturn that it may import: pure, so no clock, no chance, no network, no framework.
 CORE = "keyturn._core"
-CORE_IMPORTS = ("keyturn.errors", "keyturn.durations", "keyturn.policy", CORE, "typing_extensions")
+PURE = (CORE, "keyturn.events", "keyturn.policy", "keyturn.durations", "keyturn.errors")
+# Which other packages the core may use, and from where: mathematics on bytes that it was given.
+PURE_PACKAGES = {
+    "typing_extensions": PURE,
+    "cryptography": ("keyturn._core.signatures", "keyturn._core.jwk"),
+    "joserfc": ("keyturn._core.jwk",),
+}
 
 # Which extra of pyproject.toml brings what an entry imports beyond the plain installation.
 EXTRAS = {

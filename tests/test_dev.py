@@ -1,0 +1,61 @@
+"""Tests of `dev.py`: what it says to wrong input, and that a failed check is never lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import dev
+from tests.support.sources import ROOT
+
+COMMANDS = ("serve", "test", "check", "lint", "long")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run dev.py with arguments that make it stop before any set-up."""
+    command = [sys.executable, str(ROOT / "dev.py"), *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("arguments", [("tset",), ()])
+def test_an_unknown_command_gets_the_list(arguments: tuple[str, ...]) -> None:
+    """Wrong input ends with status 2 and names all commands."""
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert all(f"\n  {command}" in result.stderr for command in COMMANDS)
+
+
+def test_help_names_all_commands() -> None:
+    """`--help` succeeds and names all commands."""
+    result = run("--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert all(f"\n  {command}" in result.stdout for command in COMMANDS)
+
+
+def test_arguments_are_not_swallowed() -> None:
+    """A command that takes no arguments refuses them."""
+    result = run("lint", "src")
+    assert result.returncode == 2
+    assert "takes no arguments" in result.stderr
+
+
+def test_output_passes_through_with_its_status_and_closing_line(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    """What a check prints is shown as it is; its status and pytest's closing line are kept."""
+    closing = "=== \x1b[31m1 failed\x1b[0m, 2 passed in 0.10s ==="
+    status, found = dev._pass_through(
+        [sys.executable, "-c", f"print({closing!r}); print('3 passed'); exit(1)"]
+    )
+    assert (status, found) == (1, "=== 1 failed, 2 passed in 0.10s ===")
+    assert capfdbinary.readouterr().out.decode() == f"{closing}\n3 passed\n"
+
+
+def test_every_check_of_the_readme_is_run() -> None:
+    """The full run holds lint, types, tests and the coverage of the core."""
+    assert [*dev.LINT, *dev.TYPES, *dev.TESTS] == [
+        *("ruff check", "ruff format", "mypy --strict", "pyright (strict)"),
+        *("pytest", "every branch of the core"),
+    ]
