@@ -1,0 +1,153 @@
+"""The claims of an access token (RFC 9068, section 2.2; RFC 7519, section 4.1). It knows no clock and no store.
+
+There is one way from a token to accepted claims, `read_access_token`, for the managers and for `AccessVerifier`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from keyturn._core.jwt import JwtError, JwtReader
+from keyturn.errors import AccessTokenError
+
+ACCESS_TYP: Final = "at+jwt"  # RFC 9068, section 2.1
+
+RESERVED_CLAIMS: Final = frozenset(
+    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "gen", "auth_time", "cnf"}
+)
+"""The claims that Keyturn sets itself, and an application may not."""
+
+_LATEST: Final = 253_402_300_799  # the last second of the year 9999; beyond it no clock is meant
+_MAX_GENERATION: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """An access token's claims, checked and typed. Times are POSIX seconds.
+
+    Attributes:
+        subject: `sub`, never empty.
+        session_id: `sid`; None for a token that belongs to no session.
+        token_id: `jti`, never empty.
+        gen: The session's generation; None for a token that belongs to no session.
+        issued_at: `iat`.
+        expires_at: `exp`.
+        auth_time: When the user signed in, if the token says so.
+        jkt: The thumbprint of the key that the token is bound to (RFC 9449, section 6.1), if any.
+        claims: Everything that is not in `RESERVED_CLAIMS`.
+    """
+
+    subject: str
+    session_id: str | None
+    token_id: str
+    gen: int | None
+    issued_at: int
+    expires_at: int
+    auth_time: int | None
+    jkt: str | None
+    claims: dict[str, Any] = field(repr=False)
+
+
+def read_access_token(
+    reader: JwtReader, token: object, *, issuer: str, audience: str, now: float, leeway: float
+) -> AccessClaims:
+    """Verify an access token: signature, type, times, issuer, audience.
+
+    Args:
+        reader: Made with the accepted keys and `ACCESS_TYP`.
+        token: What a client sent.
+        issuer: The exact `iss`.
+        audience: Our identifier, which must be in `aud`.
+        now: POSIX seconds.
+        leeway: Tolerated clock skew, seconds.
+
+    Raises:
+        AccessTokenError: It is not acceptable; `detail` says by which rule.
+    """
+    try:
+        claims = reader.read(token)
+    except JwtError as error:
+        raise AccessTokenError(detail=error.reason) from None
+    return check_access_claims(claims, issuer=issuer, audience=audience, now=now, leeway=leeway)
+
+
+def check_access_claims(
+    claims: Mapping[str, Any], *, issuer: str, audience: str, now: float, leeway: float
+) -> AccessClaims:
+    """Judge the claims of a token whose signature has been verified.
+
+    Args:
+        claims: The claims as parsed.
+        issuer: The exact `iss`.
+        audience: Our identifier, which must be in `aud`.
+        now: POSIX seconds.
+        leeway: Tolerated clock skew, seconds.
+
+    Raises:
+        AccessTokenError: They are not acceptable; `detail` is "claims" where one is missing or has the wrong
+            type, else "issuer", "audience", "expired" or "not_yet_valid".
+    """
+    get = claims.get
+    if get("iss") != issuer:
+        raise AccessTokenError(detail="issuer")
+    _check_audience(get("aud"), audience)
+    expires_at, issued_at = _time(get("exp")), _time(get("iat"))
+    if now >= expires_at + leeway:
+        raise AccessTokenError(detail="expired")
+    if issued_at > now + leeway or ("nbf" in claims and _time(claims["nbf"]) > now + leeway):
+        raise AccessTokenError(detail="not_yet_valid")
+    if "client_id" in claims:
+        _text(claims["client_id"])
+    return AccessClaims(
+        subject=_text(get("sub")),
+        session_id=_text(claims["sid"]) if "sid" in claims else None,
+        token_id=_text(get("jti")),
+        gen=_generation(claims["gen"]) if "gen" in claims else None,
+        issued_at=int(issued_at),
+        expires_at=int(expires_at),
+        auth_time=int(_time(claims["auth_time"])) if "auth_time" in claims else None,
+        jkt=_thumbprint(claims["cnf"]) if "cnf" in claims else None,
+        claims={name: value for name, value in claims.items() if name not in RESERVED_CLAIMS},
+    )
+
+
+def _check_audience(aud: object, audience: str) -> None:
+    match aud:
+        case str():
+            accepted = aud == audience
+        case [_, *_] if all(isinstance(one, str) for one in aud):
+            accepted = audience in aud
+        case _:
+            raise AccessTokenError(detail="claims")
+    if not accepted:
+        raise AccessTokenError(detail="audience")
+
+
+def _time(value: object) -> float:
+    """Check a NumericDate (RFC 7519, section 2). Finite because the parser lets nothing else through."""
+    if type(value) in {int, float} and 0 <= value <= _LATEST:  # type: ignore[operator] # bool is not among them
+        return value  # type: ignore[return-value] # as above
+    raise AccessTokenError(detail="claims")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise AccessTokenError(detail="claims")
+
+
+def _generation(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_GENERATION:
+        return value
+    raise AccessTokenError(detail="claims")
+
+
+def _thumbprint(confirmation: object) -> str:
+    """Take the one confirmation that we can check (RFC 7800; RFC 9449); another must not be ignored."""
+    match confirmation:
+        case {"jkt": str() as thumbprint, **others} if thumbprint and not others:
+            return thumbprint
+        case _:
+            raise AccessTokenError(detail="claims")
