@@ -1,4 +1,4 @@
-"""Verifying access tokens alone, for services that issue none. It knows no store, no session and no framework."""
+"""Verifying access tokens alone, for services that issue none. It knows no store, session or framework."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class AccessVerifier:
         """Prepare the keys; a URL is fetched when the first token comes.
 
         Args:
-            jwks: The issuer's public keys: a JWK Set as a dict, the path of a file, an https URL, or `RemoteKeys`
-                for a URL with settings of its own.
+            jwks: The issuer's public keys: a JWK Set as a dict, the path of a file, an https URL, or
+                `RemoteKeys` for a URL with settings of its own.
             issuer: The exact `iss` of its tokens.
             audience: This service's identifier, which must be in `aud`.
             leeway: Tolerated clock skew, at most 60 seconds.

@@ -1,4 +1,4 @@
-"""Public keys of an issuer, from a JWK Set (RFC 7517): a dict, a file or an https URL. It knows no token and no clock."""
+"""Public keys of an issuer, from a JWK Set (RFC 7517): a dict, a file or an https URL. It knows no token."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from ipaddress import ip_address
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import (
+    BaseHandler,
     HTTPRedirectHandler,
     HTTPSHandler,
     OpenerDirector,
@@ -21,7 +22,7 @@ from urllib.request import (
     build_opener,
 )
 
-from keyturn._core.encoding import EncodingError, parse_json_object
+from keyturn._core.encoding import EncodingError, is_array, is_object, parse_json_object
 from keyturn._core.jwk import PRIVATE_MEMBERS, algorithm_of, public_from_jwk
 from keyturn._core.keyset import Key, KeySet, key_set
 from keyturn.durations import Duration, seconds
@@ -35,15 +36,16 @@ _CHUNK: Final = 16 * 1024
 def load_jwks(source: Mapping[str, Any] | str | Path) -> KeySet:
     """Read the public keys of a JWK Set.
 
-    Keys of other types, curves, algorithms or uses are passed over (RFC 7517, section 5), so is a key without a
-    `kid`, which no token could name. A key without `alg` gets what its type implies: ES256, EdDSA, RS256.
+    Keys of other types, curves, algorithms or uses are passed over (RFC 7517, section 5), and so is a key
+    without a `kid`, which no token could name. A key without `alg` gets what its type
+    implies: ES256, EdDSA, RS256.
 
     Args:
         source: The set as a dict, or the path of a file.
 
     Raises:
-        ConfigurationError: It is no JWK Set, publishes a private or symmetric key, names two keys alike, holds a
-            weak or malformed key, or holds none that is usable.
+        ConfigurationError: It is no JWK Set, publishes a private or symmetric key, names two keys alike,
+            holds a weak or malformed key, or holds none that is usable.
     """
     if not isinstance(source, Mapping):
         return _parse(_read_file(Path(source)))
@@ -53,11 +55,11 @@ def load_jwks(source: Mapping[str, Any] | str | Path) -> KeySet:
 class RemoteKeys:
     """An issuer's JWK Set behind a URL: fetched when first needed, when old, and for an unknown `kid`.
 
-    A failed fetch keeps the last good set. No token can cause more than one fetch per cool-down. Safe to share
+    A failed fetch keeps the last good set. No token causes more than one fetch per cool-down. Safe to share
     between threads: one fetches, the others go on with the set they have.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, all by name and with defaults
         self,
         url: str,
         *,
@@ -75,7 +77,7 @@ class RemoteKeys:
             cooldown: The shortest time between two fetches.
             max_age: After so long the set is fetched again, so that a removed key is noticed.
             ssl_context: For a private certificate authority.
-            unsafe_allow_http_on_loopback: Accept `http://` for 127.0.0.0/8, ::1 and localhost, for development.
+            unsafe_allow_http_on_loopback: Accept `http://` for 127.0.0.0/8, ::1 and localhost.
 
         Raises:
             ConfigurationError: The URL is not acceptable or a duration is none.
@@ -152,12 +154,11 @@ def _within(since: float | None, span: float, now: float) -> bool:
 
 def _keys_of(document: Mapping[str, Any]) -> KeySet:
     jwks = document.get("keys")
-    if not isinstance(jwks, list):
+    if not is_array(jwks):
         raise ConfigurationError('a JWK Set must hold a list "keys" (RFC 7517, section 5)')
-    if len(jwks) > MAX_JWKS_KEYS:  # pyright: ignore[reportUnknownArgumentType]
+    if len(jwks) > MAX_JWKS_KEYS:
         raise ConfigurationError(f"a JWK Set must not hold more than {MAX_JWKS_KEYS} keys")
-    entries: list[object] = jwks
-    keys = key_set(key for entry in entries if (key := _public_key(entry)) is not None)
+    keys = key_set(key for entry in jwks if (key := _public_key(entry)) is not None)
     if not keys.keys:
         raise ConfigurationError(
             "the JWK Set holds no key that can be used: ES256, EdDSA or RS256, with a kid"
@@ -165,10 +166,9 @@ def _keys_of(document: Mapping[str, Any]) -> KeySet:
     return keys
 
 
-def _public_key(entry: object) -> Key | None:
-    if not isinstance(entry, dict):
+def _public_key(jwk: object) -> Key | None:
+    if not is_object(jwk):
         raise ConfigurationError("a JWK Set holds something that is no key")
-    jwk: dict[str, Any] = entry
     if jwk.get("kty") == "oct" or not PRIVATE_MEMBERS.isdisjoint(jwk):
         raise ConfigurationError("the JWK Set publishes a private or symmetric key: treat that key as stolen")
     kid, alg = jwk.get("kid"), algorithm_of(jwk)
@@ -182,7 +182,7 @@ def _public_key(entry: object) -> Key | None:
 def _verifies(jwk: Mapping[str, Any]) -> bool:
     """Honour `use` and `key_ops` (RFC 7517, sections 4.2 and 4.3)."""
     operations: object = jwk.get("key_ops", ["verify"])
-    return jwk.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
+    return jwk.get("use", "sig") == "sig" and is_array(operations) and "verify" in operations
 
 
 def _parse(data: bytes) -> KeySet:
@@ -204,10 +204,10 @@ def _read_file(path: Path) -> bytes:
     return data
 
 
-def _read_all(response: IO[bytes], deadline: float) -> bytes:
+def _read_all(response: HTTPResponse, deadline: float) -> bytes:
     """Read a body that is neither too large nor too slow."""
     data = bytearray()
-    while chunk := response.read1(_CHUNK):  # type: ignore[attr-defined] # typeshed's IO lacks what HTTPResponse has
+    while chunk := response.read1(_CHUNK):
         data += chunk
         if len(data) > MAX_JWKS_BYTES:
             raise ConfigurationError(f"the JWK Set is larger than {MAX_JWKS_BYTES} bytes")
@@ -240,7 +240,7 @@ class _NoRedirects(HTTPRedirectHandler):
 
 
 def _opener(url: str, context: ssl.SSLContext | None) -> OpenerDirector:
-    handlers = [_NoRedirects(), HTTPSHandler(context=context)]
+    handlers: list[BaseHandler] = [_NoRedirects(), HTTPSHandler(context=context)]
     if url.startswith("http:"):  # loopback: a proxy would be somewhere else
         handlers.append(ProxyHandler({}))
     return build_opener(*handlers)

@@ -20,15 +20,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, Self, TypeAlias, get_args
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
-from typing_extensions import Self
 
-from keyturn._core.encoding import EncodingError, encode_base64url, parse_json_object
+from keyturn._core.encoding import EncodingError, encode_base64url, is_array, is_object, parse_json_object
 from keyturn._core.jwk import Material, algorithm_of, jwk_of, material_from_jwk, material_from_secret, prepare
 from keyturn._core.keyset import Algorithm, Key, KeySet, key_set
 from keyturn._core.signatures import derive
@@ -120,7 +119,7 @@ class KeyRing:
         Args:
             secret: At least 32 random bytes (RFC 7518, section 3.2); text counts as UTF-8.
             previous: Former secrets: their tokens are still accepted, none is signed with them.
-            kid: The name of the first secret; derived from it unless given, so that it is the same everywhere.
+            kid: The name of the first secret; derived from it unless given: the same everywhere.
             clock: Gives POSIX seconds, for the times in the ring.
 
         Raises:
@@ -152,11 +151,10 @@ class KeyRing:
             jwks = parse_json_object(data).get("keys")
         except EncodingError as error:
             raise ConfigurationError(f"{path} is no key file: {error}") from None
-        if not isinstance(jwks, list):
+        if not is_array(jwks):
             raise ConfigurationError(f'{path} is no key file: it has no list "keys"')
         now = clock()
-        entries: list[object] = jwks
-        return cls([_entry_from_jwk(entry, now) for entry in entries], clock)
+        return cls([_entry_from_jwk(jwk, now) for jwk in jwks], clock)
 
     def save(self, path: str | Path) -> None:
         """Write the ring, with its private keys, to a file that only its owner may read.
@@ -218,8 +216,8 @@ class KeyRing:
     def rotate(self, alg: Algorithm | None = None, kid: str | None = None) -> KeyInfo:
         """Add a new key and let it sign at once.
 
-        Verifiers that cache the published keys learn of it only when they fetch them again; where that matters,
-        `add` it first and `activate` it later.
+        Verifiers that cache the published keys learn of it only when they fetch them again; where that
+        matters, `add` it first and `activate` it later.
 
         Args:
             alg: Its algorithm; that of the active key unless given.
@@ -275,6 +273,9 @@ class KeyRing:
                 return entry
         raise ConfigurationError(f"the key ring has no key {kid!r}")
 
+    def _signing(self) -> _Entry:
+        return next(entry for entry in self._entries if entry.info.state == "active")
+
     def _inactive(self, kid: str) -> _Entry:
         entry = self._find(kid)
         if entry.info.state == "active":
@@ -282,8 +283,8 @@ class KeyRing:
         return entry
 
     def _add(self, alg: Algorithm | None, kid: str | None) -> KeyInfo:
-        alg = alg or next(entry.info.alg for entry in self._entries if entry.info.state == "active")
-        entry = _entry(_new_material(alg), alg, kid, "pending", self._clock())
+        chosen: Algorithm = self._signing().info.alg if alg is None else alg
+        entry = _entry(_new_material(chosen), chosen, kid, "pending", self._clock())
         self._swap([*self._entries, entry])
         return entry.info
 
@@ -291,7 +292,7 @@ class KeyRing:
         chosen = self._find(kid)
         if chosen.info.state == "retired":
             raise ConfigurationError(f"the key {kid!r} is retired")
-        before = next(entry for entry in self._entries if entry.info.state == "active")
+        before = self._signing()
         if chosen is not before:
             entries = self._with_state(before, "verifying")
             self._swap(_with_state(entries, chosen, "active", self._clock()))
@@ -344,10 +345,9 @@ def _entry_to_jwk(entry: _Entry) -> dict[str, Any]:
     }
 
 
-def _entry_from_jwk(entry: object, now: float) -> _Entry:
-    if not isinstance(entry, dict):
+def _entry_from_jwk(jwk: object, now: float) -> _Entry:
+    if not is_object(jwk):
         raise ConfigurationError("a key file holds something that is no key")
-    jwk: dict[str, Any] = entry
     kid, alg, state = jwk.get("kid"), algorithm_of(jwk), jwk.get(_STATE, "active")
     if not isinstance(kid, str) or alg is None:
         raise ConfigurationError("a key file holds a key without a kid or of an unknown kind")

@@ -12,8 +12,7 @@ import math
 import string
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterable
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeGuard
 
 MAX_DEPTH: Final = 16
 MAX_MEMBERS: Final = 256
@@ -62,10 +61,20 @@ def parse_json_object(data: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, A
     Raises:
         EncodingError: It is anything else than one strict JSON object.
     """
-    value, complete = _parse(data)
-    if not complete:
+    try:
+        text = data.decode().strip(" \t\r\n")
+        value, end = _DECODER.raw_decode(text)
+    except EncodingError:
+        raise
+    except (ValueError, RecursionError):
+        text, value, end = (
+            "",
+            None,
+            -1,
+        )  # raised below, where the library's error, which quotes the input, is gone
+    if end != len(text):
         raise EncodingError("not one JSON value in UTF-8")
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise EncodingError("not a JSON object")
     # Fewer brackets than the limit cannot exceed it; else the depth is measured.
     if data.count(b"{") + data.count(b"[") > max_depth and _is_deeper(value, max_depth):
@@ -88,16 +97,14 @@ def dump_json(value: object) -> bytes:
     raise EncodingError("not a value that JSON can hold")
 
 
-def _parse(data: bytes) -> tuple[Any, bool]:
-    # Raising outside of `except` keeps the library's error, which quotes the input, out of the context.
-    try:
-        text = data.decode().strip(" \t\r\n")
-        value, end = _DECODER.raw_decode(text)
-    except EncodingError:
-        raise
-    except (ValueError, RecursionError):
-        return None, False
-    return value, end == len(text)
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    """Tell whether a parsed value is a JSON object."""
+    return isinstance(value, dict)
+
+
+def is_array(value: object) -> TypeGuard[list[Any]]:
+    """Tell whether a parsed value is a JSON array."""
+    return isinstance(value, list)
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -129,15 +136,8 @@ def _refuse_constant(_: str) -> NoReturn:
 
 
 def _is_deeper(value: object, limit: int) -> bool:
-    children: Iterable[object]
-    match value:
-        case dict():
-            children = value.values()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-        case list():
-            children = value  # pyright: ignore[reportUnknownVariableType]
-        case _:
-            return False
-    return limit == 0 or any(_is_deeper(child, limit - 1) for child in children)
+    children = value.values() if is_object(value) else value if is_array(value) else None
+    return children is not None and (limit == 0 or any(_is_deeper(child, limit - 1) for child in children))
 
 
 def _is_unicode(value: object) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, assert_never
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
@@ -76,8 +76,9 @@ def public_from_jwk(kid: str, alg: Algorithm, jwk: Mapping[str, Any]) -> Key:
             case "RSA":
                 return public_key(kid, alg, RSAKey.import_key(members).public_key)
             case _:
-                raw = OKPKey.import_key(members).public_key
-                return public_key(kid, alg, raw)  # type: ignore[arg-type] # another curve is refused there
+                public = OKPKey.import_key(members).public_key
+                if isinstance(public, Ed25519PublicKey):
+                    return public_key(kid, alg, public)
     except ConfigurationError:
         raise
     except _LIBRARY_FAULTS:

@@ -1,6 +1,6 @@
-"""The strict core for signed JWTs (RFC 7515 compact, RFC 7519). It knows no claim, no clock and no key format.
+"""The strict core for signed JWTs (RFC 7515 compact, RFC 7519). It knows no claim, clock or key format.
 
-A token's header segment is looked up in a small table of segments that belonged to genuine tokens, so the header
+A token's header segment is looked up in a small table of segments that belonged to genuine tokens: the header
 of an honest token is parsed once per key and not once per token. A header may hold exactly `alg`, `typ` and
 `kid`: whatever could choose a key, fetch one or change the rules (`jwk`, `jku`, `x5u`, `x5c`, `crit`, `b64`,
 `zip`) is refused for being there (RFC 8725, sections 3.1 and 3.10). Claims are parsed after the signature.
