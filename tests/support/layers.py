@@ -24,6 +24,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("keyturn.access",),
     ("keyturn.stores.protocol", "keyturn.stores!"),
     ("keyturn.stores",),
+    ("keyturn.deferred", "keyturn.publishing", "keyturn.seen"),
+    ("keyturn.manager_base",),
     ("keyturn.manager",),
     ("keyturn!",),
     ("keyturn.http",),
@@ -48,6 +50,8 @@ PURE_PACKAGES = {
 # Which extra of pyproject.toml brings what an entry imports beyond the plain installation.
 EXTRAS = {
     "keyturn.stores.sqlalchemy": "sql",
+    "keyturn.stores._sql": "sql",
+    "keyturn.stores.migrations": "sql",
     "keyturn.starlette": "starlette",
     "keyturn.flask": "flask",
     "keyturn.testing": "testing",
