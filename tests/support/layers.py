@@ -52,6 +52,7 @@ EXTRAS = {
     "keyturn.stores.sqlalchemy": "sql",
     "keyturn.stores._sql": "sql",
     "keyturn.stores.migrations": "sql",
+    "keyturn.stores.schema": "sql",
     "keyturn.starlette": "starlette",
     "keyturn.flask": "flask",
     "keyturn.testing": "testing",
