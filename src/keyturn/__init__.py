@@ -1,0 +1,90 @@
+"""Keyturn owns the refresh-token lifecycle: rotation, races, lost responses, theft, sessions, revocation.
+
+It sits above JWT libraries and below applications. Start with `TokenManager` or `AsyncTokenManager`, a `KeyRing`,
+a store from `keyturn.stores`, and a `Policy`.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version as _version
+
+from keyturn._core.results import AccessToken, Principal, RefreshTokenInfo, SessionInfo, TokenPair
+from keyturn.access import AccessVerifier
+from keyturn.errors import (
+    AccessTokenError,
+    ConfigurationError,
+    ExpiredToken,
+    InvalidInput,
+    InvalidProof,
+    InvalidToken,
+    KeyturnError,
+    RefreshConflict,
+    RefreshError,
+    ReusedToken,
+    RevokedToken,
+    SchemaError,
+    SessionLimitReached,
+    StoreError,
+    StoreUnavailable,
+    TokenError,
+    UserInactive,
+)
+from keyturn.events import (
+    Denied,
+    Issued,
+    RefreshConverged,
+    Refreshed,
+    RefreshForged,
+    RefreshRejected,
+    ReuseDetected,
+    Revoked,
+    SessionExpired,
+    StoreRolledBack,
+)
+from keyturn.keys import KeyRing
+from keyturn.manager import AsyncTokenManager, TokenManager
+from keyturn.policy import FROM_POLICY, Policy
+
+__version__ = _version("keyturn")
+
+__all__ = [
+    "FROM_POLICY",
+    "AccessToken",
+    "AccessTokenError",
+    "AccessVerifier",
+    "AsyncTokenManager",
+    "ConfigurationError",
+    "Denied",
+    "ExpiredToken",
+    "InvalidInput",
+    "InvalidProof",
+    "InvalidToken",
+    "Issued",
+    "KeyRing",
+    "KeyturnError",
+    "Policy",
+    "Principal",
+    "RefreshConflict",
+    "RefreshConverged",
+    "RefreshError",
+    "RefreshForged",
+    "RefreshRejected",
+    "RefreshTokenInfo",
+    "Refreshed",
+    "ReuseDetected",
+    "ReusedToken",
+    "Revoked",
+    "RevokedToken",
+    "SchemaError",
+    "SessionExpired",
+    "SessionInfo",
+    "SessionLimitReached",
+    "StoreError",
+    "StoreRolledBack",
+    "StoreUnavailable",
+    "TokenError",
+    "TokenManager",
+    "TokenPair",
+    "UserInactive",
+    "__version__",
+]

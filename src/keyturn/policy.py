@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import Enum
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast, get_args, overload
 
 from typing_extensions import Self
@@ -20,6 +21,15 @@ OnStoreError: TypeAlias = Literal["refuse", "allow"]
 RefreshFormat: TypeAlias = Literal["opaque", "jwt"]
 
 MAX_LEEWAY_SECONDS: Final = 60.0  # RFC 7519, section 4.1.4: "a few minutes" is the upper end; we stay below
+
+
+class FromPolicy(Enum):
+    """The type of `FROM_POLICY`: "as the policy says", where None already means "no limit"."""
+
+    TOKEN = "from policy"
+
+
+FROM_POLICY: Final = FromPolicy.TOKEN
 
 
 class Span(Generic[InT, OutT]):
@@ -119,7 +129,9 @@ class Policy:
         if self.race_window >= self.absolute_ttl or self.recovery_window >= self.absolute_ttl:
             raise ConfigurationError("race_window and recovery_window must be shorter than absolute_ttl")
         if self.recovery_window and self.recovery_window < self.race_window:
-            raise ConfigurationError("recovery_window must not be shorter than race_window, or 0 to switch it off")
+            raise ConfigurationError(
+                "recovery_window must not be shorter than race_window, or 0 to switch it off"
+            )
 
     @classmethod
     def strict(cls) -> Self:
@@ -187,4 +199,6 @@ def check_lifetimes(*, access_ttl: float, idle_ttl: float | None, absolute_ttl: 
 
 def _check_session_limit(limit: object) -> None:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise ConfigurationError(f"max_sessions_per_user must be a whole number from 1, or None, not {limit!r}")
+        raise ConfigurationError(
+            f"max_sessions_per_user must be a whole number from 1, or None, not {limit!r}"
+        )

@@ -157,3 +157,15 @@ class Revocation:
 
     found: bool
     ended: tuple[Session, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inactive:
+    """The application says that the user may not go on; the user's sessions were ended. No store answers this."""
+
+    session: Session
+    ended: tuple[Session, ...]
+
+
+RefreshOutcome: TypeAlias = RotateOutcome | Inactive
+"""What a refresh ends in: the store's answer, or the application's veto after it."""

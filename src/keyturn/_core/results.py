@@ -80,6 +80,21 @@ class Principal(Generic[ClaimsT]):
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshTokenInfo:
+    """What a refresh token says of itself, its tag verified and nothing else.
+
+    Attributes:
+        session_id: The session that it belongs to.
+        generation: The generation that it redeems.
+        key_id: The `kid` of the key that it is under.
+    """
+
+    session_id: str
+    generation: int
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionInfo:
     """A session as a person may see it: nothing in it can be used as a token.
 
@@ -142,4 +157,8 @@ def describe(session: Session, *, now: int, current: str | None = None) -> Sessi
 
 def rests_until(session: Session) -> int:
     """Give the moment (milliseconds) at which a session ends if nothing more happens to it."""
-    return session.expires_at if session.idle_expires_at is None else min(session.idle_expires_at, session.expires_at)
+    return (
+        session.expires_at
+        if session.idle_expires_at is None
+        else min(session.idle_expires_at, session.expires_at)
+    )

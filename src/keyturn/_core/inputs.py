@@ -1,0 +1,98 @@
+"""Checking what an application hands in: user ids, claims, devices, contexts. It knows no token and no store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from keyturn._core.access_claims import RESERVED_CLAIMS
+from keyturn._core.encoding import EncodingError, dump_json, parse_json_object
+from keyturn.errors import InvalidInput
+
+MAX_USER_ID: Final = 255  # OpenID Connect Core, section 2: sub "MUST NOT exceed 255 ASCII characters"
+MAX_CLAIMS_BYTES: Final = 4096  # with header and signature it stays below the 8 KiB that verifiers accept
+MAX_DEVICE_BYTES: Final = 2048
+MAX_CONTEXT: Final = 4096
+MAX_REASON: Final = 255
+
+
+def check_user_id(user_id: object) -> str:
+    """Accept a user id: text of 1 to 255 characters without control characters.
+
+    Raises:
+        InvalidInput: It is anything else.
+    """
+    if not isinstance(user_id, str) or not 1 <= len(user_id) <= MAX_USER_ID:
+        raise InvalidInput(f"user_id must be a str of 1 to {MAX_USER_ID} characters")
+    if not user_id.isprintable():
+        raise InvalidInput("user_id must not contain control characters or lone surrogates")
+    return user_id
+
+
+def check_claims(claims: object) -> dict[str, Any]:
+    """Accept an application's claims: a JSON object of up to 4 KiB that names no registered claim.
+
+    Raises:
+        InvalidInput: They are anything else; the message names the claim at fault, never its value.
+    """
+    checked = _json_object(claims, "claims", MAX_CLAIMS_BYTES)
+    if taken := sorted(RESERVED_CLAIMS & checked.keys()):
+        raise InvalidInput(f"claims must not contain {', '.join(taken)}: Keyturn sets them")
+    return checked
+
+
+def check_device(device: object) -> dict[str, Any]:
+    """Accept a description of a device: a JSON object of up to 2 KiB.
+
+    Raises:
+        InvalidInput: It is anything else.
+    """
+    return _json_object(device, "device", MAX_DEVICE_BYTES)
+
+
+def check_context(context: object) -> str:
+    """Accept a client context: text, possibly empty.
+
+    Raises:
+        InvalidInput: It is anything else, or longer than 4096 characters.
+    """
+    if not isinstance(context, str) or len(context) > MAX_CONTEXT:
+        raise InvalidInput(f"context must be a str of at most {MAX_CONTEXT} characters")
+    return context
+
+
+def check_reason(reason: object) -> str:
+    """Accept a reason for people: text of up to 255 characters.
+
+    Raises:
+        InvalidInput: It is anything else.
+    """
+    if not isinstance(reason, str) or len(reason) > MAX_REASON:
+        raise InvalidInput(f"reason must be a str of at most {MAX_REASON} characters")
+    return reason
+
+
+def check_batch(batch: object) -> int:
+    """Accept the size of a batch: a whole number from 1.
+
+    Raises:
+        InvalidInput: It is anything else.
+    """
+    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
+        raise InvalidInput("batch must be a whole number from 1")
+    return batch
+
+
+def _json_object(value: object, name: str, limit: int) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidInput(f"{name} must be a mapping")
+    try:
+        data = dump_json(dict(value))
+        checked = parse_json_object(data)  # also a copy: what the caller changes later changes nothing here
+    except (EncodingError, TypeError, ValueError, RecursionError):
+        raise InvalidInput(f"{name} must be a JSON object with text keys") from None
+    if len(data) > limit:
+        raise InvalidInput(f"{name} must not exceed {limit} bytes of JSON")
+    return checked

@@ -1,0 +1,142 @@
+"""Making tokens for a session at a moment. It knows no store, no outcome and no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from typing_extensions import Self
+
+from keyturn._core.access_claims import ACCESS_TYP
+from keyturn._core.ids import token_id
+from keyturn._core.jwt import JwtReader, sign_jwt
+from keyturn._core.keyset import Key, KeySet
+from keyturn._core.records import Millis, Session
+from keyturn._core.refresh_tokens import AnyFormat, RefreshToken
+from keyturn._core.results import AccessToken, TokenPair, rests_until
+from keyturn.errors import ConfigurationError
+
+
+class KeySource(Protocol):
+    """Whatever holds the keys that are valid now, such as a `KeyRing`."""
+
+    @property
+    def current(self) -> KeySet:
+        """The keys at this moment."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Everything prepared from one set of keys.
+
+    Attributes:
+        keys: The keys.
+        access: Reads access tokens.
+        refresh: Reads and writes refresh tokens.
+    """
+
+    keys: KeySet
+    access: JwtReader
+    refresh: AnyFormat
+
+    @classmethod
+    def of(cls, keys: KeySet, *, jwt: bool) -> Self:
+        """Prepare a set of keys; `jwt` chooses the format of new refresh tokens."""
+        return cls(keys, JwtReader(keys, ACCESS_TYP), AnyFormat(keys, jwt=jwt))
+
+    @property
+    def active(self) -> Key:
+        """The key that signs.
+
+        Raises:
+            ConfigurationError: The ring has none.
+        """
+        if self.keys.active is None:
+            raise ConfigurationError("the key ring has no active key: generate one")
+        return self.keys.active
+
+
+@dataclass(frozen=True, slots=True)
+class Mint:
+    """What every token of an issuer has in common.
+
+    Attributes:
+        issuer: `iss`.
+        audience: `aud`.
+        access_ttl: Lifetime of access tokens, in milliseconds, where the session has none of its own.
+    """
+
+    issuer: str
+    audience: str
+    access_ttl: Millis
+
+    def access_for(
+        self,
+        session: Session,
+        material: Material,
+        *,
+        now: Millis,
+        entropy: bytes,
+        until: Millis | None = None,
+    ) -> AccessToken:
+        """Sign an access token of a session's current generation.
+
+        It never outlives the session's absolute end, nor `until` where that is given (milliseconds).
+        """
+        ends = min(
+            now + (session.access_ttl or self.access_ttl), session.expires_at, until or session.expires_at
+        )
+        own: dict[str, Any] = {
+            "sid": str(session.sid),
+            "gen": session.gen,
+            "auth_time": session.created_at // 1000,
+        }
+        if session.jkt is not None:
+            own["cnf"] = {"jkt": session.jkt}  # RFC 9449, section 6.1
+        return self.access(
+            session.user_id, {**session.claims, **own}, material.active, now=now, ends=ends, entropy=entropy
+        )
+
+    def access(
+        self, user_id: str, claims: Mapping[str, Any], key: Key, *, now: Millis, ends: Millis, entropy: bytes
+    ) -> AccessToken:
+        """Sign an access token (RFC 9068, section 2.2) that ends at a moment."""
+        issued, expires, jti = now // 1000, ends // 1000, token_id(entropy)
+        payload = {
+            **claims,
+            "iss": self.issuer,
+            "sub": user_id,
+            "aud": self.audience,
+            "iat": issued,
+            "exp": expires,
+            "jti": jti,
+        }
+        return AccessToken(sign_jwt(payload, key, ACCESS_TYP), max(0, expires - issued), jti)
+
+    def pair(
+        self,
+        session: Session,
+        refresh: str,
+        material: Material,
+        *,
+        rotated: bool,
+        now: Millis,
+        entropy: bytes,
+    ) -> TokenPair:
+        """Put an access token beside a refresh token."""
+        access = self.access_for(session, material, now=now, entropy=entropy)
+        return TokenPair(
+            access_token=access.access_token,
+            refresh_token=refresh,
+            expires_in=access.expires_in,
+            refresh_expires_in=max(0, (rests_until(session) - now) // 1000),
+            session_id=str(session.sid),
+            rotated=rotated,
+        )
+
+
+def successor(presented: RefreshToken, session: Session, branch: bytes) -> RefreshToken:
+    """Give the refresh token of a session's current generation, on a branch."""
+    return RefreshToken(session.sid, session.gen, branch, presented.secret)

@@ -1,0 +1,224 @@
+"""What a refresh token carries, and its two text formats behind one protocol. It knows no session row and no clock.
+
+Both formats are deterministic: the same session, generation, branch and key give the same bytes, so a retry
+yields the same token. No expiry that matters is in a token; the row decides.
+
+Opaque (the default): `ktr_` and the base64url of
+
+    version 1 | length of kid 1 | kid | sid 16 | gen 4 | branch 8 | secret 16 | tag 16        (bytes, big-endian)
+
+The tag is HMAC-SHA256 over all that stands before it, cut to 128 bits (RFC 2104, section 5). The prefix lets
+secret scanners find leaked tokens. JWT: `typ: rt+jwt`, HS256 under the same per-key secret: only the issuer
+ever reads a refresh token, so no public key is needed, and ECDSA would not be deterministic.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final, Protocol
+from uuid import UUID
+
+from keyturn._core.encoding import EncodingError, decode_base64url, encode_base64url
+from keyturn._core.jwt import JwtError, JwtReader, refresh_keys, sign_jwt
+from keyturn._core.keyset import Key, KeySet
+
+PREFIX: Final = "ktr_"
+SECRET_BYTES: Final = 16  # 128 random bits, drawn once per session
+BRANCH_BYTES: Final = 8
+MAX_GENERATION: Final = 2**32 - 1
+
+_VERSION: Final = 1
+_TAG_BYTES: Final = 16
+_FIXED_BYTES: Final = 1 + 1 + 16 + 4 + BRANCH_BYTES + SECRET_BYTES + _TAG_BYTES
+_MAX_KID_BYTES: Final = 128
+_MAX_TEXT: Final = len(PREFIX) + -(-(_FIXED_BYTES + _MAX_KID_BYTES) * 4 // 3)
+_TYP: Final = "rt+jwt"
+_HEX_SECRET: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_HEX_BRANCH: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_MEMBERS: Final = frozenset({"sid", "gen", "branch", "secret"})
+
+
+class BadRefreshToken(ValueError):  # noqa: N818  (the field's noun; it never leaves the core)
+    """Not a refresh token that one of our keys has signed. `unknown_key`: well-formed, but its key is not ours."""
+
+    def __init__(self, *, unknown_key: bool = False) -> None:
+        """Say no more than that: the text of the token is nobody's business."""
+        super().__init__("unknown key" if unknown_key else "invalid")
+        self.unknown_key = unknown_key
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """The content of a refresh token.
+
+    Attributes:
+        sid: Its session.
+        gen: The generation that it redeems.
+        branch: Which client's line it is on: `branch_of` of the token it succeeds.
+        secret: The session's secret; the store knows only its digest.
+    """
+
+    sid: UUID
+    gen: int
+    branch: bytes = field(repr=False)
+    secret: bytes = field(repr=False)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the secret, as the store keeps it."""
+        return sha256(self.secret).digest()
+
+
+class RefreshFormat(Protocol):
+    """One text format of refresh tokens."""
+
+    def encode(self, token: RefreshToken, key: Key, /) -> str:
+        """Write a token, authenticated under a key."""
+        ...
+
+    def decode(self, text: str, /) -> tuple[RefreshToken, Key]:
+        """Read a token and verify its tag; raise `BadRefreshToken`."""
+        ...
+
+
+def branch_of(key: Key, sid: UUID, gen: int, context: str) -> bytes:
+    """Give the branch of a generation for a client: 8 bytes that differ where the context differs.
+
+    Args:
+        key: For a successor, the key of the token presented, so that a turn of keys between a rotation and its
+            retry does not look like a fork; at sign-in, the active key.
+        sid: The session.
+        gen: The generation.
+        context: What is known of the client; may be empty.
+    """
+    message = (
+        b"keyturn branch v1\0" + sid.bytes + gen.to_bytes(4, "big") + context.encode("utf-8", "surrogatepass")
+    )
+    return hmac.digest(secret_of(key), message, "sha256")[:BRANCH_BYTES]
+
+
+def secret_of(key: Key) -> bytes:
+    """Give the secret under which a key authenticates refresh tokens."""
+    if key.refresh_secret is None:
+        raise BadRefreshToken(unknown_key=True)
+    return key.refresh_secret
+
+
+class OpaqueFormat:
+    """The compact format."""
+
+    def __init__(self, keys: KeySet) -> None:
+        """Read with these keys."""
+        self._keys = keys
+
+    def encode(self, token: RefreshToken, key: Key, /) -> str:
+        """See `RefreshFormat.encode`."""
+        kid = key.kid.encode()
+        body = b"".join(
+            (
+                bytes((_VERSION, len(kid))),
+                kid,
+                token.sid.bytes,
+                token.gen.to_bytes(4, "big"),
+                token.branch,
+                token.secret,
+            )
+        )
+        return PREFIX + encode_base64url(body + _tag(key, body)).decode()
+
+    def decode(self, text: str, /) -> tuple[RefreshToken, Key]:
+        """See `RefreshFormat.decode`."""
+        if len(text) > _MAX_TEXT or not text.isascii():
+            raise BadRefreshToken
+        try:
+            data = decode_base64url(text.removeprefix(PREFIX).encode())
+        except EncodingError:
+            raise BadRefreshToken from None
+        if len(data) < _FIXED_BYTES or data[0] != _VERSION or len(data) != _FIXED_BYTES + data[1]:
+            raise BadRefreshToken
+        body, tag = data[:-_TAG_BYTES], data[-_TAG_BYTES:]
+        kid, rest = body[2 : 2 + data[1]], body[2 + data[1] :]
+        key = self._keys.keys.get(kid.decode("ascii", "replace"))
+        if key is None or key.refresh_secret is None:
+            raise BadRefreshToken(unknown_key=True)
+        if not hmac.compare_digest(tag, _tag(key, body)):
+            raise BadRefreshToken
+        return RefreshToken(
+            UUID(bytes=rest[:16]), int.from_bytes(rest[16:20], "big"), rest[20:28], rest[28:44]
+        ), key
+
+
+class JwtFormat:
+    """The JWT format, for those whose infrastructure expects one."""
+
+    def __init__(self, keys: KeySet) -> None:
+        """Read with these keys."""
+        self._keys = keys
+        self._refresh_keys = refresh_keys(keys)
+        self._reader = JwtReader(self._refresh_keys, _TYP)
+
+    def encode(self, token: RefreshToken, key: Key, /) -> str:
+        """See `RefreshFormat.encode`."""
+        claims = {
+            "sid": str(token.sid),
+            "gen": token.gen,
+            "branch": token.branch.hex(),
+            "secret": token.secret.hex(),
+        }
+        return sign_jwt(claims, self._refresh_keys.keys[key.kid], _TYP)
+
+    def decode(self, text: str, /) -> tuple[RefreshToken, Key]:
+        """See `RefreshFormat.decode`."""
+        try:
+            claims, key = self._reader.open(text)
+        except JwtError as error:
+            raise BadRefreshToken(unknown_key=error.reason == "unknown_key") from None
+        match claims:
+            case {"sid": str(sid), "gen": int(gen), "branch": str(branch), "secret": str(secret)} if (
+                claims.keys() == _MEMBERS
+                and not isinstance(gen, bool)
+                and 0 <= gen <= MAX_GENERATION
+                and _HEX_BRANCH.fullmatch(branch)
+                and _HEX_SECRET.fullmatch(secret)
+            ):
+                token = RefreshToken(_uuid(sid), gen, bytes.fromhex(branch), bytes.fromhex(secret))
+            case _:
+                raise BadRefreshToken
+        return token, self._keys.keys[key.kid]
+
+
+class AnyFormat:
+    """Writes one format and reads both, so that a change of format logs nobody out."""
+
+    def __init__(self, keys: KeySet, *, jwt: bool) -> None:
+        """Read with these keys; write JWTs or opaque tokens."""
+        self._opaque = OpaqueFormat(keys)
+        self._jwt = JwtFormat(keys)
+        self._preferred: RefreshFormat = self._jwt if jwt else self._opaque
+
+    def encode(self, token: RefreshToken, key: Key, /) -> str:
+        """See `RefreshFormat.encode`."""
+        return self._preferred.encode(token, key)
+
+    def decode(self, text: str, /) -> tuple[RefreshToken, Key]:
+        """See `RefreshFormat.decode`."""
+        if not isinstance(text, str):
+            raise BadRefreshToken
+        return self._opaque.decode(text) if text.startswith(PREFIX) else self._jwt.decode(text)
+
+
+def _tag(key: Key, body: bytes) -> bytes:
+    return hmac.digest(secret_of(key), b"keyturn refresh v1\0" + body, "sha256")[:_TAG_BYTES]
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        value = UUID(text)
+    except ValueError:
+        raise BadRefreshToken from None
+    if str(value) != text:  # one spelling per token: no twins
+        raise BadRefreshToken
+    return value

@@ -1,0 +1,47 @@
+"""How one operation reads: a command for the store, and what its outcome means. It knows no particular operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+from keyturn._core.commands import Confirm
+from keyturn.errors import KeyturnError
+from keyturn.events import Event
+
+CommandT = TypeVar("CommandT")
+OutcomeT = TypeVar("OutcomeT")
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled(Generic[ResultT]):
+    """The end of an operation.
+
+    Attributes:
+        result: What the caller gets, or the error that is raised.
+        events: What happened, to be published.
+        confirm: What the store should be told off the critical path, if anything.
+    """
+
+    result: ResultT | KeyturnError
+    events: tuple[Event, ...] = ()
+    confirm: Confirm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[CommandT, OutcomeT, ResultT]):
+    """An operation that needs the store once.
+
+    Attributes:
+        command: What the store is asked.
+        settle: Turns the store's outcome into the end of the operation.
+    """
+
+    command: CommandT
+    settle: Callable[[OutcomeT], Settled[ResultT]]
+
+
+Plan: TypeAlias = Step[CommandT, OutcomeT, ResultT] | Settled[ResultT]
+"""An operation that needs the store, or one that is settled without it."""

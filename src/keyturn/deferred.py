@@ -1,0 +1,121 @@
+"""Work off the critical path: one thread, or tasks of one event loop. It knows no token, no store and no event.
+
+Such work may be late but never stops a request: its queue is bounded, what fails is logged, and what does not
+fit is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from queue import Full, Queue
+from threading import Event, Lock, Thread
+from typing import Any, Final
+
+_LOG: Final = logging.getLogger("keyturn")
+_MOST_WAITING: Final = 10_000
+
+
+class Worker:
+    """Runs callables one after the other in a thread of its own, which starts when it is first needed."""
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._lock = Lock()
+        self._queue: Queue[Callable[[], object] | None] = Queue(_MOST_WAITING)
+        self._thread: Thread | None = None
+        self._pid = os.getpid()
+        self.dropped = 0
+
+    def submit(self, work: Callable[[], object]) -> None:
+        """Have something done soon; drop and count it where too much is waiting."""
+        self._ensure_running()
+        try:
+            self._queue.put_nowait(work)
+        except Full:
+            self.dropped += 1
+            _LOG.warning("keyturn: %d pieces of deferred work dropped: too much is waiting", self.dropped)
+
+    def flush(self, timeout: float = 30.0) -> bool:
+        """Wait until all that was submitted is done.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether all of it was done in time.
+        """
+        if self._thread is None or self._pid != os.getpid():
+            return True
+        done = Event()
+        self._queue.put(done.set)
+        return done.wait(timeout)
+
+    def close(self) -> None:
+        """Finish what is waiting and end the thread. A later `submit` starts a new one."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None and self._pid == os.getpid():
+            self._queue.put(None)
+            thread.join()
+
+    def _ensure_running(self) -> None:
+        if self._thread is not None and self._pid == os.getpid():
+            return
+        with self._lock:
+            if self._pid != os.getpid():  # a forked child has the queue but not the thread
+                self._queue, self._thread, self._pid = Queue(_MOST_WAITING), None, os.getpid()
+            if self._thread is None:
+                self._thread = Thread(target=_run, args=(self._queue,), name="keyturn-deferred", daemon=True)
+                self._thread.start()
+
+
+class Tasks:
+    """Runs coroutines as tasks of the running event loop, and keeps hold of them until they end."""
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.dropped = 0
+
+    def submit(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Have something done soon; drop and count it where too much is waiting."""
+        if len(self._tasks) >= _MOST_WAITING:
+            self.dropped += 1
+            _LOG.warning("keyturn: %d pieces of deferred work dropped: too much is waiting", self.dropped)
+            return
+        task = asyncio.get_running_loop().create_task(_logged(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def flush(self) -> None:
+        """Wait until all that was submitted is done, and what it submitted in turn."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
+
+
+def run_coroutine(awaitable: Awaitable[Any]) -> None:
+    """Run an awaitable to its end in a thread that has no event loop."""
+
+    async def run() -> None:
+        await awaitable
+
+    coroutine: Coroutine[Any, Any, None] = run()
+    asyncio.run(coroutine)
+
+
+def _run(queue: Queue[Callable[[], object] | None]) -> None:
+    while (work := queue.get()) is not None:
+        try:
+            work()
+        except Exception:
+            _LOG.exception("keyturn: deferred work failed")
+
+
+async def _logged(work: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await work()
+    except Exception:
+        _LOG.exception("keyturn: deferred work failed")

@@ -1,0 +1,605 @@
+"""`TokenManager` and `AsyncTokenManager`: the lifecycle over a store, as thin twins. They decide nothing.
+
+Rule 1: a public method runs one plan of the engine over one method of the store. No `if`, `for` or `try` in it.
+Rule 2: here, and nowhere below, are the clock, the randomness, the publishing of events and the deferred work.
+Rule 3: the twins differ by `await` and by nothing else; a test compares them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from keyturn._core.commands import Check, Confirm, Purge, Rotate, Where
+from keyturn._core.engine import ISSUE_ENTROPY, TOKEN_ENTROPY
+from keyturn._core.outcomes import CheckOutcome, Inactive, RefreshOutcome
+from keyturn._core.refreshing import granted, with_claims
+from keyturn._core.results import AccessToken, ClaimsT, Principal, SessionInfo, TokenPair
+from keyturn._core.steps import Plan, Step
+from keyturn.deferred import Tasks, Worker, run_coroutine
+from keyturn.durations import Duration
+from keyturn.errors import ConfigurationError, StoreUnavailable, UserInactive
+from keyturn.manager_base import DEFAULT_BATCH, DEFAULT_RETENTION, MAX_SESSIONS_LISTED, ManagerBase
+from keyturn.policy import FROM_POLICY, FromPolicy, Policy
+
+if TYPE_CHECKING:
+    from keyturn._core.minting import KeySource
+    from keyturn._core.records import EndReason
+    from keyturn.stores.protocol import AsyncStore, Store
+
+CommandT = TypeVar("CommandT")
+OutcomeT = TypeVar("OutcomeT")
+ResultT = TypeVar("ResultT")
+
+
+class TokenManager(ManagerBase[ClaimsT]):
+    """The refresh-token lifecycle for programs with threads. Safe to share between all of them.
+
+    Examples:
+        >>> from keyturn import KeyRing, TokenManager
+        >>> from keyturn.stores.memory import MemoryStore
+        >>> manager = TokenManager(
+        ...     store=MemoryStore(),
+        ...     keys=KeyRing.generate(),
+        ...     issuer="https://auth.example.com",
+        ...     audience="my-api",
+        ... )
+        >>> pair = manager.issue("user-1", claims={"roles": ["member"]})
+        >>> manager.authenticate(pair.access_token).claims
+        {'roles': ['member']}
+        >>> later = manager.refresh(pair.refresh_token)
+        >>> later.session_id == pair.session_id, later.refresh_token == pair.refresh_token
+        (True, False)
+        >>> manager.close()
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        keys: KeySource,
+        policy: Policy | None = None,
+        issuer: str,
+        audience: str,
+        claims: type[ClaimsT] | None = None,
+        load_claims: Callable[[str], ClaimsT | Mapping[str, Any]] | None = None,
+        clock: Callable[[], float] = time.time,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        """Bring a store, keys and a policy together.
+
+        Args:
+            store: Where sessions live.
+            keys: The key ring.
+            policy: Lifetimes, windows and choices; None: the defaults.
+            issuer: `iss` of the access tokens: who issues them.
+            audience: `aud` of the access tokens: whom they are for.
+            claims: The application's claims model; None: a dict.
+            load_claims: Called with the user's id at each refresh, so that a changed role reaches the next access
+                token. It raises `UserInactive` to end all sessions of a user who may not go on. Without it the
+                claims of the sign-in are kept.
+            clock: Gives POSIX seconds.
+            entropy: Gives so many random bytes.
+
+        Raises:
+            ConfigurationError: A value is not usable.
+        """
+        if inspect.iscoroutinefunction(load_claims):
+            raise ConfigurationError("load_claims is a coroutine function: use AsyncTokenManager")
+        self._worker = Worker()
+        super().__init__(
+            keys=keys,
+            policy=policy,
+            issuer=issuer,
+            audience=audience,
+            claims=claims,
+            clock=clock,
+            entropy=entropy,
+            defer=lambda awaitable: self._worker.submit(partial(run_coroutine, awaitable)),
+        )
+        self._store = store
+        self._load_claims = load_claims
+
+    def issue(
+        self,
+        user_id: str,
+        *,
+        claims: ClaimsT | Mapping[str, Any] | None = None,
+        device: Mapping[str, Any] | None = None,
+        context: str = "",
+        jkt: str | None = None,
+        access_ttl: Duration | None = None,
+        idle_ttl: Duration | FromPolicy | None = FROM_POLICY,
+        absolute_ttl: Duration | None = None,
+    ) -> TokenPair:
+        """Begin a session for a user whom the application has just authenticated.
+
+        Args:
+            user_id: Who signed in: 1 to 255 printable characters.
+            claims: The application's claims for the access tokens: up to 4 KiB of JSON.
+            device: What is known of the client, for people to recognise it: up to 2 KiB of JSON.
+            context: What is known of the client, for telling two clients apart (only a digest leaves this call).
+            jkt: The thumbprint of the client's DPoP key (RFC 9449), which every refresh must then prove.
+            access_ttl: This session's own lifetime of access tokens; None: the policy's.
+            idle_ttl: This session's own idle limit; None: no limit.
+            absolute_ttl: This session's own absolute lifetime; None: the policy's.
+
+        Raises:
+            InvalidInput: A value is not usable.
+            ConfigurationError: The lifetimes do not fit together.
+            SessionLimitReached: The user has as many sessions as are allowed.
+            StoreUnavailable: The store cannot be asked.
+        """
+        plan = self._engine.issue(
+            user_id,
+            claims=claims,
+            device=device,
+            context=context,
+            jkt=jkt,
+            access_ttl=access_ttl,
+            idle_ttl=idle_ttl,
+            absolute_ttl=absolute_ttl,
+            now=self._now(),
+            entropy=self._entropy(ISSUE_ENTROPY),
+        )
+        return self._run(plan, self._store.create)
+
+    def refresh(self, token: str, *, context: str = "", jkt: str | None = None) -> TokenPair:
+        """Redeem a refresh token. Repeating a refresh whose answer was lost is always safe: it converges.
+
+        Args:
+            token: The refresh token.
+            context: What is known of the client; the same client should give the same.
+            jkt: The thumbprint of the DPoP key whose proof was verified with this request.
+
+        Raises:
+            InvalidToken: It is none of ours, or its session is unknown.
+            InvalidProof: The session is bound to another key.
+            ExpiredToken: Its session is past a limit.
+            RevokedToken: Its session was ended.
+            ReusedToken: It was spent before; its session has been ended now.
+            RefreshConflict: A sibling was first (only with `on_race="conflict"`).
+            StoreUnavailable: The store cannot be asked; the token is as good as before.
+        """
+        entropy = self._entropy(TOKEN_ENTROPY)
+        plan = self._engine.refresh(token, context=context, jkt=jkt, now=self._now(), entropy=entropy)
+        return self._run(plan, self._rotate)
+
+    def authenticate(self, token: str) -> Principal[ClaimsT]:
+        """Accept an access token whose session lives and that was not denied.
+
+        Args:
+            token: The access token.
+
+        Raises:
+            AccessTokenError: It is not acceptable.
+            StoreUnavailable: The store cannot be asked, which says nothing about the token.
+        """
+        return self._run(self._engine.authenticate(token, now=self._now()), self._check)
+
+    def renew(self, token: str) -> AccessToken:
+        """Sign a fresh access token for the session of one that is still good, without touching the session.
+
+        Args:
+            token: The access token.
+
+        Raises:
+            AccessTokenError: It is not acceptable, has no session, or its session is over.
+            StoreUnavailable: The store cannot be asked.
+        """
+        plan = self._engine.renew(token, now=self._now(), entropy=self._entropy(TOKEN_ENTROPY))
+        return self._run(plan, self._store.lookup)
+
+    def inspect(self, token: str) -> SessionInfo:
+        """Describe the session of a refresh token, without redeeming it.
+
+        Args:
+            token: The refresh token, current or spent.
+
+        Raises:
+            InvalidToken: It is none of ours, or its session is unknown.
+            StoreUnavailable: The store cannot be asked.
+        """
+        return self._run(self._engine.inspect(token, now=self._now()), self._store.lookup)
+
+    def sessions(
+        self,
+        user_id: str,
+        *,
+        current: str | None = None,
+        active: bool = True,
+        limit: int = MAX_SESSIONS_LISTED,
+    ) -> list[SessionInfo]:
+        """List a user's sessions, the newest first.
+
+        Args:
+            user_id: Whose.
+            current: The id of the session that asks, to be marked.
+            active: Only those that live; False lists ended ones too, until they are purged.
+            limit: How many at most.
+
+        Raises:
+            StoreUnavailable: The store cannot be asked.
+        """
+        now = self._now()
+        where = Where(user_id=user_id, live_at=now if active else None)
+        return self._describe(self._ask(where, partial(self._store.find, limit=limit)), now, current)
+
+    def revoke(self, session_id: str, *, user_id: str | None = None, reason: EndReason = "revoked") -> bool:
+        """End one session, at once.
+
+        Args:
+            session_id: Which.
+            user_id: Whose it must be; give it whenever a user asks.
+            reason: Why, for events and the record.
+
+        Returns:
+            Whether there is such a session of that user; ending it a second time is no failure.
+
+        Raises:
+            StoreUnavailable: The store cannot be asked.
+        """
+        plan = self._engine.revoke(session_id, user_id=user_id, reason=reason, now=self._now())
+        return self._run(plan, self._store.revoke)
+
+    def revoke_token(self, token: str, *, reason: EndReason = "logout") -> bool:
+        """End the session of a refresh token: logout.
+
+        Args:
+            token: The refresh token, current or spent.
+            reason: Why.
+
+        Returns:
+            Whether there is such a session.
+
+        Raises:
+            InvalidToken: It is none of ours.
+            StoreUnavailable: The store cannot be asked.
+        """
+        return self._run(self._engine.revoke_token(token, reason=reason, now=self._now()), self._store.revoke)
+
+    def revoke_user(self, user_id: str, *, keep: str | None = None, reason: EndReason = "user") -> int:
+        """End all sessions of a user, but for one to keep. A sign-in afterwards is not touched.
+
+        Args:
+            user_id: Whose.
+            keep: The id of a session to leave alone.
+            reason: Why.
+
+        Returns:
+            How many sessions lived until now.
+
+        Raises:
+            InvalidInput: `keep` is no session id.
+            StoreUnavailable: The store cannot be asked.
+        """
+        plan = self._engine.revoke_user(user_id, keep=keep, reason=reason, now=self._now())
+        return self._run(plan, self._store.revoke_user)
+
+    def deny(self, token: str, *, reason: str = "") -> None:
+        """Refuse one access token from now on.
+
+        Args:
+            token: The access token.
+            reason: Why, for events and the record.
+
+        Raises:
+            AccessTokenError: It is not acceptable anyway.
+            StoreUnavailable: The store cannot be asked.
+        """
+        self._run(self._engine.deny(token, reason=reason, now=self._now()), self._store.deny)
+
+    def purge(
+        self,
+        *,
+        retention: Duration = DEFAULT_RETENTION,
+        batch: int = DEFAULT_BATCH,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Remove sessions whose absolute end is longer ago than the retention, batch by batch.
+
+        Ended sessions stay until their absolute end, so that a late replay is still recognised.
+
+        Args:
+            retention: How long to keep them after that.
+            batch: How many rows to remove in one operation.
+            progress: Called after each batch with the number removed so far.
+
+        Returns:
+            How many rows were removed.
+
+        Raises:
+            StoreUnavailable: The store cannot be asked; what was removed stays removed.
+        """
+        return self._drain(self._purge(retention, batch), progress or _ignore)
+
+    def flush(self) -> None:
+        """Wait for what is written off the critical path: confirmations, and event handlers that are coroutines."""
+        self._worker.flush()
+
+    def close(self) -> None:
+        """Finish the deferred work and close the store."""
+        self._worker.close()
+        self._store.close()
+
+    def _run(
+        self,
+        plan: Plan[CommandT, OutcomeT, ResultT],
+        call: Callable[[CommandT], OutcomeT],
+    ) -> ResultT:
+        if isinstance(plan, Step):
+            plan = plan.settle(self._ask(plan.command, call))
+        result = self._publish(plan)
+        if plan.confirm is not None and self._seen.is_first(plan.confirm):
+            self._worker.submit(partial(self._confirm, plan.confirm))
+        return result
+
+    def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:
+        removed = 0
+        while gone := self._ask(command, self._store.purge):
+            removed += gone
+            progress(removed)
+        return removed
+
+    def _ask(self, command: CommandT, call: Callable[[CommandT], OutcomeT]) -> OutcomeT:
+        try:
+            return call(command)
+        except StoreUnavailable:
+            self._outage(type(command).__name__.lower())
+            raise
+
+    def _rotate(self, command: Rotate) -> RefreshOutcome:
+        outcome = self._store.rotate(command)
+        session = granted(outcome)
+        if session is None or self._load_claims is None:
+            return outcome
+        try:
+            claims = self._load_claims(session.user_id)
+        except UserInactive:
+            revoke = self._engine.revoke_inactive(session.user_id, now=command.now)
+            return Inactive(session, self._store.revoke_user(revoke).ended)
+        except Exception as error:  # the application's database may be out: that says nothing about the token
+            raise StoreUnavailable("The user's claims cannot be loaded right now; try again.") from error
+        return with_claims(outcome, self._engine.dump_claims(claims))
+
+    def _check(self, command: Check) -> CheckOutcome:
+        try:
+            return self._store.check(command)
+        except StoreUnavailable as error:
+            return self._unchecked(error)
+
+    def _confirm(self, confirm: Confirm) -> None:
+        try:
+            self._ask(confirm, self._store.confirm)
+        except StoreUnavailable:
+            self._seen.forget(confirm)
+
+
+class AsyncTokenManager(ManagerBase[ClaimsT]):
+    """The refresh-token lifecycle for asyncio. One manager belongs to one event loop."""
+
+    def __init__(
+        self,
+        *,
+        store: AsyncStore,
+        keys: KeySource,
+        policy: Policy | None = None,
+        issuer: str,
+        audience: str,
+        claims: type[ClaimsT] | None = None,
+        load_claims: Callable[[str], ClaimsT | Mapping[str, Any] | Awaitable[ClaimsT | Mapping[str, Any]]]
+        | None = None,
+        clock: Callable[[], float] = time.time,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        """Bring a store, keys and a policy together.
+
+        See `TokenManager`; `load_claims` may be a plain or a coroutine function.
+        """
+        self._tasks = Tasks()
+        super().__init__(
+            keys=keys,
+            policy=policy,
+            issuer=issuer,
+            audience=audience,
+            claims=claims,
+            clock=clock,
+            entropy=entropy,
+            defer=lambda awaitable: self._tasks.submit(lambda: awaitable),
+        )
+        self._store = store
+        self._load_claims = load_claims
+
+    async def issue(
+        self,
+        user_id: str,
+        *,
+        claims: ClaimsT | Mapping[str, Any] | None = None,
+        device: Mapping[str, Any] | None = None,
+        context: str = "",
+        jkt: str | None = None,
+        access_ttl: Duration | None = None,
+        idle_ttl: Duration | FromPolicy | None = FROM_POLICY,
+        absolute_ttl: Duration | None = None,
+    ) -> TokenPair:
+        """Begin a session for a user whom the application has just authenticated.
+
+        See `TokenManager.issue`.
+        """
+        plan = self._engine.issue(
+            user_id,
+            claims=claims,
+            device=device,
+            context=context,
+            jkt=jkt,
+            access_ttl=access_ttl,
+            idle_ttl=idle_ttl,
+            absolute_ttl=absolute_ttl,
+            now=self._now(),
+            entropy=self._entropy(ISSUE_ENTROPY),
+        )
+        return await self._run(plan, self._store.create)
+
+    async def refresh(self, token: str, *, context: str = "", jkt: str | None = None) -> TokenPair:
+        """Redeem a refresh token. Repeating a refresh whose answer was lost is always safe: it converges.
+
+        See `TokenManager.refresh`.
+        """
+        entropy = self._entropy(TOKEN_ENTROPY)
+        plan = self._engine.refresh(token, context=context, jkt=jkt, now=self._now(), entropy=entropy)
+        return await self._run(plan, self._rotate)
+
+    async def authenticate(self, token: str) -> Principal[ClaimsT]:
+        """Accept an access token whose session lives and that was not denied.
+
+        See `TokenManager.authenticate`.
+        """
+        return await self._run(self._engine.authenticate(token, now=self._now()), self._check)
+
+    async def renew(self, token: str) -> AccessToken:
+        """Sign a fresh access token for the session of one that is still good, without touching the session.
+
+        See `TokenManager.renew`.
+        """
+        plan = self._engine.renew(token, now=self._now(), entropy=self._entropy(TOKEN_ENTROPY))
+        return await self._run(plan, self._store.lookup)
+
+    async def inspect(self, token: str) -> SessionInfo:
+        """Describe the session of a refresh token, without redeeming it.
+
+        See `TokenManager.inspect`.
+        """
+        return await self._run(self._engine.inspect(token, now=self._now()), self._store.lookup)
+
+    async def sessions(
+        self,
+        user_id: str,
+        *,
+        current: str | None = None,
+        active: bool = True,
+        limit: int = MAX_SESSIONS_LISTED,
+    ) -> list[SessionInfo]:
+        """List a user's sessions, the newest first.
+
+        See `TokenManager.sessions`.
+        """
+        now = self._now()
+        where = Where(user_id=user_id, live_at=now if active else None)
+        return self._describe(await self._ask(where, partial(self._store.find, limit=limit)), now, current)
+
+    async def revoke(
+        self, session_id: str, *, user_id: str | None = None, reason: EndReason = "revoked"
+    ) -> bool:
+        """End one session, at once.
+
+        See `TokenManager.revoke`.
+        """
+        plan = self._engine.revoke(session_id, user_id=user_id, reason=reason, now=self._now())
+        return await self._run(plan, self._store.revoke)
+
+    async def revoke_token(self, token: str, *, reason: EndReason = "logout") -> bool:
+        """End the session of a refresh token: logout.
+
+        See `TokenManager.revoke_token`.
+        """
+        return await self._run(
+            self._engine.revoke_token(token, reason=reason, now=self._now()), self._store.revoke
+        )
+
+    async def revoke_user(self, user_id: str, *, keep: str | None = None, reason: EndReason = "user") -> int:
+        """End all sessions of a user, but for one to keep. A sign-in afterwards is not touched.
+
+        See `TokenManager.revoke_user`.
+        """
+        plan = self._engine.revoke_user(user_id, keep=keep, reason=reason, now=self._now())
+        return await self._run(plan, self._store.revoke_user)
+
+    async def deny(self, token: str, *, reason: str = "") -> None:
+        """Refuse one access token from now on.
+
+        See `TokenManager.deny`.
+        """
+        await self._run(self._engine.deny(token, reason=reason, now=self._now()), self._store.deny)
+
+    async def purge(
+        self,
+        *,
+        retention: Duration = DEFAULT_RETENTION,
+        batch: int = DEFAULT_BATCH,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Remove sessions whose absolute end is longer ago than the retention, batch by batch.
+
+        See `TokenManager.purge`.
+        """
+        return await self._drain(self._purge(retention, batch), progress or _ignore)
+
+    async def flush(self) -> None:
+        """Wait for what is written off the critical path: confirmations, and event handlers that are coroutines."""
+        await self._tasks.flush()
+
+    async def close(self) -> None:
+        """Finish the deferred work and close the store."""
+        await self._tasks.flush()
+        await self._store.close()
+
+    async def _run(
+        self,
+        plan: Plan[CommandT, OutcomeT, ResultT],
+        call: Callable[[CommandT], Awaitable[OutcomeT]],
+    ) -> ResultT:
+        if isinstance(plan, Step):
+            plan = plan.settle(await self._ask(plan.command, call))
+        result = self._publish(plan)
+        if plan.confirm is not None and self._seen.is_first(plan.confirm):
+            self._tasks.submit(partial(self._confirm, plan.confirm))
+        return result
+
+    async def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:
+        removed = 0
+        while gone := await self._ask(command, self._store.purge):
+            removed += gone
+            progress(removed)
+        return removed
+
+    async def _ask(self, command: CommandT, call: Callable[[CommandT], Awaitable[OutcomeT]]) -> OutcomeT:
+        try:
+            return await call(command)
+        except StoreUnavailable:
+            self._outage(type(command).__name__.lower())
+            raise
+
+    async def _rotate(self, command: Rotate) -> RefreshOutcome:
+        outcome = await self._store.rotate(command)
+        session = granted(outcome)
+        if session is None or self._load_claims is None:
+            return outcome
+        try:
+            loaded = self._load_claims(session.user_id)
+            claims = await loaded if inspect.isawaitable(loaded) else loaded
+        except UserInactive:
+            revoke = self._engine.revoke_inactive(session.user_id, now=command.now)
+            return Inactive(session, (await self._store.revoke_user(revoke)).ended)
+        except Exception as error:  # the application's database may be out: that says nothing about the token
+            raise StoreUnavailable("The user's claims cannot be loaded right now; try again.") from error
+        return with_claims(outcome, self._engine.dump_claims(claims))
+
+    async def _check(self, command: Check) -> CheckOutcome:
+        try:
+            return await self._store.check(command)
+        except StoreUnavailable as error:
+            return self._unchecked(error)
+
+    async def _confirm(self, confirm: Confirm) -> None:
+        try:
+            await self._ask(confirm, self._store.confirm)
+        except StoreUnavailable:
+            self._seen.forget(confirm)
+
+
+def _ignore(_: int) -> None:
+    """Take no notice of progress."""

@@ -1,0 +1,153 @@
+"""What both managers share: engine, clock, randomness, subscriptions. It knows no store and no colour."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+from keyturn._core.claims import codec_for
+from keyturn._core.commands import Purge
+from keyturn._core.engine import TOKEN_ENTROPY, Engine
+from keyturn._core.inputs import check_batch
+from keyturn._core.minting import KeySource
+from keyturn._core.outcomes import CheckOutcome, Unchecked
+from keyturn._core.records import Millis, Session
+from keyturn._core.results import ClaimsT, Principal, RefreshTokenInfo, SessionInfo, describe
+from keyturn._core.steps import Settled
+from keyturn.durations import Duration, milliseconds, seconds
+from keyturn.errors import KeyturnError
+from keyturn.errors import StoreUnavailable as StoreOutage
+from keyturn.events import StoreUnavailable
+from keyturn.policy import Policy
+from keyturn.publishing import Events
+from keyturn.seen import Seen
+
+ResultT = TypeVar("ResultT")
+
+DEFAULT_RETENTION: Final = "60d"
+DEFAULT_BATCH: Final = 1000
+MAX_SESSIONS_LISTED: Final = 1000
+
+
+class ManagerBase(Generic[ClaimsT]):
+    """What the twins share: the engine, the clock, the randomness and the subscriptions."""
+
+    def __init__(
+        self,
+        *,
+        keys: KeySource,
+        policy: Policy | None,
+        issuer: str,
+        audience: str,
+        claims: type[ClaimsT] | None,
+        clock: Callable[[], float],
+        entropy: Callable[[int], bytes],
+        defer: Callable[[Awaitable[Any]], None],
+    ) -> None:
+        """See `TokenManager`. `defer` has an awaitable run off the critical path."""
+        self._engine: Engine[ClaimsT] = Engine(
+            keys=keys,
+            policy=Policy() if policy is None else policy,
+            issuer=issuer,
+            audience=audience,
+            codec=codec_for(claims),
+        )
+        self._clock = clock
+        self._entropy = entropy
+        self._seen = Seen()
+        self.events = Events(defer)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that this manager works under."""
+        return self._engine.policy
+
+    @property
+    def issuer(self) -> str:
+        """The `iss` of its access tokens."""
+        return self._engine.issuer
+
+    @property
+    def audience(self) -> str:
+        """The `aud` of its access tokens."""
+        return self._engine.audience
+
+    def now(self) -> float:
+        """The manager's time, POSIX seconds."""
+        return self._clock()
+
+    def _now(self) -> Millis:
+        """The manager's time in the core's unit."""
+        return round(self._clock() * 1000)
+
+    def verify_access(self, token: str) -> Principal[ClaimsT]:
+        """Accept an access token on its signature and claims alone, without I/O: revocations do not count.
+
+        Args:
+            token: The access token.
+
+        Raises:
+            AccessTokenError: It is not acceptable; `detail` says by which rule.
+        """
+        return self._engine.verify_access(token, now=self._now())
+
+    def verify_refresh(self, token: str) -> RefreshTokenInfo:
+        """Accept a refresh token on its tag alone, without I/O and without redeeming it.
+
+        Args:
+            token: The refresh token.
+
+        Raises:
+            InvalidToken: None of our keys made it.
+        """
+        return self._engine.verify_refresh(token)
+
+    def sign_access(
+        self,
+        user_id: str,
+        *,
+        claims: ClaimsT | Mapping[str, Any] | None = None,
+        ttl: Duration | None = None,
+    ) -> str:
+        """Sign an access token that belongs to no session, without I/O. It can be denied, but not revoked.
+
+        Args:
+            user_id: Its `sub`.
+            claims: The application's claims.
+            ttl: Its lifetime; None: the policy's `access_ttl`.
+
+        Raises:
+            InvalidInput: A value is not usable.
+        """
+        return self._engine.sign_access(
+            user_id, claims=claims, ttl=ttl, now=self._now(), entropy=self._entropy(TOKEN_ENTROPY)
+        )
+
+    def _outage(self, operation: str) -> None:
+        """Tell the application that the store could not be asked."""
+        self.events.publish(StoreUnavailable(self._clock(), operation))
+
+    def _publish(self, settled: Settled[ResultT]) -> ResultT:
+        """End an operation: tell what happened, then return or raise."""
+        for event in settled.events:
+            self.events.publish(event)
+        if isinstance(settled.result, KeyturnError):
+            raise settled.result
+        return settled.result
+
+    def _unchecked(self, error: StoreOutage) -> CheckOutcome:
+        """Let an access token pass while the store is out, where the policy says so by name."""
+        if self.policy.on_store_error != "allow":
+            raise error
+        self._outage("check")
+        return Unchecked()
+
+    def _describe(self, sessions: Sequence[Session], now: Millis, current: str | None) -> list[SessionInfo]:
+        """Turn rows into what a person may see, the newest first."""
+        newest_first = sorted(sessions, key=lambda s: (s.created_at, s.sid), reverse=True)
+        return [describe(session, now=now, current=current) for session in newest_first]
+
+    def _purge(self, retention: Duration, batch: int) -> Purge:
+        """Give the command that removes one batch."""
+        now = self._now()
+        return Purge(now - milliseconds(seconds(retention, name="retention")), now, check_batch(batch))

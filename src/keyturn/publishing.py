@@ -1,0 +1,93 @@
+"""Handing events to the application's handlers. It knows no operation and no store.
+
+A handler that fails is logged and never breaks the operation that caused the event.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from threading import Lock
+from typing import Any, Final, TypeVar, get_args
+
+from keyturn.errors import ConfigurationError
+from keyturn.events import Event, RefreshRejected
+
+_LOG: Final = logging.getLogger("keyturn")
+_SAMPLE_SECONDS: Final = 1.0
+_SAMPLED: Final = frozenset(
+    {"invalid", "unknown_key"}
+)  # what anybody can send, without owning a genuine token
+
+EventT = TypeVar("EventT", bound=Event)
+
+
+class Events:
+    """The subscriptions of one manager. Safe for threads."""
+
+    def __init__(self, defer: Callable[[Awaitable[Any]], None]) -> None:
+        """Start without subscriptions.
+
+        Args:
+            defer: Has an awaitable run off the critical path; for handlers that are coroutine functions.
+        """
+        self._defer = defer
+        self._lock = Lock()
+        self._handlers: dict[type, tuple[Callable[[Any], object], ...]] = {}
+        self._sampled: dict[str, tuple[float, int]] = {}
+
+    def subscribe(self, event: type[EventT], handler: Callable[[EventT], object]) -> Callable[[], None]:
+        """Call a handler for every event of a type.
+
+        Args:
+            event: A class of `keyturn.events`.
+            handler: Called with the event. A plain function runs before the operation returns, so keep it quick;
+                a coroutine function runs off the critical path (`manager.flush()` waits for it).
+
+        Returns:
+            A function that ends the subscription.
+
+        Raises:
+            ConfigurationError: That is no event type, or the handler cannot be called.
+        """
+        if event not in get_args(Event):
+            name = getattr(event, "__name__", repr(event))
+            raise ConfigurationError(f"{name} is not an event: take one from keyturn.events")
+        if not callable(handler):
+            raise ConfigurationError("an event handler must be callable")
+        with self._lock:
+            self._handlers[event] = (*self._handlers.get(event, ()), handler)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._handlers[event] = tuple(h for h in self._handlers[event] if h is not handler)
+
+        return unsubscribe
+
+    def publish(self, event: Event) -> None:
+        """Hand an event to its handlers."""
+        handlers = self._handlers.get(type(event))
+        if not handlers:
+            return
+        sampled = self._sample(event)
+        for handler in handlers if sampled is not None else ():
+            try:
+                result = handler(sampled)
+                if inspect.isawaitable(result):
+                    self._defer(result)
+            except Exception:
+                _LOG.exception("keyturn: a handler of %s failed", type(event).__name__)
+
+    def _sample(self, event: Event) -> Event | None:
+        """Let one refusal of a kind through per second, carrying the count of those held back before it."""
+        if not isinstance(event, RefreshRejected) or event.reason not in _SAMPLED:
+            return event
+        with self._lock:
+            since, held = self._sampled.get(event.reason, (float("-inf"), 0))
+            if 0 <= event.at - since < _SAMPLE_SECONDS:
+                self._sampled[event.reason] = (since, held + 1)
+                return None
+            self._sampled[event.reason] = (event.at, 0)
+        return replace(event, count=event.count + held)
