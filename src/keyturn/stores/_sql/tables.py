@@ -1,0 +1,96 @@
+"""The tables, and the way between a row and a `Session`. It knows no operation.
+
+The names are fixed: migrations, several processes and people with a database shell must all mean the same
+tables, and a prefix that differs between two processes would split a user's sessions in two without an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Uuid,
+)
+
+from keyturn._core.records import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+metadata: Final = MetaData()
+"""Keyturn's tables, for those who run their own migrations."""
+
+# The columns are the fields of `Session`, in their order: a row is the arguments of a Session.
+# No index may hold a column that a refresh changes: then PostgreSQL rewrites the row in place (HOT).
+sessions: Final = Table(
+    "keyturn_sessions",
+    metadata,
+    Column("sid", Uuid, nullable=False),
+    Column("user_id", String(255), nullable=False),
+    Column("secret_digest", LargeBinary(32), nullable=False),
+    Column("gen", BigInteger, nullable=False),
+    Column("parent_branch", LargeBinary(8), nullable=False),
+    Column("confirmed", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("rotated_at", BigInteger, nullable=False),
+    Column("handed_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),
+    Column("idle_ttl", BigInteger),
+    Column("idle_expires_at", BigInteger),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("access_ttl", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("revoked_reason", String(16)),
+    Column("claims", JSON, nullable=False),
+    Column("device", JSON, nullable=False),
+    Column("jkt", String(64)),
+    PrimaryKeyConstraint("sid", name="keyturn_sessions_pk"),
+    Index("keyturn_sessions_user", "user_id", "sid"),
+    Index("keyturn_sessions_expiry", "expires_at", "sid"),
+)
+
+denials: Final = Table(
+    "keyturn_denials",
+    metadata,
+    Column("token_id", String(255), nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("reason", String(255), nullable=False),
+    Column("denied_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("token_id", name="keyturn_denials_pk"),
+    Index("keyturn_denials_expiry", "expires_at", "token_id"),
+)
+
+_NAMES: Final = tuple(field.name for field in fields(Session))
+
+
+def to_session(row: Sequence[Any]) -> Session:
+    """Turn a row of all columns of the table into a session."""
+    return Session(*row)
+
+
+def to_sessions(rows: Iterable[Sequence[Any]]) -> tuple[Session, ...]:
+    """Turn rows of all columns of the table into sessions."""
+    return tuple(map(to_session, rows))
+
+
+def to_row(session: Session) -> dict[str, Any]:
+    """Turn a session into the values of its row."""
+    row = {name: getattr(session, name) for name in _NAMES}
+    return {**row, "claims": dict(session.claims), "device": dict(session.device)}
+
+
+def changes(before: Session, after: Session) -> dict[str, Any]:
+    """Return the values that differ, so that a write touches no other column."""
+    pairs = ((name, getattr(before, name), getattr(after, name)) for name in _NAMES)
+    return {name: new for name, old, new in pairs if old != new}

@@ -1,0 +1,266 @@
+"""Sessions in an SQL database through SQLAlchemy, for threads and for asyncio. No decision is made here.
+
+Each operation is in `keyturn.stores._sql.operations`, once, as a function of a synchronous connection; the
+two stores differ only in how they hand it one.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from keyturn.stores._sql import missing_extra
+
+try:
+    from sqlalchemy import create_engine
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    from keyturn.stores import schema
+    from keyturn.stores._sql import engines, operations
+    from keyturn.stores._sql.errors import translated
+    from keyturn.stores._sql.tables import metadata
+except ModuleNotFoundError as error:
+    raise missing_extra(error) from error
+
+from keyturn.stores.protocol import EVERY, PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
+    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from keyturn._core.commands import (
+        Check,
+        Confirm,
+        Create,
+        Deny,
+        Lookup,
+        Purge,
+        Revoke,
+        RevokeUser,
+        Rotate,
+        Where,
+    )
+    from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
+    from keyturn._core.records import Session
+
+__all__ = ["AsyncSQLAlchemyStore", "SQLAlchemyStore", "metadata"]
+
+T = TypeVar("T")
+
+
+class SQLAlchemyStore:
+    """A store in an SQL database, for threads and processes.
+
+    Examples:
+        >>> import tempfile
+        >>> store = SQLAlchemyStore.from_url(f"sqlite:///{tempfile.mkdtemp()}/keyturn.db")
+        >>> store.create_schema()
+        >>> store.count()
+        0
+        >>> store.close()
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Use an engine of the application's.
+
+        Args:
+            engine: Stays the application's: its settings are left as they are, and closing the store does not
+                close it. A process that forks must dispose of it in the child, as SQLAlchemy says.
+
+        Raises:
+            ConfigurationError: The store could not keep its promises on this engine.
+        """
+        engines.accept(engine)
+        self._engine: Engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._owned = False
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str | URL,
+        *,
+        busy_timeout: float = engines.BUSY_TIMEOUT,
+        pool_size: int = engines.POOL_SIZE,
+        synchronous: engines.Synchronous = "FULL",
+    ) -> Self:
+        """Open an SQLite file; it is made where there is none, but its folder is not.
+
+        Args:
+            url: For example `sqlite:///keyturn.db`.
+            busy_timeout: Seconds to wait for another writer or for a free connection.
+            pool_size: Connections at most.
+            synchronous: `FULL`: what was acknowledged survives a power cut. `NORMAL` is faster; it does not.
+
+        Returns:
+            A store that owns its engine: `close()` closes it.
+
+        Raises:
+            ConfigurationError: The URL is no SQLite file's.
+        """
+        settings = engines.options(busy_timeout=busy_timeout, pool_size=pool_size)
+        engine = create_engine(engines.sqlite_url(url, "pysqlite"), **settings)
+        engines.adopt(engine, synchronous)
+        store = cls(engine)
+        store._engine, store._owned = engine, True  # in autocommit from the start
+        return store
+
+    def create_schema(self) -> None:
+        """Make the tables, or bring them to this version. Safe when several processes start at once.
+
+        Raises:
+            SchemaError: Says what is in the way.
+            StoreUnavailable: The database cannot answer.
+        """
+        schema.upgrade(self._engine)
+
+    def _run(self, operation: Callable[[Connection], T]) -> T:
+        with translated(), self._engine.connect() as connection:
+            return operation(connection)
+
+    def create(self, command: Create, /) -> CreateOutcome:
+        """See `Store.create`."""
+        return self._run(partial(operations.create, command=command))
+
+    def rotate(self, command: Rotate, /) -> RotateOutcome:
+        """See `Store.rotate`."""
+        return self._run(partial(operations.rotate, command=command))
+
+    def lookup(self, command: Lookup, /) -> LookupOutcome:
+        """See `Store.lookup`."""
+        return self._run(partial(operations.lookup, command=command))
+
+    def check(self, command: Check, /) -> CheckOutcome:
+        """See `Store.check`."""
+        return self._run(partial(operations.check, command=command))
+
+    def confirm(self, command: Confirm, /) -> None:
+        """See `Store.confirm`."""
+        self._run(partial(operations.confirm, command=command))
+
+    def revoke(self, command: Revoke, /) -> Revocation:
+        """See `Store.revoke`."""
+        return self._run(partial(operations.revoke, command=command))
+
+    def revoke_user(self, command: RevokeUser, /) -> Revocation:
+        """See `Store.revoke_user`."""
+        return self._run(partial(operations.revoke_user, command=command))
+
+    def deny(self, command: Deny, /) -> None:
+        """See `Store.deny`."""
+        self._run(partial(operations.deny, command=command))
+
+    def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
+        """See `Store.find`."""
+        return self._run(partial(operations.find, where=where, limit=limit))
+
+    def count(self, where: Where = EVERY, /) -> int:
+        """See `Store.count`."""
+        return self._run(partial(operations.count, where=where))
+
+    def delete(self, sids: Sequence[UUID], /) -> int:
+        """See `Store.delete`."""
+        return self._run(partial(operations.delete, sids=sids))
+
+    def purge(self, command: Purge, /) -> int:
+        """See `Store.purge`."""
+        return self._run(partial(operations.purge, command=command))
+
+    def close(self) -> None:
+        """See `Store.close`. An engine of the application's stays open."""
+        if self._owned:
+            self._engine.dispose()
+
+
+class AsyncSQLAlchemyStore:
+    """A store in an SQL database, for asyncio: `SQLAlchemyStore` with `await`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Use an asynchronous engine of the application's: see `SQLAlchemyStore`."""
+        engines.accept(engine.sync_engine)
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._owned = False
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str | URL,
+        *,
+        busy_timeout: float = engines.BUSY_TIMEOUT,
+        pool_size: int = engines.POOL_SIZE,
+        synchronous: engines.Synchronous = "FULL",
+    ) -> Self:
+        """Open an SQLite file through aiosqlite: see `SQLAlchemyStore.from_url`."""
+        settings = engines.options(busy_timeout=busy_timeout, pool_size=pool_size)
+        try:
+            engine = create_async_engine(engines.sqlite_url(url, "aiosqlite"), **settings)
+        except ModuleNotFoundError as error:
+            raise missing_extra(error) from error
+        engines.adopt(engine.sync_engine, synchronous)
+        store = cls(engine)
+        store._engine, store._owned = engine, True  # in autocommit from the start
+        return store
+
+    async def create_schema(self) -> None:
+        """Make the tables, or bring them to this version: see `SQLAlchemyStore.create_schema`."""
+        await self._run(schema.upgrade_on)
+
+    async def _run(self, operation: Callable[[Connection], T]) -> T:
+        with translated():
+            async with self._engine.connect() as connection:
+                return await connection.run_sync(operation)
+
+    async def create(self, command: Create, /) -> CreateOutcome:
+        """See `Store.create`."""
+        return await self._run(partial(operations.create, command=command))
+
+    async def rotate(self, command: Rotate, /) -> RotateOutcome:
+        """See `Store.rotate`."""
+        return await self._run(partial(operations.rotate, command=command))
+
+    async def lookup(self, command: Lookup, /) -> LookupOutcome:
+        """See `Store.lookup`."""
+        return await self._run(partial(operations.lookup, command=command))
+
+    async def check(self, command: Check, /) -> CheckOutcome:
+        """See `Store.check`."""
+        return await self._run(partial(operations.check, command=command))
+
+    async def confirm(self, command: Confirm, /) -> None:
+        """See `Store.confirm`."""
+        await self._run(partial(operations.confirm, command=command))
+
+    async def revoke(self, command: Revoke, /) -> Revocation:
+        """See `Store.revoke`."""
+        return await self._run(partial(operations.revoke, command=command))
+
+    async def revoke_user(self, command: RevokeUser, /) -> Revocation:
+        """See `Store.revoke_user`."""
+        return await self._run(partial(operations.revoke_user, command=command))
+
+    async def deny(self, command: Deny, /) -> None:
+        """See `Store.deny`."""
+        await self._run(partial(operations.deny, command=command))
+
+    async def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
+        """See `Store.find`."""
+        return await self._run(partial(operations.find, where=where, limit=limit))
+
+    async def count(self, where: Where = EVERY, /) -> int:
+        """See `Store.count`."""
+        return await self._run(partial(operations.count, where=where))
+
+    async def delete(self, sids: Sequence[UUID], /) -> int:
+        """See `Store.delete`."""
+        return await self._run(partial(operations.delete, sids=sids))
+
+    async def purge(self, command: Purge, /) -> int:
+        """See `Store.purge`."""
+        return await self._run(partial(operations.purge, command=command))
+
+    async def close(self) -> None:
+        """See `Store.close`. An engine of the application's stays open."""
+        if self._owned:
+            await self._engine.dispose()
