@@ -1,6 +1,7 @@
 """Keyturn owns the refresh-token lifecycle: rotation, races, lost responses, theft, sessions, revocation.
 
-It sits above JWT libraries and below applications. Start with `TokenManager` or `AsyncTokenManager`, a `KeyRing`,
+It sits above JWT libraries and below applications. Start with `TokenManager` or `AsyncTokenManager`, a
+`KeyRing`,
 a store from `keyturn.stores`, and a `Policy`.
 """
 
@@ -8,7 +9,6 @@ from __future__ import annotations
 
 from importlib.metadata import version as _version
 
-from keyturn._core.results import AccessToken, Principal, RefreshTokenInfo, SessionInfo, TokenPair
 from keyturn.access import AccessVerifier
 from keyturn.errors import (
     AccessTokenError,
@@ -44,11 +44,11 @@ from keyturn.events import (
 from keyturn.keys import KeyRing
 from keyturn.manager import AsyncTokenManager, TokenManager
 from keyturn.policy import FROM_POLICY, Policy
+from keyturn.results import AccessToken, Principal, RefreshTokenInfo, SessionInfo, TokenPair
 
 __version__ = _version("keyturn")
 
 __all__ = [
-    "FROM_POLICY",
     "AccessToken",
     "AccessTokenError",
     "AccessVerifier",
@@ -56,6 +56,7 @@ __all__ = [
     "ConfigurationError",
     "Denied",
     "ExpiredToken",
+    "FROM_POLICY",
     "InvalidInput",
     "InvalidProof",
     "InvalidToken",

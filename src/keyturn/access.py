@@ -10,11 +10,11 @@ from typing import Any
 from keyturn._core.access_claims import ACCESS_TYP, read_access_token
 from keyturn._core.jwt import JwtReader
 from keyturn._core.keyset import KeySet, key_set
-from keyturn._core.results import Principal
 from keyturn.durations import Duration, seconds
 from keyturn.errors import AccessTokenError, ConfigurationError, StoreUnavailable
 from keyturn.jwks import RemoteKeys, load_jwks
 from keyturn.policy import MAX_LEEWAY_SECONDS
+from keyturn.results import Principal
 
 
 class AccessVerifier:

@@ -1,4 +1,6 @@
-"""Work off the critical path: one thread, or tasks of one event loop. It knows no token, no store and no event.
+"""Work off the critical path: one thread, or tasks of one event loop.
+
+It knows no token, no store and no event.
 
 Such work may be late but never stops a request: its queue is bounded, what fails is logged, and what does not
 fit is dropped and counted.
@@ -29,14 +31,14 @@ class Worker:
         self._pid = os.getpid()
         self.dropped = 0
 
-    def submit(self, work: Callable[[], object]) -> None:
-        """Have something done soon; drop and count it where too much is waiting."""
+    def submit(self, work: Callable[[], object], *, dropped: Callable[[], object] | None = None) -> None:
+        """Have something done soon; where too much is waiting, count it as dropped and call `dropped`."""
         self._ensure_running()
         try:
             self._queue.put_nowait(work)
         except Full:
             self.dropped += 1
-            _LOG.warning("keyturn: %d pieces of deferred work dropped: too much is waiting", self.dropped)
+            _report(self.dropped, dropped)
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Wait until all that was submitted is done.
@@ -80,11 +82,13 @@ class Tasks:
         self._tasks: set[asyncio.Task[None]] = set()
         self.dropped = 0
 
-    def submit(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Have something done soon; drop and count it where too much is waiting."""
+    def submit(
+        self, work: Callable[[], Awaitable[object]], *, dropped: Callable[[], object] | None = None
+    ) -> None:
+        """Have something done soon; where too much is waiting, count it as dropped and call `dropped`."""
         if len(self._tasks) >= _MOST_WAITING:
             self.dropped += 1
-            _LOG.warning("keyturn: %d pieces of deferred work dropped: too much is waiting", self.dropped)
+            _report(self.dropped, dropped)
             return
         task = asyncio.get_running_loop().create_task(_logged(work))
         self._tasks.add(task)
@@ -106,16 +110,22 @@ def run_coroutine(awaitable: Awaitable[Any]) -> None:
     asyncio.run(coroutine)
 
 
+def _report(count: int, dropped: Callable[[], object] | None) -> None:
+    _LOG.warning("keyturn: %d pieces of deferred work dropped so far: too much is waiting", count)
+    if dropped is not None:
+        dropped()
+
+
 def _run(queue: Queue[Callable[[], object] | None]) -> None:
     while (work := queue.get()) is not None:
         try:
             work()
-        except Exception:
+        except Exception:  # noqa: BLE001  (nobody waits for it: the log is all there is)
             _LOG.exception("keyturn: deferred work failed")
 
 
 async def _logged(work: Callable[[], Awaitable[object]]) -> None:
     try:
         await work()
-    except Exception:
+    except Exception:  # noqa: BLE001  (nobody waits for it: the log is all there is)
         _LOG.exception("keyturn: deferred work failed")

@@ -2,8 +2,8 @@
 
 ```
 KeyturnError
-├── ConfigurationError          wrong settings: raised at start-up, never by a request   (also a ValueError)
-├── InvalidInput                a value given to Keyturn by its caller is not usable      400 (also a ValueError)
+├── ConfigurationError          wrong settings: raised at start-up, never by a request (a ValueError)
+├── InvalidInput                a value given by the caller is not usable (a ValueError)    400
 ├── TokenError                  an answer about a token that a client sent
 │   ├── AccessTokenError        not an acceptable access token                            401
 │   └── RefreshError            not an acceptable refresh token

@@ -6,7 +6,7 @@ No event ever holds a token or a secret. `at` is POSIX seconds. Subscribe throug
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from keyturn._core.records import EndReason, Json
 
@@ -22,7 +22,7 @@ class Issued:
     at: float
     user_id: str
     session_id: str
-    device: Json = field(default_factory=dict)
+    device: Json = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,10 @@ class RefreshRejected:
 
 @dataclass(frozen=True, slots=True)
 class RefreshForged:
-    """Critical: a token with a right tag and a wrong secret. Somebody else can sign: a signing key has leaked."""
+    """Critical: a token with a right tag and a wrong secret.
+
+    Somebody else can sign: a signing key has leaked.
+    """
 
     at: float
     user_id: str

@@ -23,7 +23,7 @@ from urllib.request import (
 )
 
 from keyturn._core.encoding import EncodingError, is_array, is_object, parse_json_object
-from keyturn._core.jwk import PRIVATE_MEMBERS, algorithm_of, public_from_jwk
+from keyturn._core.jwk import PRIVATE_MEMBERS, algorithm_of, public_from_jwk, serves
 from keyturn._core.keyset import Key, KeySet, key_set
 from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError, StoreUnavailable
@@ -59,7 +59,7 @@ class RemoteKeys:
     between threads: one fetches, the others go on with the set they have.
     """
 
-    def __init__(  # noqa: PLR0913 - settings, all by name and with defaults
+    def __init__(
         self,
         url: str,
         *,
@@ -172,17 +172,11 @@ def _public_key(jwk: object) -> Key | None:
     if jwk.get("kty") == "oct" or not PRIVATE_MEMBERS.isdisjoint(jwk):
         raise ConfigurationError("the JWK Set publishes a private or symmetric key: treat that key as stolen")
     kid, alg = jwk.get("kid"), algorithm_of(jwk)
-    if alg is None or not _verifies(jwk) or kid is None:
+    if alg is None or not serves(jwk, "verify") or kid is None:
         return None
     if not isinstance(kid, str):
         raise ConfigurationError("a key's kid must be a string (RFC 7517, section 4.5)")
     return public_from_jwk(kid, alg, jwk)
-
-
-def _verifies(jwk: Mapping[str, Any]) -> bool:
-    """Honour `use` and `key_ops` (RFC 7517, sections 4.2 and 4.3)."""
-    operations: object = jwk.get("key_ops", ["verify"])
-    return jwk.get("use", "sig") == "sig" and is_array(operations) and "verify" in operations
 
 
 def _parse(data: bytes) -> KeySet:

@@ -28,7 +28,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 
 from keyturn._core.encoding import EncodingError, encode_base64url, is_array, is_object, parse_json_object
-from keyturn._core.jwk import Material, algorithm_of, jwk_of, material_from_jwk, material_from_secret, prepare
+from keyturn._core.jwk import (
+    Material,
+    algorithm_of,
+    jwk_of,
+    material_from_jwk,
+    material_from_secret,
+    prepare,
+    serves,
+)
 from keyturn._core.keyset import Algorithm, Key, KeySet, key_set
 from keyturn._core.signatures import derive
 from keyturn.errors import ConfigurationError
@@ -349,8 +357,10 @@ def _entry_from_jwk(jwk: object, now: float) -> _Entry:
     if not is_object(jwk):
         raise ConfigurationError("a key file holds something that is no key")
     kid, alg, state = jwk.get("kid"), algorithm_of(jwk), jwk.get(_STATE, "active")
-    if not isinstance(kid, str) or alg is None:
-        raise ConfigurationError("a key file holds a key without a kid or of an unknown kind")
+    if not isinstance(kid, str) or alg is None or not serves(jwk, "sign"):
+        raise ConfigurationError(
+            "a key file holds a key without a kid, of an unknown kind or for another use"
+        )
     if state not in get_args(KeyState):
         raise ConfigurationError(f"the key {kid!r} has an unknown state")
     created = _moment(jwk.get(_CREATED, now), kid)

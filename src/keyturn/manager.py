@@ -1,7 +1,8 @@
 """`TokenManager` and `AsyncTokenManager`: the lifecycle over a store, as thin twins. They decide nothing.
 
-Rule 1: a public method runs one plan of the engine over one method of the store. No `if`, `for` or `try` in it.
-Rule 2: here, and nowhere below, are the clock, the randomness, the publishing of events and the deferred work.
+Rule 1: a public method runs one plan of the engine over one method of the store, without `if`, `for` or
+`try`.
+Rule 2: clock, randomness, publishing of events and deferred work are here and nowhere below.
 Rule 3: the twins differ by `await` and by nothing else; a test compares them.
 """
 
@@ -18,13 +19,13 @@ from keyturn._core.commands import Check, Confirm, Purge, Rotate, Where
 from keyturn._core.engine import ISSUE_ENTROPY, TOKEN_ENTROPY
 from keyturn._core.outcomes import CheckOutcome, Inactive, RefreshOutcome
 from keyturn._core.refreshing import granted, with_claims
-from keyturn._core.results import AccessToken, ClaimsT, Principal, SessionInfo, TokenPair
 from keyturn._core.steps import Plan, Step
 from keyturn.deferred import Tasks, Worker, run_coroutine
 from keyturn.durations import Duration
 from keyturn.errors import ConfigurationError, StoreUnavailable, UserInactive
 from keyturn.manager_base import DEFAULT_BATCH, DEFAULT_RETENTION, MAX_SESSIONS_LISTED, ManagerBase
 from keyturn.policy import FROM_POLICY, FromPolicy, Policy
+from keyturn.results import AccessToken, ClaimsT, Principal, SessionInfo, TokenPair
 
 if TYPE_CHECKING:
     from keyturn._core.minting import KeySource
@@ -79,8 +80,10 @@ class TokenManager(ManagerBase[ClaimsT]):
             issuer: `iss` of the access tokens: who issues them.
             audience: `aud` of the access tokens: whom they are for.
             claims: The application's claims model; None: a dict.
-            load_claims: Called with the user's id at each refresh, so that a changed role reaches the next access
-                token. It raises `UserInactive` to end all sessions of a user who may not go on. Without it the
+            load_claims: Called with the user's id at each refresh, so that a changed role reaches the next
+                access
+                token. It raises `UserInactive` to end all sessions of a user who may not go on. Without it
+                the
                 claims of the sign-in are kept.
             clock: Gives POSIX seconds.
             entropy: Gives so many random bytes.
@@ -122,7 +125,8 @@ class TokenManager(ManagerBase[ClaimsT]):
             user_id: Who signed in: 1 to 255 printable characters.
             claims: The application's claims for the access tokens: up to 4 KiB of JSON.
             device: What is known of the client, for people to recognise it: up to 2 KiB of JSON.
-            context: What is known of the client, for telling two clients apart (only a digest leaves this call).
+            context: What is known of the client, for telling two clients apart (only a digest leaves this
+                call).
             jkt: The thumbprint of the client's DPoP key (RFC 9449), which every refresh must then prove.
             access_ttl: This session's own lifetime of access tokens; None: the policy's.
             idle_ttl: This session's own idle limit; None: no limit.
@@ -318,7 +322,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         return self._drain(self._purge(retention, batch), progress or _ignore)
 
     def flush(self) -> None:
-        """Wait for what is written off the critical path: confirmations, and event handlers that are coroutines."""
+        """Wait for what is done off the critical path: confirmations, and handlers that are coroutines."""
         self._worker.flush()
 
     def close(self) -> None:
@@ -335,7 +339,9 @@ class TokenManager(ManagerBase[ClaimsT]):
             plan = plan.settle(self._ask(plan.command, call))
         result = self._publish(plan)
         if plan.confirm is not None and self._seen.is_first(plan.confirm):
-            self._worker.submit(partial(self._confirm, plan.confirm))
+            self._worker.submit(
+                partial(self._confirm, plan.confirm), dropped=partial(self._seen.forget, plan.confirm)
+            )
         return result
 
     def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:
@@ -539,7 +545,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         return await self._drain(self._purge(retention, batch), progress or _ignore)
 
     async def flush(self) -> None:
-        """Wait for what is written off the critical path: confirmations, and event handlers that are coroutines."""
+        """Wait for what is done off the critical path: confirmations, and handlers that are coroutines."""
         await self._tasks.flush()
 
     async def close(self) -> None:
@@ -556,7 +562,9 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
             plan = plan.settle(await self._ask(plan.command, call))
         result = self._publish(plan)
         if plan.confirm is not None and self._seen.is_first(plan.confirm):
-            self._tasks.submit(partial(self._confirm, plan.confirm))
+            self._tasks.submit(
+                partial(self._confirm, plan.confirm), dropped=partial(self._seen.forget, plan.confirm)
+            )
         return result
 
     async def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:

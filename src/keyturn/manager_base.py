@@ -12,7 +12,6 @@ from keyturn._core.inputs import check_batch
 from keyturn._core.minting import KeySource
 from keyturn._core.outcomes import CheckOutcome, Unchecked
 from keyturn._core.records import Millis, Session
-from keyturn._core.results import ClaimsT, Principal, RefreshTokenInfo, SessionInfo, describe
 from keyturn._core.steps import Settled
 from keyturn.durations import Duration, milliseconds, seconds
 from keyturn.errors import KeyturnError
@@ -20,6 +19,7 @@ from keyturn.errors import StoreUnavailable as StoreOutage
 from keyturn.events import StoreUnavailable
 from keyturn.policy import Policy
 from keyturn.publishing import Events
+from keyturn.results import ClaimsT, Principal, RefreshTokenInfo, SessionInfo, describe
 from keyturn.seen import Seen
 
 ResultT = TypeVar("ResultT")
@@ -42,7 +42,7 @@ class ManagerBase(Generic[ClaimsT]):
         claims: type[ClaimsT] | None,
         clock: Callable[[], float],
         entropy: Callable[[int], bytes],
-        defer: Callable[[Awaitable[Any]], None],
+        defer: Callable[[Awaitable[Any]], object],
     ) -> None:
         """See `TokenManager`. `defer` has an awaitable run off the critical path."""
         self._engine: Engine[ClaimsT] = Engine(

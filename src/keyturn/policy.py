@@ -1,12 +1,13 @@
-"""The policy: every lifetime, window and choice of the lifecycle, frozen and validated once. It knows no store and no clock."""
+"""The policy: every lifetime, window and choice of the lifecycle, frozen and validated once.
+
+It knows no store and no clock.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast, get_args, overload
-
-from typing_extensions import Self
+from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypeVar, cast, get_args, overload
 
 from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError
@@ -26,10 +27,10 @@ MAX_LEEWAY_SECONDS: Final = 60.0  # RFC 7519, section 4.1.4: "a few minutes" is 
 class FromPolicy(Enum):
     """The type of `FROM_POLICY`: "as the policy says", where None already means "no limit"."""
 
-    TOKEN = "from policy"
+    VALUE = "from policy"
 
 
-FROM_POLICY: Final = FromPolicy.TOKEN
+FROM_POLICY: Final = FromPolicy.VALUE
 
 
 class Span(Generic[InT, OutT]):
@@ -66,16 +67,19 @@ class Span(Generic[InT, OutT]):
 class Policy:
     """How sessions live, rotate and end. The defaults are safe; each field may be given on its own.
 
-    Durations may be given as a `timedelta`, as seconds, or as text such as `"15m"`; they read back as seconds.
+    Durations may be given as a `timedelta`, as seconds, or as text such as `"15m"`; they read back as
+    seconds.
 
     Attributes:
         access_ttl: Lifetime of an access token. Short, because a purely stateless verifier sees a revocation
             only at its end (RFC 9700, section 2.2.2).
         idle_ttl: A session that has not been refreshed for so long ends. None: no such limit.
         absolute_ttl: A session ends so long after its sign-in, whatever it did (RFC 9700, section 4.14.2).
-        race_window: For so long after a hand-out, the previous refresh token still converges on its successor,
+        race_window: For so long after a hand-out, the previous refresh token still converges on its
+            successor,
             and the session does not rotate again. 0: every refresh rotates.
-        recovery_window: For so long after a rotation, a client whose response was lost gets the same successor
+        recovery_window: For so long after a rotation, a client whose response was lost gets the same
+            successor
             again, as long as the successor was not used. 0: no recovery. With 0 for both windows, refresh
             tokens are strictly one-time.
         rotation: False keeps the refresh token as it is; a stolen one then goes unnoticed.
@@ -120,8 +124,7 @@ class Policy:
             value = getattr(self, name)
             if not isinstance(value, str) or value not in allowed:
                 raise ConfigurationError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
-        if not isinstance(self.rotation, bool):
-            raise ConfigurationError(f"rotation must be True or False, not {self.rotation!r}")
+        _check_switch("rotation", self.rotation)
         _check_session_limit(self.max_sessions_per_user)
         if self.leeway > MAX_LEEWAY_SECONDS:
             raise ConfigurationError(f"leeway must be at most {MAX_LEEWAY_SECONDS:g}s")
@@ -195,6 +198,11 @@ def check_lifetimes(*, access_ttl: float, idle_ttl: float | None, absolute_ttl: 
     nearest, name = (absolute_ttl, "absolute_ttl") if idle_ttl is None else (idle_ttl, "idle_ttl")
     if access_ttl >= nearest:
         raise ConfigurationError(f"access_ttl must be shorter than {name} ({nearest:g}s)")
+
+
+def _check_switch(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, not {value!r}")
 
 
 def _check_session_limit(limit: object) -> None:

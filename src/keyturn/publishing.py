@@ -27,7 +27,7 @@ EventT = TypeVar("EventT", bound=Event)
 class Events:
     """The subscriptions of one manager. Safe for threads."""
 
-    def __init__(self, defer: Callable[[Awaitable[Any]], None]) -> None:
+    def __init__(self, defer: Callable[[Awaitable[Any]], object]) -> None:
         """Start without subscriptions.
 
         Args:
@@ -43,7 +43,8 @@ class Events:
 
         Args:
             event: A class of `keyturn.events`.
-            handler: Called with the event. A plain function runs before the operation returns, so keep it quick;
+            handler: Called with the event. A plain function runs before the operation returns, so keep it
+                quick;
                 a coroutine function runs off the critical path (`manager.flush()` waits for it).
 
         Returns:
@@ -77,7 +78,7 @@ class Events:
                 result = handler(sampled)
                 if inspect.isawaitable(result):
                     self._defer(result)
-            except Exception:
+            except Exception:  # noqa: BLE001  (whatever a handler raises is its own affair)
                 _LOG.exception("keyturn: a handler of %s failed", type(event).__name__)
 
     def _sample(self, event: Event) -> Event | None:

@@ -16,9 +16,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("keyturn.durations",),
     ("keyturn.policy",),
     ("keyturn._core",),
-    ("keyturn.events",),
-    ("keyturn._core.steps",),
+    ("keyturn.events", "keyturn.results"),
+    ("keyturn._core.claims", "keyturn._core.steps", "keyturn._core.minting"),
     ("keyturn._core.refreshing",),
+    ("keyturn._core.settling",),
     ("keyturn._core.engine",),
     ("keyturn.keys", "keyturn.jwks", "keyturn.revocation"),
     ("keyturn.access",),
@@ -39,7 +40,7 @@ ENDS = ("keyturn.testing", "keyturn.cli")
 
 # The core and all of Keyturn that it may import: pure, so no clock, no chance, no network, no framework.
 CORE = "keyturn._core"
-PURE = (CORE, "keyturn.events", "keyturn.policy", "keyturn.durations", "keyturn.errors")
+PURE = (CORE, "keyturn.events", "keyturn.results", "keyturn.policy", "keyturn.durations", "keyturn.errors")
 # Which other packages the core may use, and from where: mathematics on bytes that it was given.
 PURE_PACKAGES = {
     "typing_extensions": PURE,

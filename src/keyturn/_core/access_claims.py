@@ -52,7 +52,7 @@ class AccessClaims(NamedTuple):
     claims: dict[str, Any]
 
 
-def read_access_token(  # noqa: PLR0913 - one call has one place for each thing that is compared
+def read_access_token(
     reader: JwtReader, token: object, *, issuer: str, audience: str, now: float, leeway: float
 ) -> AccessClaims:
     """Verify an access token: signature, type, times, issuer, audience.

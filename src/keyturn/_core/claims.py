@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, Generic, cast
 
-from keyturn._core.results import ClaimsT
 from keyturn.errors import ConfigurationError, InvalidInput
+from keyturn.results import ClaimsT
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,8 @@ class Purge:
     """Remove what no late replay needs any more, one batch at a time.
 
     Attributes:
-        before: Sessions whose absolute end is earlier than this go, and so do denials that expired before `now`.
+        before: Sessions whose absolute end is earlier than this go, and so do denials that expired before
+            `now`.
         now: The moment.
         limit: How many rows of a kind to remove at most.
     """

@@ -1,4 +1,6 @@
-"""The one transition table: what a refresh does, in every case. It knows no clock, no store and no token format.
+"""The one transition table: what a refresh does, in every case.
+
+It knows no clock, no store and no token format.
 
 `RULES` is the table; the first rule that matches decides. The documentation's table and state diagram are
 rendered from it. Cases 1, 2, 3 (a malformed proof) and 16 happen before or instead of the store's operation;
@@ -120,7 +122,9 @@ def decide(row: Session | None, command: Rotate) -> Decision:
 
 def end(session: Session, reason: EndReason, now: Millis) -> Session:
     """Mark a session as ended. An ended session keeps its first end."""
-    return session if session.revoked_at is not None else replace(session, revoked_at=now, revoked_reason=reason)
+    return (
+        session if session.revoked_at is not None else replace(session, revoked_at=now, revoked_reason=reason)
+    )
 
 
 def is_recent(facts: Facts) -> bool:
@@ -295,7 +299,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "further ahead",
         "nothing changes; invalid; critical",
         "same",
-        lambda f: True,
+        lambda _: True,
         lambda f: Decision("15", Ahead(f.row, f.ahead)),
     ),
 )

@@ -12,25 +12,24 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from keyturn._core.access_claims import AccessClaims, read_access_token
 from keyturn._core.claims import ClaimsCodec
-from keyturn._core.commands import Check, Confirm, Create, Deny, Lookup, Revoke, RevokeUser, Rotate
+from keyturn._core.commands import Check, Create, Deny, Lookup, Revoke, RevokeUser, Rotate
 from keyturn._core.ids import TOKEN_ID_BYTES, UUID7_BYTES, parse_session_id, uuid7
-from keyturn._core.inputs import check_claims, check_context, check_device, check_reason, check_user_id
+from keyturn._core.inputs import (
+    check_claims,
+    check_context,
+    check_device,
+    check_reason,
+    check_thumbprint,
+    check_user_id,
+)
 from keyturn._core.minting import KeySource, Material, Mint
 from keyturn._core.outcomes import (
     CheckOutcome,
-    Created,
     CreateOutcome,
-    Denied,
-    Ended,
-    Forged,
     Found,
-    LimitReached,
-    Live,
     LookupOutcome,
     RefreshOutcome,
     Revocation,
-    Unchecked,
-    Unknown,
 )
 from keyturn._core.records import EndReason, Millis, Session
 from keyturn._core.refresh_tokens import (
@@ -40,16 +39,13 @@ from keyturn._core.refresh_tokens import (
     RefreshToken,
     branch_of,
 )
-from keyturn._core.refreshing import Refresh, revocations
-from keyturn._core.results import (
-    AccessToken,
-    ClaimsT,
-    Principal,
-    RefreshTokenInfo,
-    SessionInfo,
-    TokenPair,
-    describe,
-    rests_until,
+from keyturn._core.refreshing import Refresh
+from keyturn._core.settling import (
+    settle_check,
+    settle_inspect,
+    settle_issue,
+    settle_revoke,
+    settle_revoke_user,
 )
 from keyturn._core.steps import Plan, Settled, Step
 from keyturn.durations import Duration, milliseconds, seconds
@@ -58,15 +54,21 @@ from keyturn.errors import (
     ConfigurationError,
     InvalidInput,
     InvalidToken,
-    SessionLimitReached,
 )
 from keyturn.events import Denied as DeniedEvent
-from keyturn.events import Issued, RefreshRejected, RejectReason
-from keyturn.policy import FROM_POLICY, FromPolicy, Policy, check_lifetimes
+from keyturn.events import RefreshRejected, RejectReason
+from keyturn.policy import FromPolicy, Policy, check_lifetimes
+from keyturn.results import (
+    AccessToken,
+    ClaimsT,
+    Principal,
+    RefreshTokenInfo,
+    SessionInfo,
+    TokenPair,
+    rests_until,
+)
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from keyturn._core.keyset import Key
 
 ISSUE_ENTROPY = UUID7_BYTES + SECRET_BYTES + TOKEN_ID_BYTES
@@ -160,7 +162,7 @@ class Engine(Generic[ClaimsT]):
         )
         evict = self.policy.on_session_limit == "evict"
         command = Create(session, self.policy.max_sessions_per_user, evict, now)
-        return Step(command, partial(_settle_issue, pair))
+        return Step(command, partial(settle_issue, pair))
 
     def refresh(
         self, token: str, *, context: str, jkt: str | None, now: Millis, entropy: bytes
@@ -208,7 +210,7 @@ class Engine(Generic[ClaimsT]):
         except AccessTokenError as error:
             return Settled(error)
         sid = parse_session_id(claims.session_id)
-        return Step(Check(sid, claims.token_id, now), partial(_settle_check, principal, sid, now))
+        return Step(Check(sid, claims.token_id, now), partial(settle_check, principal, sid, now))
 
     def renew(self, token: str, *, now: Millis, entropy: bytes) -> Plan[Lookup, LookupOutcome, AccessToken]:
         """Sign a fresh access token for the session of one that is still good.
@@ -251,7 +253,8 @@ class Engine(Generic[ClaimsT]):
             claims = self._read_access(token, now)
         except AccessTokenError as error:
             return Settled(error)
-        # A verifier tolerates its leeway after the expiry, so the denial lasts as long, and a second for rounding.
+        # A verifier tolerates its leeway after the expiry, so the denial lasts as long, and a second for
+        # rounding.
         until = (claims.expires_at + 1) * 1000 + milliseconds(self.policy.leeway)
         event = DeniedEvent(now / 1000, claims.subject, claims.token_id, check_reason(reason))
         return Step(Deny(claims.token_id, until, reason, now), lambda _: Settled(None, (event,)))
@@ -295,7 +298,7 @@ class Engine(Generic[ClaimsT]):
             presented, _ = self._read_refresh(token)
         except InvalidToken as error:
             return Settled(error)
-        return Step(Lookup(presented.sid, presented.digest), partial(_settle_inspect, now))
+        return Step(Lookup(presented.sid, presented.digest), partial(settle_inspect, now))
 
     # --- Sessions end -----------------------------------------------------------------------------
 
@@ -304,7 +307,7 @@ class Engine(Generic[ClaimsT]):
         sid = parse_session_id(session_id)
         if sid is None:
             return Settled(result=False)
-        return Step(Revoke(sid, user_id, None, reason, now), partial(_settle_revoke, now))
+        return Step(Revoke(sid, user_id, None, reason, now), partial(settle_revoke, now))
 
     def revoke_token(self, token: str, *, reason: EndReason, now: Millis) -> RevokePlan:
         """End the session of a refresh token: logout. Only who knows the session's secret can do so."""
@@ -313,7 +316,7 @@ class Engine(Generic[ClaimsT]):
         except InvalidToken as error:
             return Settled(error)
         command = Revoke(presented.sid, None, presented.digest, reason, now)
-        return Step(command, partial(_settle_revoke, now))
+        return Step(command, partial(settle_revoke, now))
 
     def revoke_user(
         self, user_id: str, *, keep: str | None, reason: EndReason, now: Millis
@@ -327,7 +330,7 @@ class Engine(Generic[ClaimsT]):
         if keep is not None and kept is None:
             raise InvalidInput("keep must be a session id")
         command = RevokeUser(check_user_id(user_id), kept, reason, now)
-        return Step(command, partial(_settle_revoke_user, now))
+        return Step(command, partial(settle_revoke_user, now))
 
     def revoke_inactive(self, user_id: str, *, now: Millis) -> RevokeUser:
         """Give the command that ends all sessions of a user who may not go on."""
@@ -370,17 +373,6 @@ class Engine(Generic[ClaimsT]):
                 return Settled(AccessTokenError(detail="revoked"))
 
 
-def check_thumbprint(jkt: object) -> str:
-    """Accept a JWK thumbprint: 43 characters of base64url (RFC 7638 with SHA-256; RFC 9449, section 6.1).
-
-    Raises:
-        InvalidInput: It is anything else.
-    """
-    if not isinstance(jkt, str) or len(jkt) != 43 or not jkt.isascii():  # noqa: PLR2004  (32 bytes in base64url)
-        raise InvalidInput("jkt must be the SHA-256 thumbprint of a key: 43 characters of base64url")
-    return jkt
-
-
 def _check_identifier(name: str, value: object) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
         raise ConfigurationError(f"{name} must be text, such as 'https://auth.example.com'")
@@ -390,48 +382,3 @@ def _check_identifier(name: str, value: object) -> str:
 def _reject(error: BadRefreshToken, now: Millis) -> Settled[TokenPair]:
     reason: RejectReason = "unknown_key" if error.unknown_key else "invalid"
     return Settled(InvalidToken(detail=reason), (RefreshRejected(now / 1000, reason),))
-
-
-def _settle_issue(pair: TokenPair, outcome: CreateOutcome) -> Settled[TokenPair]:
-    match outcome:
-        case Created(session, evicted):
-            at = session.created_at / 1000
-            issued = Issued(at, session.user_id, str(session.sid), session.device)
-            return Settled(pair, (issued, *revocations(evicted, at)))
-        case LimitReached():
-            return Settled(SessionLimitReached())
-
-
-def _settle_check(
-    principal: Principal[ClaimsT], sid: UUID | None, now: Millis, outcome: CheckOutcome
-) -> Settled[Principal[ClaimsT]]:
-    match outcome:
-        case Live(None):
-            return Settled(principal)
-        case Live(Session() as session) if session.user_id == principal.user_id:
-            gen = principal.generation
-            confirm = None if gen is None else Confirm(session.sid, gen, now)
-            return Settled(principal, confirm=confirm)
-        case Unchecked():
-            return Settled(principal)
-        case Denied():
-            return Settled(AccessTokenError(detail="denied"))
-        case Ended() | Unknown() | Live():
-            return Settled(AccessTokenError(detail="revoked" if sid else "no_session"))
-
-
-def _settle_inspect(now: Millis, outcome: LookupOutcome) -> Settled[SessionInfo]:
-    match outcome:
-        case Found(session):
-            return Settled(describe(session, now=now))
-        case Unknown() | Forged():
-            return Settled(InvalidToken(detail="unknown_session"))
-
-
-def _settle_revoke(now: Millis, outcome: Revocation) -> Settled[bool]:
-    return Settled(outcome.found, revocations(outcome.ended, now / 1000))
-
-
-def _settle_revoke_user(now: Millis, outcome: Revocation) -> Settled[int]:
-    lived = sum(rests_until(session) > now for session in outcome.ended)
-    return Settled(lived, revocations(outcome.ended, now / 1000))

@@ -37,7 +37,7 @@ def token_id(entropy: bytes) -> str:
 
 def parse_session_id(text: object) -> UUID | None:
     """Read a session id as the API writes it, or None for anything else: one spelling per id."""
-    if not isinstance(text, str) or len(text) != 36:  # noqa: PLR2004  (RFC 9562, section 4: 32 digits, 4 hyphens)
+    if not isinstance(text, str) or len(text) != 36:  # noqa: PLR2004  (RFC 9562, section 4)
         return None
     try:
         value = UUID(text)

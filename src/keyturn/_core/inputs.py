@@ -1,9 +1,12 @@
-"""Checking what an application hands in: user ids, claims, devices, contexts. It knows no token and no store."""
+"""Checking what an application hands in: user ids, claims, devices, contexts.
+
+It knows no token and no store.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from keyturn._core.access_claims import RESERVED_CLAIMS
 from keyturn._core.encoding import EncodingError, dump_json, parse_json_object
@@ -72,6 +75,17 @@ def check_reason(reason: object) -> str:
     return reason
 
 
+def check_thumbprint(jkt: object) -> str:
+    """Accept a JWK thumbprint: 43 characters of base64url (RFC 7638 with SHA-256; RFC 9449, section 6.1).
+
+    Raises:
+        InvalidInput: It is anything else.
+    """
+    if not isinstance(jkt, str) or len(jkt) != 43 or not jkt.isascii():  # noqa: PLR2004  (32 bytes)
+        raise InvalidInput("jkt must be the SHA-256 thumbprint of a key: 43 characters of base64url")
+    return jkt
+
+
 def check_batch(batch: object) -> int:
     """Accept the size of a batch: a whole number from 1.
 
@@ -89,7 +103,7 @@ def _json_object(value: object, name: str, limit: int) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{name} must be a mapping")
     try:
-        data = dump_json(dict(value))
+        data = dump_json(dict(cast("Mapping[object, object]", value)))
         checked = parse_json_object(data)  # also a copy: what the caller changes later changes nothing here
     except (EncodingError, TypeError, ValueError, RecursionError):
         raise InvalidInput(f"{name} must be a JSON object with text keys") from None

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
+from keyturn._core.encoding import is_array
 from keyturn._core.keyset import Algorithm, Key
 from keyturn._core.signatures import PrivateKey, private_key, public_key, secret_key
 from keyturn.errors import ConfigurationError
@@ -54,6 +55,17 @@ def algorithm_of(jwk: Mapping[str, Any]) -> Algorithm | None:
     possible = _ALGORITHMS[kty]
     alg = jwk.get("alg", possible[0])
     return next((one for one in possible if one == alg), None)
+
+
+def serves(jwk: Mapping[str, Any], operation: str) -> bool:
+    """Tell whether a key is meant for an operation: honours `use` and `key_ops` (RFC 7517, 4.2 and 4.3).
+
+    Args:
+        jwk: The key.
+        operation: `sign` or `verify`.
+    """
+    operations: object = jwk.get("key_ops", [operation])
+    return jwk.get("use", "sig") == "sig" and is_array(operations) and operation in operations
 
 
 def public_from_jwk(kid: str, alg: Algorithm, jwk: Mapping[str, Any]) -> Key:

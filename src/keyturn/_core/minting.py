@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from typing_extensions import Self
+from typing import Any, Protocol, Self
 
 from keyturn._core.access_claims import ACCESS_TYP
 from keyturn._core.ids import token_id
@@ -14,8 +12,8 @@ from keyturn._core.jwt import JwtReader, sign_jwt
 from keyturn._core.keyset import Key, KeySet
 from keyturn._core.records import Millis, Session
 from keyturn._core.refresh_tokens import AnyFormat, RefreshToken
-from keyturn._core.results import AccessToken, TokenPair, rests_until
 from keyturn.errors import ConfigurationError
+from keyturn.results import AccessToken, TokenPair, rests_until
 
 
 class KeySource(Protocol):

@@ -94,7 +94,10 @@ class Conflicted:
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """A spent token turned up; the session has been ended. `others`: the user's sessions that ended with it."""
+    """A spent token turned up; the session has been ended.
+
+    `others`: the user's sessions that ended with it.
+    """
 
     session: Session
     kind: ReuseKind
@@ -161,7 +164,10 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class Inactive:
-    """The application says that the user may not go on; the user's sessions were ended. No store answers this."""
+    """The application says that the user may not go on; the user's sessions were ended.
+
+    No store answers this.
+    """
 
     session: Session
     ended: tuple[Session, ...]

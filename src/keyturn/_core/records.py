@@ -16,7 +16,9 @@ Millis: TypeAlias = int
 Json: TypeAlias = Mapping[str, Any]
 """A JSON object. `Any`, because JSON is checked where it enters and is opaque to the core."""
 
-EndReason: TypeAlias = Literal["logout", "revoked", "user", "admin", "reuse", "limit", "inactive", "idle", "absolute"]
+EndReason: TypeAlias = Literal[
+    "logout", "revoked", "user", "admin", "reuse", "limit", "inactive", "idle", "absolute"
+]
 """Why a session ended. `idle` and `absolute` are expiries; all others are revocations."""
 
 
@@ -62,13 +64,14 @@ class Session:
     access_ttl: Millis | None = None
     revoked_at: Millis | None = None
     revoked_reason: EndReason | None = None
-    claims: Json = field(default_factory=dict, repr=False)
-    device: Json = field(default_factory=dict)
+    claims: Json = field(default_factory=dict[str, Any], repr=False)
+    device: Json = field(default_factory=dict[str, Any])
     jkt: str | None = None
 
 
 def ending(session: Session, now: Millis) -> EndReason | None:
-    """Say why a session is over at a moment, or None while it lives: revocation first, then absolute, then idle."""
+    """Say why a session is over at a moment, or None while it lives: revocation first, then absolute, then
+    idle."""
     if session.revoked_at is not None:
         return session.revoked_reason or "revoked"
     if now >= session.expires_at:

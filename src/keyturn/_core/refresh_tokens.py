@@ -1,11 +1,14 @@
-"""What a refresh token carries, and its two text formats behind one protocol. It knows no session row and no clock.
+"""What a refresh token carries, and its two text formats behind one protocol.
+
+It knows no session row and no clock.
 
 Both formats are deterministic: the same session, generation, branch and key give the same bytes, so a retry
 yields the same token. No expiry that matters is in a token; the row decides.
 
 Opaque (the default): `ktr_` and the base64url of
 
-    version 1 | length of kid 1 | kid | sid 16 | gen 4 | branch 8 | secret 16 | tag 16        (bytes, big-endian)
+    version 1 | length of kid 1 | kid | sid 16 | gen 4 | branch 8 | secret 16 | tag 16        (bytes,
+    big-endian)
 
 The tag is HMAC-SHA256 over all that stands before it, cut to 128 bits (RFC 2104, section 5). The prefix lets
 secret scanners find leaked tokens. JWT: `typ: rt+jwt`, HS256 under the same per-key secret: only the issuer
@@ -41,8 +44,11 @@ _HEX_BRANCH: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _MEMBERS: Final = frozenset({"sid", "gen", "branch", "secret"})
 
 
-class BadRefreshToken(ValueError):  # noqa: N818  (the field's noun; it never leaves the core)
-    """Not a refresh token that one of our keys has signed. `unknown_key`: well-formed, but its key is not ours."""
+class BadRefreshToken(ValueError):
+    """Not a refresh token that one of our keys has signed.
+
+    `unknown_key`: well-formed, but its key is not ours.
+    """
 
     def __init__(self, *, unknown_key: bool = False) -> None:
         """Say no more than that: the text of the token is nobody's business."""
@@ -88,7 +94,8 @@ def branch_of(key: Key, sid: UUID, gen: int, context: str) -> bytes:
     """Give the branch of a generation for a client: 8 bytes that differ where the context differs.
 
     Args:
-        key: For a successor, the key of the token presented, so that a turn of keys between a rotation and its
+        key: For a successor, the key of the token presented, so that a turn of keys between a rotation and
+            its
             retry does not look like a fork; at sign-in, the active key.
         sid: The session.
         gen: The generation.
@@ -203,8 +210,8 @@ class AnyFormat:
         """See `RefreshFormat.encode`."""
         return self._preferred.encode(token, key)
 
-    def decode(self, text: str, /) -> tuple[RefreshToken, Key]:
-        """See `RefreshFormat.decode`."""
+    def decode(self, text: object, /) -> tuple[RefreshToken, Key]:
+        """See `RefreshFormat.decode`; whatever a client sent is judged here."""
         if not isinstance(text, str):
             raise BadRefreshToken
         return self._opaque.decode(text) if text.startswith(PREFIX) else self._jwt.decode(text)

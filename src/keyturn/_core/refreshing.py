@@ -1,4 +1,7 @@
-"""What a store's answer to a refresh means for the caller, and which events it causes. It knows no store and no clock."""
+"""What a store's answer to a refresh means for the caller, and which events it causes.
+
+It knows no store and no clock.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,6 @@ from keyturn._core.outcomes import (
 )
 from keyturn._core.records import Millis, Session
 from keyturn._core.refresh_tokens import RefreshToken, branch_of
-from keyturn._core.results import TokenPair
 from keyturn._core.steps import Settled
 from keyturn.errors import (
     ExpiredToken,
@@ -46,6 +48,7 @@ from keyturn.events import (
     SessionExpired,
     StoreRolledBack,
 )
+from keyturn.results import TokenPair
 
 
 @dataclass(frozen=True, slots=True)

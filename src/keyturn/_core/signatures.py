@@ -38,6 +38,8 @@ _MIN_RSA_BITS: Final = 2048  # RFC 7518, section 3.3
 _MAX_RSA_BITS: Final = 8192  # a larger one only buys a slow verification
 _MIN_RSA_EXPONENT: Final = 65537
 _P256_BYTES: Final = 32
+# Moduli made by a broken chip are powers of 65537 modulo all of these (ROCA, CVE-2017-15361).
+_ROCA_PRIMES: Final = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
 
 
 def derive(secret: bytes, purpose: str, *, length: int = 32) -> bytes:
@@ -177,9 +179,13 @@ def _check_rsa(public: RSAPublicKey) -> None:
         raise ConfigurationError(
             f"an RSA key must have {_MIN_RSA_BITS} to {_MAX_RSA_BITS} bits (RFC 7518, 3.3)"
         )
-    exponent = public.public_numbers().e
-    if exponent < _MIN_RSA_EXPONENT or exponent % 2 == 0:
+    numbers = public.public_numbers()
+    if numbers.e < _MIN_RSA_EXPONENT or numbers.e % 2 == 0:
         raise ConfigurationError(f"an RSA key's public exponent must be odd and at least {_MIN_RSA_EXPONENT}")
+    if all(numbers.n % prime in {pow(65537, k, prime) for k in range(prime)} for prime in _ROCA_PRIMES):
+        raise ConfigurationError(
+            "an RSA key comes from a generator whose keys can be factored (CVE-2017-15361)"
+        )
 
 
 def _private_bytes(private: PrivateKey) -> bytes:

@@ -1,4 +1,7 @@
-"""How one operation reads: a command for the store, and what its outcome means. It knows no particular operation."""
+"""How one operation reads: a command for the store, and what its outcome means.
+
+It knows no particular operation.
+"""
 
 from __future__ import annotations
 

@@ -30,7 +30,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from uuid import UUID
 
-    from keyturn._core.commands import Check, Confirm, Create, Deny, Lookup, Purge, Revoke, RevokeUser, Rotate, Where
+    from keyturn._core.commands import (
+        Check,
+        Confirm,
+        Create,
+        Deny,
+        Lookup,
+        Purge,
+        Revoke,
+        RevokeUser,
+        Rotate,
+        Where,
+    )
     from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, RotateOutcome
     from keyturn._core.records import EndReason, Millis, Session
 
@@ -52,16 +63,15 @@ class MemoryStore:
     def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
         with self._lock:
-            live = sorted(
-                (s for s in self._of_user(command.session.user_id) if ending(s, command.now) is None),
-                key=lambda s: (s.created_at, s.sid),
-            )
-            surplus = 0 if command.limit is None else len(live) - command.limit + 1
-            if surplus > 0 and not command.evict:
-                return LimitReached(len(live))
-            evicted = self._end(live[: max(0, surplus)], "limit", command.now)
+            surplus: list[Session] = []
+            if command.limit is not None:
+                live = [s for s in self._of_user(command.session.user_id) if ending(s, command.now) is None]
+                oldest_first = sorted(live, key=lambda s: (s.created_at, s.sid))
+                surplus = oldest_first[: max(0, len(live) - command.limit + 1)]
+                if surplus and not command.evict:
+                    return LimitReached(len(live))
             self._sessions[command.session.sid] = command.session
-            return Created(command.session, evicted)
+            return Created(command.session, self._end(surplus, "limit", command.now))
 
     def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
@@ -169,7 +179,9 @@ class MemoryStore:
             if where.after is None or session.sid > where.after:
                 yield session
 
-    def _end_user(self, user_id: str, reason: EndReason, now: Millis, keep: UUID | None = None) -> tuple[Session, ...]:
+    def _end_user(
+        self, user_id: str, reason: EndReason, now: Millis, keep: UUID | None = None
+    ) -> tuple[Session, ...]:
         return self._end([s for s in self._of_user(user_id) if s.sid != keep], reason, now)
 
     def _end(self, sessions: Iterable[Session], reason: EndReason, now: Millis) -> tuple[Session, ...]:

@@ -1,4 +1,6 @@
-"""What callers get back: token pairs, principals, session descriptions. They know no store and no token format.
+"""What callers get back: token pairs, principals, session descriptions.
+
+They know no store and no token format.
 
 All times are POSIX seconds (UTC), as in a JWT's NumericDate (RFC 7519, section 2).
 """
@@ -41,7 +43,8 @@ class TokenPair:
         expires_in: Seconds until the access token expires (RFC 6749, section 5.1).
         refresh_expires_in: Seconds until the refresh token can no longer be used if it rests unused.
         session_id: The session that both belong to.
-        rotated: Whether the refresh token differs from the one presented, so that it must be stored. At sign-in True.
+        rotated: Whether the refresh token differs from the one presented, so that it must be stored. At
+            sign-in True.
     """
 
     access_token: str = field(repr=False)
@@ -104,7 +107,8 @@ class SessionInfo:
         device: What the application knows of the client.
         created_at: When the user signed in, POSIX seconds.
         last_seen_at: When it was last seen in use, POSIX seconds.
-        expires_at: When it ends if it rests unused: the nearer of its idle and absolute limits, POSIX seconds.
+        expires_at: When it ends if it rests unused: the nearer of its idle and absolute limits, POSIX
+            seconds.
         absolute_expires_at: Its absolute end, POSIX seconds.
         generation: How often it has rotated.
         current: Whether it is the session of the request that asks.
@@ -126,7 +130,7 @@ class SessionInfo:
     active: bool
     ended_at: float | None
     end_reason: EndReason | None
-    claims: Json = field(default_factory=dict, repr=False)
+    claims: Json = field(default_factory=dict[str, Any], repr=False)
 
 
 def describe(session: Session, *, now: int, current: str | None = None) -> SessionInfo:

@@ -1,0 +1,84 @@
+"""What a store's answer means, for every operation but the refresh.
+
+It knows no store, no clock and no token text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keyturn._core.commands import Confirm
+from keyturn._core.outcomes import (
+    CheckOutcome,
+    Created,
+    CreateOutcome,
+    Denied,
+    Ended,
+    Forged,
+    Found,
+    LimitReached,
+    Live,
+    LookupOutcome,
+    Revocation,
+    Unchecked,
+    Unknown,
+)
+from keyturn._core.records import Millis, Session
+from keyturn._core.refreshing import revocations
+from keyturn._core.steps import Settled
+from keyturn.errors import AccessTokenError, InvalidToken, SessionLimitReached
+from keyturn.events import Issued
+from keyturn.results import ClaimsT, Principal, SessionInfo, TokenPair, describe, rests_until
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+
+def settle_issue(pair: TokenPair, outcome: CreateOutcome) -> Settled[TokenPair]:
+    """End a sign-in."""
+    match outcome:
+        case Created(session, evicted):
+            at = session.created_at / 1000
+            issued = Issued(at, session.user_id, str(session.sid), session.device)
+            return Settled(pair, (issued, *revocations(evicted, at)))
+        case LimitReached():
+            return Settled(SessionLimitReached())
+
+
+def settle_check(
+    principal: Principal[ClaimsT], sid: UUID | None, now: Millis, outcome: CheckOutcome
+) -> Settled[Principal[ClaimsT]]:
+    """End the check of an access token."""
+    match outcome:
+        case Live(None):
+            return Settled(principal)
+        case Live(Session() as session) if session.user_id == principal.user_id:
+            gen = principal.generation
+            confirm = None if gen is None else Confirm(session.sid, gen, now)
+            return Settled(principal, confirm=confirm)
+        case Unchecked():
+            return Settled(principal)
+        case Denied():
+            return Settled(AccessTokenError(detail="denied"))
+        case Ended() | Unknown() | Live():
+            return Settled(AccessTokenError(detail="revoked" if sid else "no_session"))
+
+
+def settle_inspect(now: Millis, outcome: LookupOutcome) -> Settled[SessionInfo]:
+    """End the inspection of a refresh token."""
+    match outcome:
+        case Found(session):
+            return Settled(describe(session, now=now))
+        case Unknown() | Forged():
+            return Settled(InvalidToken(detail="unknown_session"))
+
+
+def settle_revoke(now: Millis, outcome: Revocation) -> Settled[bool]:
+    """End the revocation of one session."""
+    return Settled(outcome.found, revocations(outcome.ended, now / 1000))
+
+
+def settle_revoke_user(now: Millis, outcome: Revocation) -> Settled[int]:
+    """End the revocation of all sessions of a user."""
+    lived = sum(rests_until(session) > now for session in outcome.ended)
+    return Settled(lived, revocations(outcome.ended, now / 1000))
