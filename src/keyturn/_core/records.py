@@ -70,8 +70,10 @@ class Session:
 
 
 def ending(session: Session, now: Millis) -> EndReason | None:
-    """Say why a session is over at a moment, or None while it lives: revocation first, then absolute, then
-    idle."""
+    """Say why a session is over at a moment, or None while it lives.
+
+    Revocation comes first, then the absolute limit, then the idle one.
+    """
     if session.revoked_at is not None:
         return session.revoked_reason or "revoked"
     if now >= session.expires_at:

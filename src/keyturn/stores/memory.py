@@ -1,4 +1,6 @@
-"""Sessions in this process's memory: the executable specification of a store. It knows no engine and no clock.
+"""Sessions in this process's memory: the executable specification of a store.
+
+It knows no engine and no clock.
 
 For tests, demonstrations and single-process programs that may forget everything when they end.
 """

@@ -2,14 +2,16 @@
 
 The six duties of a store:
 
-1. Each method is one atomic operation. `rotate` answers what `keyturn._core.decide.decide` says for the row as
-   it is at that moment, and nothing else writes in between.
-2. A revocation marks its row even where a limit has passed (a clock may go back), and is durable before the method returns, and a rotation that runs beside it happened before it or
-   sees it. Whole rows are never written back from an earlier read.
+1. Each method is one atomic operation. `rotate` answers what `keyturn._core.decide.decide` says for the row
+   as it is at that moment, and nothing else writes in between.
+2. A revocation marks its row even where a limit has passed (a clock may go back), and is durable before the
+   method returns. A rotation that runs beside it happened before it or sees it. Whole rows are never written
+   back from an earlier read.
 3. A reuse ends its session in a transaction of its own, which nothing rolls back.
 4. What the engine raises becomes `StoreUnavailable` (from the cause); nothing else leaves a method.
 5. It has no clock: every moment is in the command. It keeps times exactly, to the millisecond.
-6. It keeps one row per session however often it refreshes, and `Session` values compare equal after a round trip.
+6. It keeps one row per session however often it refreshes, and `Session` values compare equal after a round
+   trip.
 
 `keyturn.testing.conformance` holds a store to all of this.
 """
@@ -48,7 +50,7 @@ class Store(Protocol):
         ...
 
     def check(self, command: Check, /) -> CheckOutcome:
-        """Say whether an access token counts: `Denied` by its id, `Ended` or `Unknown` by its session, or `Live`."""
+        """Say whether an access token counts: `Denied`, `Ended` or `Unknown` by its session, or `Live`."""
         ...
 
     def confirm(self, command: Confirm, /) -> None:
@@ -104,7 +106,7 @@ class AsyncStore(Protocol):
         ...
 
     async def check(self, command: Check, /) -> CheckOutcome:
-        """Say whether an access token counts: `Denied` by its id, `Ended` or `Unknown` by its session, or `Live`."""
+        """Say whether an access token counts: `Denied`, `Ended` or `Unknown` by its session, or `Live`."""
         ...
 
     async def confirm(self, command: Confirm, /) -> None:

@@ -39,6 +39,7 @@ from keyturn.testing.samples import (
     SECOND,
     T0,
     digest_of,
+    marked,
 )
 
 
@@ -84,7 +85,7 @@ def _ended(shows: str, row: Session, command: Rotate) -> RotationCase:
 
 
 def _expired(shows: str, row: Session, command: Rotate, reason: EndReason) -> RotationCase:
-    after = replace(row, revoked_at=command.now, revoked_reason=reason)
+    after = marked(row, reason, command.now)
     return RotationCase("7", shows, row, command, Ended(after, first=True), after)
 
 
@@ -103,13 +104,13 @@ def _converged(shows: str, row: Session, command: Rotate, kind: ConvergeKind, ha
 
 
 def _reused(case: Case, shows: str, row: Session, command: Rotate, kind: ReuseKind) -> RotationCase:
-    after = replace(row, revoked_at=command.now, revoked_reason="reuse")
+    after = marked(row, "reuse", command.now)
     return RotationCase(case, shows, row, command, Reused(after, kind), after)
 
 
 # Sessions. `_SEEN`: its successor was seen in use. `_MOVED`: its successor was handed out again, 4 s later.
 _BOUND: Final = replace(ROW, jkt="NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")
-_REVOKED: Final = replace(ROW, revoked_at=T0 + 5, revoked_reason="logout")
+_REVOKED: Final = marked(ROW, "logout", T0 + 5)
 _SEEN: Final = replace(ROW, confirmed=True)
 _MOVED: Final = replace(ROW, handed_at=T0 + 4 * SECOND)
 _NEW: Final = replace(
@@ -160,7 +161,7 @@ _REFUSED: Final = (
     _ended("an end stays, also where the clock went back before it", _REVOKED, _at(REDEEM, T0)),
     _ended(
         "an expiry once marked stays, also where the clock went back before it",
-        replace(ROW, revoked_at=T0 + IDLE, revoked_reason="idle"),
+        marked(ROW, "idle", T0 + IDLE),
         REDEEM,
     ),
     _expired("the absolute limit's first moment", _ENDLESS, _at(REDEEM, ROW.expires_at), "absolute"),

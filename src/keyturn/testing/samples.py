@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from keyturn._core.commands import Create, Rotate
-from keyturn._core.records import Session
+from keyturn._core.records import EndReason, Session
 
 SECOND: Final = 1000
 DAY: Final = 86_400 * SECOND
@@ -81,6 +81,11 @@ def numbered(number: int, *, user_id: str = ROW.user_id) -> Session:
         idle_expires_at=at + IDLE,
         expires_at=at + 90 * DAY,
     )
+
+
+def marked(session: Session, reason: EndReason, at: int) -> Session:
+    """Give a session as it is after its end."""
+    return replace(session, revoked_at=at, revoked_reason=reason)
 
 
 def sign_in(session: Session, *, limit: int | None = None, evict: bool = True) -> Create:
