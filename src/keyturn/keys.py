@@ -210,7 +210,7 @@ class KeyRing:
             ConfigurationError: The algorithm or the name is not acceptable, or the name is taken.
         """
         with self._lock:
-            return self._add(alg, kid)
+            return self._add(alg, kid, self._clock())
 
     def activate(self, kid: str) -> None:
         """Let a key sign; the one that signed until now goes on verifying.
@@ -219,7 +219,7 @@ class KeyRing:
             ConfigurationError: There is no such key, or it is retired.
         """
         with self._lock:
-            self._activate(kid)
+            self._activate(kid, self._clock())
 
     def rotate(self, alg: Algorithm | None = None, kid: str | None = None) -> KeyInfo:
         """Add a new key and let it sign at once.
@@ -235,7 +235,8 @@ class KeyRing:
             ConfigurationError: The algorithm or the name is not acceptable, or the name is taken.
         """
         with self._lock:
-            return self._activate(self._add(alg, kid).kid)
+            now = self._clock()
+            return self._activate(self._add(alg, kid, now).kid, now)
 
     def retire(self, kid: str) -> None:
         """Refuse a key's tokens from now on; it stays in the list.
@@ -244,7 +245,7 @@ class KeyRing:
             ConfigurationError: There is no such key, or it is the active one.
         """
         with self._lock:
-            self._swap(self._with_state(self._inactive(kid), "retired"))
+            self._swap(_with_state(self._entries, self._inactive(kid), "retired", self._clock()))
 
     def remove(self, kid: str) -> None:
         """Forget a key and refuse its tokens from now on.
@@ -290,24 +291,21 @@ class KeyRing:
             raise ConfigurationError(f"the key {kid!r} signs now; let another key sign first")
         return entry
 
-    def _add(self, alg: Algorithm | None, kid: str | None) -> KeyInfo:
+    def _add(self, alg: Algorithm | None, kid: str | None, now: float) -> KeyInfo:
         chosen: Algorithm = self._signing().info.alg if alg is None else alg
-        entry = _entry(_new_material(chosen), chosen, kid, "pending", self._clock())
+        entry = _entry(_new_material(chosen), chosen, kid, "pending", now)
         self._swap([*self._entries, entry])
         return entry.info
 
-    def _activate(self, kid: str) -> KeyInfo:
+    def _activate(self, kid: str, now: float) -> KeyInfo:
         chosen = self._find(kid)
         if chosen.info.state == "retired":
             raise ConfigurationError(f"the key {kid!r} is retired")
         before = self._signing()
         if chosen is not before:
-            entries = self._with_state(before, "verifying")
-            self._swap(_with_state(entries, chosen, "active", self._clock()))
+            entries = _with_state(self._entries, before, "verifying", now)
+            self._swap(_with_state(entries, chosen, "active", now))
         return self._find(kid).info
-
-    def _with_state(self, entry: _Entry, state: KeyState) -> tuple[_Entry, ...]:
-        return _with_state(self._entries, entry, state, self._clock())
 
 
 def _with_state(entries: Iterable[_Entry], chosen: _Entry, state: KeyState, now: float) -> tuple[_Entry, ...]:

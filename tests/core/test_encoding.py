@@ -73,7 +73,10 @@ def test_base64url_refuses_other_spellings(data: bytes) -> None:
     [
         (b"{}", {}),
         (b' \t\r\n{"a": 1}\n', {"a": 1}),
-        (b'{"a":[1,-2.5e3,true,false,null,{"a":"\xc3\xa9"}]}', {"a": [1, -2500.0, True, False, None, {"a": "é"}]}),
+        (
+            b'{"a":[1,-2.5e3,true,false,null,{"a":"\xc3\xa9"}]}',
+            {"a": [1, -2500.0, True, False, None, {"a": "é"}]},
+        ),
         (rb'{"a":"\ud83d\ude00\u0000"}', {"a": "😀\0"}),
     ],
 )
@@ -159,7 +162,10 @@ def test_json_depth_beyond_the_stack_is_refused() -> None:
 
 def test_json_members_are_bounded() -> None:
     """An object has at most `MAX_MEMBERS` members."""
-    assert len(parse_json_object(json.dumps(dict.fromkeys(map(str, range(MAX_MEMBERS)))).encode())) == MAX_MEMBERS
+    assert (
+        len(parse_json_object(json.dumps(dict.fromkeys(map(str, range(MAX_MEMBERS)))).encode()))
+        == MAX_MEMBERS
+    )
     with pytest.raises(EncodingError, match="many"):
         parse_json_object(json.dumps(dict.fromkeys(map(str, range(MAX_MEMBERS + 1)))).encode())
 
@@ -175,7 +181,11 @@ def test_json_gives_an_object_or_the_one_error(data: bytes) -> None:
 
 
 _VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
@@ -192,7 +202,9 @@ def test_compact_json() -> None:
     assert dump_json({"a": [1, "é"]}) == b'{"a":[1,"\xc3\xa9"]}'
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, b"bytes", "\ud800", {"a": object()}, {(1,): 2}])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), {1, 2}, b"bytes", "\ud800", {"a": object()}, {(1,): 2}]
+)
 def test_what_json_cannot_hold(value: object) -> None:
     """NaN, foreign types and lone surrogates are refused before they are signed."""
     with pytest.raises(EncodingError):

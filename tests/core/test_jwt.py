@@ -360,9 +360,16 @@ def test_rfc_unsecured_example() -> None:
     assert reason(VECTORS["unsecured"]["jws"] + "AA") == "header"
 
 
-_GOOD = {alg: (lambda keys: (keys, sign_jwt(CLAIMS, keys.active, "at+jwt")))(ring(alg).current) for alg in ALGORITHMS}
+_GOOD = {
+    alg: (lambda keys: (keys, sign_jwt(CLAIMS, keys.active, "at+jwt")))(ring(alg).current)
+    for alg in ALGORITHMS
+}
 _EDITS = st.lists(
-    st.tuples(st.integers(0, 900), st.integers(0, 3), st.text(max_size=3) | st.sampled_from([".", "=", "-", "_", "A"])),
+    st.tuples(
+        st.integers(0, 900),
+        st.integers(0, 3),
+        st.text(max_size=3) | st.sampled_from([".", "=", "-", "_", "A"]),
+    ),
     min_size=1,
     max_size=4,
 )
@@ -370,7 +377,9 @@ _EDITS = st.lists(
 
 @settings(max_examples=300)
 @given(st.sampled_from(ALGORITHMS), _EDITS)
-def test_mutations_give_the_claims_or_the_one_error(alg: Algorithm, edits: list[tuple[int, int, str]]) -> None:
+def test_mutations_give_the_claims_or_the_one_error(
+    alg: Algorithm, edits: list[tuple[int, int, str]]
+) -> None:
     """However a token is cut and spliced, it is read as before only if it is the same, else `JwtError` comes."""
     keys, token = _GOOD[alg]
     changed = token

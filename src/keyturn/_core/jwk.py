@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from keyturn._core.encoding import is_array
+from keyturn._core.encoding import decode_base64url, is_array
 from keyturn._core.keyset import Algorithm, Key
-from keyturn._core.signatures import PrivateKey, private_key, public_key, secret_key
+from keyturn._core.signatures import PrivateKey, check_secret, private_key, public_key, secret_key
 from keyturn.errors import ConfigurationError
 
 Material: TypeAlias = bytes | PrivateKey
@@ -115,12 +115,12 @@ def material_from_jwk(kid: str, jwk: Mapping[str, Any]) -> Material:
             case "OKP":
                 material = OKPKey.import_key(members).private_key
             case _:
-                material = OctKey.import_key(members).raw_value
-    except _LIBRARY_FAULTS:
+                return material_from_secret(decode_base64url(members["k"].encode()))
+    except ConfigurationError:
+        raise
+    except (*_LIBRARY_FAULTS, AttributeError):
         material = None
     match material:
-        case bytes():
-            return material
         case EllipticCurvePrivateKey() | Ed25519PrivateKey() | RSAPrivateKey() if (
             jwk_of(material, private=False).items() <= members.items()
         ):
@@ -133,16 +133,15 @@ def material_from_secret(secret: bytes) -> bytes:
     """Take a secret for HS256, unless it is a key of another kind: everybody may know a public key.
 
     Raises:
-        ConfigurationError: It is a public key, a certificate or a key file.
+        ConfigurationError: It is too short, trivially weak, a public key, a certificate or a key file.
     """
+    check_secret(secret)
     if not any(mark in secret for mark in _KEY_FILE_MARKS):
         try:
             return OctKey.import_key(secret).raw_value
         except _LIBRARY_FAULTS:
             pass
-    raise ConfigurationError(
-        "a secret for HS256 must be random bytes, not a key file, a public key or nothing"
-    )
+    raise ConfigurationError("a secret for HS256 must be random bytes, not a key file or a public key")
 
 
 def jwk_of(material: Material, *, private: bool) -> dict[str, Any]:

@@ -59,12 +59,7 @@ def hmac_key(kid: str, secret: bytes, *, refresh_secret: bytes | None = None) ->
     Raises:
         ConfigurationError: The secret is too short or trivially weak.
     """
-    if len(secret) < MIN_SECRET_BYTES:
-        raise ConfigurationError(
-            f"a secret for HS256 must have at least {MIN_SECRET_BYTES} bytes (RFC 7518, 3.2)"
-        )
-    if len(set(secret)) < _MIN_DIFFERENT_BYTES:
-        raise ConfigurationError("a secret for HS256 must be random; this one repeats a few bytes")
+    check_secret(secret)
     prepared = hmac.new(secret, digestmod="sha256")
 
     def sign(message: bytes) -> bytes:
@@ -78,6 +73,20 @@ def hmac_key(kid: str, secret: bytes, *, refresh_secret: bytes | None = None) ->
         return hmac.compare_digest(mac.digest(), signature)
 
     return Key(kid, "HS256", verify, sign, refresh_secret)
+
+
+def check_secret(secret: bytes) -> None:
+    """Refuse a secret for HS256 that is too short or trivially weak.
+
+    Raises:
+        ConfigurationError: It is.
+    """
+    if len(secret) < MIN_SECRET_BYTES:
+        raise ConfigurationError(
+            f"a secret for HS256 must have at least {MIN_SECRET_BYTES} bytes (RFC 7518, 3.2)"
+        )
+    if len(set(secret)) < _MIN_DIFFERENT_BYTES:
+        raise ConfigurationError("a secret for HS256 must be random; this one repeats a few bytes")
 
 
 def private_key(kid: str, alg: Algorithm, private: PrivateKey) -> Key:
