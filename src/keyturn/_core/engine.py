@@ -155,7 +155,7 @@ class Engine(Generic[ClaimsT]):
             jkt=None if jkt is None else check_thumbprint(jkt),
         )
         material = self.material
-        branch = branch_of(material.active, session.sid, 0, check_context(context))
+        branch = branch_of(secret, session.sid, 0, check_context(context))
         refresh = material.refresh.encode(RefreshToken(session.sid, 0, branch, secret), material.active)
         pair = self._mint.pair(
             session, refresh, material, rotated=True, now=now, entropy=entropy[UUID7_BYTES + SECRET_BYTES :]

@@ -63,7 +63,7 @@ class RefreshToken:
     Attributes:
         sid: Its session.
         gen: The generation that it redeems.
-        branch: Which client's line it is on: `branch_of` of the token it succeeds.
+        branch: Which client's line it is on; see `branch_of`.
         secret: The session's secret; the store knows only its digest.
     """
 
@@ -90,28 +90,21 @@ class RefreshFormat(Protocol):
         ...
 
 
-def branch_of(key: Key, sid: UUID, gen: int, context: str) -> bytes:
+def branch_of(secret: bytes, sid: UUID, gen: int, context: str) -> bytes:
     """Give the branch of a generation for a client: 8 bytes that differ where the context differs.
 
+    It is keyed with the session's secret and not with a key of the ring: a turn of keys between a rotation
+    and
+    its retry must not look like a fork. Nobody gains by computing one, because the tag vouches for it.
+
     Args:
-        key: For a successor, the key of the token presented, so that a turn of keys between a rotation and
-            its
-            retry does not look like a fork; at sign-in, the active key.
+        secret: The session's secret.
         sid: The session.
         gen: The generation.
         context: What is known of the client; may be empty.
     """
-    message = (
-        b"keyturn branch v1\0" + sid.bytes + gen.to_bytes(4, "big") + context.encode("utf-8", "surrogatepass")
-    )
-    return hmac.digest(secret_of(key), message, "sha256")[:BRANCH_BYTES]
-
-
-def secret_of(key: Key) -> bytes:
-    """Give the secret under which a key authenticates refresh tokens."""
-    if key.refresh_secret is None:
-        raise BadRefreshToken(unknown_key=True)
-    return key.refresh_secret
+    message = sid.bytes + gen.to_bytes(4, "big") + context.encode("utf-8", "surrogatepass")
+    return hmac.digest(secret, b"keyturn branch v1\0" + message, "sha256")[:BRANCH_BYTES]
 
 
 class OpaqueFormat:
@@ -149,7 +142,7 @@ class OpaqueFormat:
         body, tag = data[:-_TAG_BYTES], data[-_TAG_BYTES:]
         kid, rest = body[2 : 2 + data[1]], body[2 + data[1] :]
         key = self._keys.keys.get(kid.decode("ascii", "replace"))
-        if key is None or key.refresh_secret is None:
+        if key is None:
             raise BadRefreshToken(unknown_key=True)
         if not hmac.compare_digest(tag, _tag(key, body)):
             raise BadRefreshToken
@@ -218,7 +211,9 @@ class AnyFormat:
 
 
 def _tag(key: Key, body: bytes) -> bytes:
-    return hmac.digest(secret_of(key), b"keyturn refresh v1\0" + body, "sha256")[:_TAG_BYTES]
+    if key.refresh_secret is None:  # a public key vouches for no refresh token
+        raise BadRefreshToken(unknown_key=True)
+    return hmac.digest(key.refresh_secret, b"keyturn refresh v1\0" + body, "sha256")[:_TAG_BYTES]
 
 
 def _uuid(text: str) -> UUID:

@@ -135,7 +135,9 @@ class Refresh:
     def _successor_pair(self, session: Session) -> TokenPair:
         same = session.gen == self.presented.gen
         branch = (
-            self.presented.branch if same else branch_of(self.key, session.sid, session.gen, self.context)
+            self.presented.branch
+            if same
+            else branch_of(self.presented.secret, session.sid, session.gen, self.context)
         )
         token = successor(self.presented, session, branch)
         return self._pair(session, self.material.refresh.encode(token, self.material.active), rotated=True)

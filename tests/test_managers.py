@@ -1,0 +1,775 @@
+"""The managers in both colours: every public operation, its events, its errors.
+
+Each test runs on both twins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+
+from keyturn import (
+    AccessTokenError,
+    AsyncTokenManager,
+    ConfigurationError,
+    Denied,
+    ExpiredToken,
+    InvalidInput,
+    InvalidProof,
+    InvalidToken,
+    Issued,
+    KeyRing,
+    Policy,
+    RefreshConflict,
+    RefreshConverged,
+    Refreshed,
+    RefreshRejected,
+    ReuseDetected,
+    ReusedToken,
+    Revoked,
+    RevokedToken,
+    SessionExpired,
+    SessionLimitReached,
+    StoreUnavailable,
+    TokenManager,
+    UserInactive,
+)
+from keyturn import events as event_types
+from keyturn._core.outcomes import CheckOutcome, RotateOutcome
+from keyturn.stores.memory import AsyncMemoryStore, MemoryStore
+
+RING = KeyRing.from_secret("a long secret of more than 32 bytes, for tests only")
+MINUTE = 60.0
+HOUR = 3600.0
+DAY = 86_400.0
+THUMBPRINT = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"  # from RFC 7638, section 3.1
+
+
+class Clock:
+    """A clock that tests turn."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Broken:
+    """Raises `StoreUnavailable` wherever a test says so, and is a store of memory otherwise."""
+
+    def __init__(self) -> None:
+        self.fails: set[str] = set()
+
+    def check_health(self, operation: str) -> None:
+        if operation in self.fails:
+            raise StoreUnavailable
+
+
+class BrokenStore(Broken, MemoryStore):
+    """A store that is out for some operations."""
+
+    def __init__(self) -> None:
+        Broken.__init__(self)
+        MemoryStore.__init__(self)
+
+    def rotate(self, command: Any, /) -> RotateOutcome:
+        self.check_health("rotate")
+        return super().rotate(command)
+
+    def check(self, command: Any, /) -> CheckOutcome:
+        self.check_health("check")
+        return super().check(command)
+
+    def confirm(self, command: Any, /) -> None:
+        self.check_health("confirm")
+        super().confirm(command)
+
+
+class AsyncBrokenStore(AsyncMemoryStore):
+    """The same for asyncio."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._store = self.plain = BrokenStore()
+
+
+class Bench:
+    """One manager of either colour, driven alike: coroutines are run to their end."""
+
+    def __init__(self, colour: str, **options: Any) -> None:
+        self.clock = Clock()
+        self.colour = colour
+        self._runner = asyncio.Runner() if colour == "async" else None
+        self.broken = BrokenStore()
+        shared: dict[str, Any] = {"keys": RING, "issuer": "https://i", "audience": "api", "clock": self.clock}
+        shared.update(options)
+        if colour == "async":
+            store = AsyncBrokenStore()
+            self.broken = store.plain
+            self.manager: Any = AsyncTokenManager(store=store, **shared)
+        else:
+            self.manager = TokenManager(store=self.broken, **shared)
+        self.seen: list[Any] = []
+        for name in (
+            "Issued",
+            "Refreshed",
+            "RefreshConverged",
+            "RefreshRejected",
+            "RefreshForged",
+            "ReuseDetected",
+        ):
+            self.manager.events.subscribe(getattr(event_types, name), self.seen.append)
+        for name in ("SessionExpired", "Revoked", "Denied", "StoreRolledBack", "StoreUnavailable"):
+            self.manager.events.subscribe(getattr(event_types, name), self.seen.append)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.manager, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self._runner is None:
+                return method(*args, **kwargs)
+
+            async def run() -> Any:
+                result = method(*args, **kwargs)
+                return await result if inspect.isawaitable(result) else result
+
+            return self._runner.run(run())
+
+        return call
+
+    def stop(self) -> None:
+        self.close()
+        if self._runner is not None:
+            self._runner.close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Callable[..., Bench]]:
+    """Make managers of one colour and end them."""
+    made: list[Bench] = []
+
+    def make(**options: Any) -> Bench:
+        made.append(Bench(request.param, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+def test_a_session_from_sign_in_to_logout(bench: Callable[..., Bench]) -> None:
+    """Sign in, use, refresh, log out: each step gives what the documentation says, and the next one fails."""
+    b = bench()
+    pair = b.issue("user-1", claims={"roles": ["member"]}, device={"name": "Firefox"}, context="ua")
+    assert (pair.expires_in, pair.refresh_expires_in, pair.rotated) == (900, 7 * 86_400, True)
+    who = b.authenticate(pair.access_token)
+    assert (who.user_id, who.session_id, who.claims) == ("user-1", pair.session_id, {"roles": ["member"]})
+    assert (who.issued_at, who.expires_at, who.auth_time) == (1_700_000_000, 1_700_000_900, 1_700_000_000)
+    later = b.refresh(pair.refresh_token, context="ua")
+    assert later.session_id == pair.session_id
+    assert later.refresh_token != pair.refresh_token
+    assert b.verify_refresh(later.refresh_token).generation == 1
+    assert b.revoke_token(later.refresh_token) is True
+    with pytest.raises(AccessTokenError):
+        b.authenticate(later.access_token)
+    with pytest.raises(RevokedToken):
+        b.refresh(later.refresh_token, context="ua")
+    kinds = [type(event) for event in b.seen]
+    assert kinds == [Issued, Refreshed, Revoked, RefreshRejected]
+
+
+def test_a_race_converges_on_the_same_successor(bench: Callable[..., Bench]) -> None:
+    """Two refreshes of one token by one client give the same refresh token (cases 8 and 10)."""
+    b = bench()
+    pair = b.issue("u", context="ua")
+    first, second = b.refresh(pair.refresh_token, context="ua"), b.refresh(pair.refresh_token, context="ua")
+    assert first.refresh_token == second.refresh_token
+    assert isinstance(b.seen[-1], RefreshConverged)
+    assert b.seen[-1].kind == "race"
+
+
+def test_the_current_token_is_kept_within_the_window(bench: Callable[..., Bench]) -> None:
+    """A session rotates at most once per race window; then the presented token comes back (case 8b)."""
+    b = bench()
+    first = b.refresh(b.issue("u").refresh_token)
+    kept = b.refresh(first.refresh_token)
+    assert (kept.refresh_token, kept.rotated) == (first.refresh_token, False)
+    assert kept.access_token != first.access_token
+    b.clock.now += 10
+    assert b.refresh(first.refresh_token).rotated is True
+
+
+def test_a_lost_response_is_recovered(bench: Callable[..., Bench]) -> None:
+    """Hours later, the client whose response was lost gets the same successor (case 11)."""
+    b = bench()
+    pair = b.issue("u")
+    lost = b.refresh(pair.refresh_token)
+    b.clock.now += 5 * HOUR
+    assert b.refresh(pair.refresh_token).refresh_token == lost.refresh_token
+    assert b.seen[-1].kind == "recovered"
+
+
+def test_an_accepted_access_token_ends_the_recovery(bench: Callable[..., Bench]) -> None:
+    """Once the successor's access token was accepted, the predecessor is spent for good (case 12)."""
+    b = bench()
+    pair = b.issue("u")
+    later = b.refresh(pair.refresh_token)
+    b.authenticate(later.access_token)
+    b.flush()
+    b.clock.now += MINUTE
+    with pytest.raises(ReusedToken):
+        b.refresh(pair.refresh_token)
+    with pytest.raises(AccessTokenError):
+        b.authenticate(later.access_token)
+    assert [type(event) for event in b.seen[-2:]] == [ReuseDetected, Revoked]
+    assert b.seen[-2].kind == "previous"
+
+
+def test_two_clients_of_one_token_are_noticed(bench: Callable[..., Bench]) -> None:
+    """A thief in step with the victim is on another branch.
+
+    The second of them to refresh ends it (case 9).
+    """
+    b = bench()
+    stolen = b.issue("u", context="victim").refresh_token
+    victim, thief = b.refresh(stolen, context="victim"), b.refresh(stolen, context="thief")
+    assert victim.refresh_token != thief.refresh_token
+    b.clock.now += 11
+    b.refresh(thief.refresh_token, context="thief")
+    with pytest.raises(ReusedToken):
+        b.refresh(victim.refresh_token, context="victim")
+    assert b.seen[-2].kind == "fork"
+
+
+def test_reuse_can_end_all_sessions_of_the_user(bench: Callable[..., Bench]) -> None:
+    """With on_reuse="user" every session of the user ends, and the event counts them."""
+    b = bench(policy=Policy(on_reuse="user", recovery_window=0))
+    other = b.issue("u")
+    pair = b.issue("u")
+    b.refresh(pair.refresh_token)
+    b.clock.now += MINUTE
+    with pytest.raises(ReusedToken):
+        b.refresh(pair.refresh_token)
+    with pytest.raises(RevokedToken):
+        b.refresh(other.refresh_token)
+    reuse = next(event for event in b.seen if isinstance(event, ReuseDetected))
+    assert reuse.others == 1
+
+
+def test_a_race_can_be_a_conflict(bench: Callable[..., Bench]) -> None:
+    """With on_race="conflict" the loser is told so, and nothing else happens."""
+    b = bench(policy=Policy(on_race="conflict"))
+    pair = b.issue("u")
+    winner = b.refresh(pair.refresh_token)
+    with pytest.raises(RefreshConflict):
+        b.refresh(pair.refresh_token)
+    assert b.refresh(winner.refresh_token).rotated is False
+
+
+def test_without_rotation_the_token_stays(bench: Callable[..., Bench]) -> None:
+    """rotation=False: the same refresh token, a new access token, and the idle limit moves."""
+    b = bench(policy=Policy(rotation=False))
+    pair = b.issue("u")
+    b.clock.now += 6 * DAY
+    again = b.refresh(pair.refresh_token)
+    assert (again.refresh_token, again.rotated) == (pair.refresh_token, False)
+    b.clock.now += 6 * DAY
+    assert b.refresh(pair.refresh_token).refresh_expires_in == 7 * 86_400
+
+
+def test_idle_and_absolute_limits(bench: Callable[..., Bench]) -> None:
+    """A session ends unused after its idle limit and, whatever it did, at its absolute end; it says which."""
+    b = bench(policy=Policy(absolute_ttl="10d"))
+    pair = b.issue("u")
+    b.clock.now += 7 * DAY
+    for _ in range(2):
+        with pytest.raises(ExpiredToken) as caught:
+            b.refresh(pair.refresh_token)
+        assert caught.value.detail == "idle"
+    expired = [event for event in b.seen if isinstance(event, SessionExpired)]
+    assert [event.kind for event in expired] == ["idle"]
+    pair = b.issue("u", idle_ttl=None)
+    b.clock.now += 10 * DAY - 100
+    last = b.refresh(pair.refresh_token)
+    assert (last.expires_in, last.refresh_expires_in) == (100, 100)
+    b.clock.now += 100
+    with pytest.raises(ExpiredToken) as caught:
+        b.refresh(last.refresh_token)
+    assert caught.value.detail == "absolute"
+
+
+def test_lifetimes_per_session(bench: Callable[..., Bench]) -> None:
+    """A session may have lifetimes of its own, and keeps them when it refreshes."""
+    b = bench()
+    pair = b.issue("u", access_ttl="1m", idle_ttl="30d", absolute_ttl="60d")
+    assert (pair.expires_in, pair.refresh_expires_in) == (60, 30 * 86_400)
+    b.clock.now += 20 * DAY
+    later = b.refresh(pair.refresh_token)
+    assert (later.expires_in, later.refresh_expires_in) == (60, 30 * 86_400)
+    with pytest.raises(ConfigurationError, match="access_ttl must be shorter"):
+        b.issue("u", access_ttl="40d", idle_ttl="30d")
+
+
+def test_the_session_limit_evicts_or_refuses(bench: Callable[..., Bench]) -> None:
+    """At max_sessions_per_user the oldest session ends, or the sign-in is refused."""
+    b = bench(policy=Policy(max_sessions_per_user=2))
+    first = b.issue("u")
+    b.clock.now += 1
+    b.issue("u")
+    b.issue("u")
+    with pytest.raises(RevokedToken):
+        b.refresh(first.refresh_token)
+    assert b.seen[-2].reason == "limit"
+    strict = bench(policy=Policy(max_sessions_per_user=1, on_session_limit="refuse"))
+    strict.issue("u")
+    with pytest.raises(SessionLimitReached):
+        strict.issue("u")
+    strict.issue("another")
+
+
+def test_a_bound_session_needs_its_key(bench: Callable[..., Bench]) -> None:
+    """A session bound to a key refreshes only with proof of that key.
+
+    And a failure never ends it (case 3).
+    """
+    b = bench()
+    pair = b.issue("u", jkt=THUMBPRINT)
+    for wrong in (None, THUMBPRINT[::-1]):
+        with pytest.raises(InvalidProof):
+            b.refresh(pair.refresh_token, jkt=wrong)
+    later = b.refresh(pair.refresh_token, jkt=THUMBPRINT)
+    assert b.authenticate(later.access_token).jkt == THUMBPRINT
+
+
+def test_sessions_are_listed_and_ended(bench: Callable[..., Bench]) -> None:
+    """A user sees their sessions, newest first; ends one; then all but the current one."""
+    b = bench()
+    pairs = []
+    for name in ("phone", "laptop", "tv"):
+        pairs.append(b.issue("u", device={"name": name}))
+        b.clock.now += 1
+    stranger = b.issue("v")
+    listed = b.sessions("u", current=pairs[1].session_id)
+    assert [(s.device["name"], s.current) for s in listed] == [
+        ("tv", False),
+        ("laptop", True),
+        ("phone", False),
+    ]
+    assert b.revoke(pairs[0].session_id, user_id="v") is False
+    assert b.revoke(pairs[0].session_id, user_id="u") is True
+    assert b.revoke(pairs[0].session_id, user_id="u") is True
+    assert b.revoke("no such id") is False
+    assert b.revoke_user("u", keep=pairs[1].session_id) == 1
+    assert [s.id for s in b.sessions("u")] == [pairs[1].session_id]
+    ended = {s.id: s.end_reason for s in b.sessions("u", active=False) if not s.active}
+    assert ended == {pairs[0].session_id: "revoked", pairs[2].session_id: "user"}
+    assert b.authenticate(stranger.access_token).user_id == "v"
+    with pytest.raises(InvalidInput):
+        b.revoke_user("u", keep="no such id")
+
+
+def test_one_access_token_is_denied(bench: Callable[..., Bench]) -> None:
+    """A denied token is refused at once; its session and its other tokens go on."""
+    b = bench()
+    pair = b.issue("u")
+    b.deny(pair.access_token, reason="password changed")
+    assert isinstance(b.seen[-1], Denied)
+    with pytest.raises(AccessTokenError) as caught:
+        b.authenticate(pair.access_token)
+    assert caught.value.detail == "denied"
+    assert b.authenticate(b.refresh(pair.refresh_token).access_token).user_id == "u"
+    lone = b.sign_access("robot", claims={"scope": "read"})
+    assert b.authenticate(lone).session_id is None
+    b.deny(lone)
+    with pytest.raises(AccessTokenError):
+        b.authenticate(lone)
+    assert b.verify_access(lone).claims == {"scope": "read"}
+
+
+def test_inspect_does_not_rotate(bench: Callable[..., Bench]) -> None:
+    """A refresh token's session can be looked at without redeeming it, and after its end."""
+    b = bench()
+    pair = b.issue("u", device={"name": "x"})
+    info = b.inspect(pair.refresh_token)
+    assert (info.user_id, info.active, info.generation, info.device) == ("u", True, 0, {"name": "x"})
+    b.revoke(pair.session_id)
+    assert b.inspect(pair.refresh_token).end_reason == "revoked"
+    with pytest.raises(InvalidToken):
+        b.inspect("ktr_nonsense")
+
+
+def test_renew_gives_a_fresh_access_token_and_nothing_more(bench: Callable[..., Bench]) -> None:
+    """A renewed access token never outlives the session's limits, and renewing does not extend them."""
+    b = bench(policy=Policy(idle_ttl="1h"))
+    token = b.issue("u").access_token
+    for _ in range(4):
+        b.clock.now += 14 * MINUTE
+        token = b.renew(token).access_token
+    assert b.verify_access(token).expires_at == 1_700_000_000 + 3600
+    b.clock.now += 4 * MINUTE + 6
+    with pytest.raises(AccessTokenError):
+        b.renew(token)
+
+
+def test_claims_are_loaded_afresh(bench: Callable[..., Bench]) -> None:
+    """load_claims is asked at each refresh, so that a changed role reaches the next access token."""
+    roles = {"u": ["member"]}
+    b = bench(load_claims=lambda user_id: {"roles": roles[user_id]})
+    pair = b.issue("u", claims={"roles": ["member"]})
+    roles["u"] = ["member", "admin"]
+    later = b.refresh(pair.refresh_token)
+    assert b.authenticate(later.access_token).claims == {"roles": ["member", "admin"]}
+
+
+def test_a_user_who_may_not_go_on_loses_all_sessions(bench: Callable[..., Bench]) -> None:
+    """UserInactive at a refresh ends all sessions of the user (CVE-2024-22513.
+
+    A disabled user kept their tokens).
+    """
+
+    def refuse(user_id: str) -> dict[str, Any]:
+        raise UserInactive
+
+    b = bench(load_claims=refuse)
+    pair, other = b.issue("u"), b.issue("u")
+    with pytest.raises(RevokedToken):
+        b.refresh(pair.refresh_token)
+    with pytest.raises(AccessTokenError):
+        b.authenticate(other.access_token)
+    assert {event.reason for event in b.seen if isinstance(event, Revoked)} == {"inactive"}
+
+
+def test_failing_to_load_claims_is_an_outage(bench: Callable[..., Bench]) -> None:
+    """When the application's own database is out, the refresh answers "unavailable", and its retry works."""
+    down = [True]
+
+    def load(user_id: str) -> dict[str, Any]:
+        if down:
+            raise OSError
+        return {"roles": []}
+
+    b = bench(load_claims=load)
+    pair = b.issue("u")
+    with pytest.raises(StoreUnavailable):
+        b.refresh(pair.refresh_token)
+    down.clear()
+    assert b.refresh(pair.refresh_token).session_id == pair.session_id
+
+
+def test_an_outage_says_nothing_about_a_token(bench: Callable[..., Bench]) -> None:
+    """While the store is out every answer is "unavailable"; afterwards the same tokens work (case 16)."""
+    b = bench()
+    pair = b.issue("u")
+    b.broken.fails = {"rotate", "check"}
+    with pytest.raises(StoreUnavailable):
+        b.refresh(pair.refresh_token)
+    with pytest.raises(StoreUnavailable):
+        b.authenticate(pair.access_token)
+    outages = [event.operation for event in b.seen if isinstance(event, event_types.StoreUnavailable)]
+    assert outages == ["rotate", "check"]
+    b.broken.fails = set()
+    assert b.authenticate(pair.access_token).user_id == "u"
+    assert b.refresh(pair.refresh_token).rotated is True
+
+
+def test_an_outage_lets_pass_only_by_name(bench: Callable[..., Bench]) -> None:
+    """on_store_error="allow" accepts a token on its signature while the store is out.
+
+    And says so in an event.
+    """
+    b = bench(policy=Policy(on_store_error="allow"))
+    pair = b.issue("u")
+    b.broken.fails = {"check"}
+    assert b.authenticate(pair.access_token).user_id == "u"
+    assert b.seen[-1].operation == "check"
+    with pytest.raises(AccessTokenError):
+        b.authenticate(pair.access_token[:-2])
+
+
+def test_a_confirmation_that_failed_is_made_up_for(bench: Callable[..., Bench]) -> None:
+    """Confirming is once per generation and process.
+
+    Off the critical path, and tried again after an outage.
+    """
+    b = bench(policy=Policy(race_window="1s"))
+    pair = b.issue("u")
+    later = b.refresh(pair.refresh_token)
+    b.broken.fails = {"confirm"}
+    b.authenticate(later.access_token)
+    b.flush()
+    b.broken.fails = set()
+    b.clock.now += 5
+    b.authenticate(later.access_token)
+    b.flush()
+    with pytest.raises(ReusedToken):
+        b.refresh(pair.refresh_token)
+
+
+def test_purge_goes_in_batches_and_keeps_tombstones(bench: Callable[..., Bench]) -> None:
+    """Purging removes what is past its absolute end and the retention.
+
+    And nothing that a replay may still hit.
+    """
+    b = bench(policy=Policy(idle_ttl="1d", absolute_ttl="2d"))
+    pairs = [b.issue(f"u{n}") for n in range(7)]
+    b.revoke(pairs[0].session_id)
+    assert b.purge(retention=0) == 0
+    b.clock.now += 3 * DAY
+    b.issue("fresh")
+    assert b.purge(retention="2d") == 0
+    progress: list[int] = []
+    assert b.purge(retention=0, batch=3, progress=progress.append) == 7
+    assert progress == [3, 6, 7]
+    with pytest.raises(InvalidToken):
+        b.refresh(pairs[0].refresh_token)
+    with pytest.raises(InvalidInput):
+        b.purge(batch=0)
+
+
+@pytest.mark.parametrize("refresh_format", ["opaque", "jwt"])
+def test_both_formats_are_read_whatever_is_written(
+    bench: Callable[..., Bench], refresh_format: Literal["opaque", "jwt"]
+) -> None:
+    """A change of format logs nobody out: the next refresh gives the new one."""
+    old = bench(policy=Policy(refresh_format=refresh_format))
+    pair = old.issue("u")
+    other: Literal["opaque", "jwt"] = "jwt" if refresh_format == "opaque" else "opaque"
+    options: dict[str, Any] = {"keys": RING, "issuer": "https://i", "audience": "api", "clock": old.clock}
+    options["policy"] = Policy(refresh_format=other)
+    new: Any
+    if old.colour == "sync":
+        new = TokenManager(store=old.manager._store, **options)
+        later = new.refresh(pair.refresh_token)
+        new.close()
+    else:
+        new = AsyncTokenManager(store=old.manager._store, **options)
+        later = asyncio.run(new.refresh(pair.refresh_token))
+    assert later.refresh_token.startswith("ktr_") is (other == "opaque")
+
+
+def test_a_refresh_survives_a_turn_of_keys(bench: Callable[..., Bench]) -> None:
+    """A token under a key that no longer signs still works.
+
+    Its retry converges, and new tokens use the new key.
+    """
+    secrets = ["first secret, long enough for HS256 keys", "second secret, long enough for HS256 keys"]
+    ring = Turning(KeyRing.from_secret(secrets[0]))
+    b = bench(keys=ring)
+    pair = b.issue("u")
+    before = b.refresh(pair.refresh_token)
+    ring.turn(KeyRing.from_secret(secrets[1], previous=[secrets[0]]))
+    after = b.refresh(pair.refresh_token)
+    kids = [b.verify_refresh(one.refresh_token).key_id for one in (before, after)]
+    assert kids[0] != kids[1]
+    b.clock.now += 11
+    moved = b.refresh(before.refresh_token)
+    assert isinstance(b.seen[-1], Refreshed)
+    assert b.seen[-1].key_migrated is True
+    b.clock.now += 11
+    assert b.refresh(after.refresh_token).refresh_token == moved.refresh_token
+    ring.turn(KeyRing.from_secret(secrets[1]))
+    with pytest.raises(InvalidToken):
+        b.refresh(before.refresh_token)
+    assert [event.reason for event in b.seen[-1:]] == ["unknown_key"]
+
+
+def test_a_token_that_never_rotates_moves_to_the_active_key(bench: Callable[..., Bench]) -> None:
+    """With rotation=False a turn of keys is the one time that the refresh token changes (case 17)."""
+    ring = Turning(KeyRing.from_secret("first secret, long enough for HS256 keys"))
+    b = bench(keys=ring, policy=Policy(rotation=False))
+    pair = b.issue("u")
+    ring.turn(
+        KeyRing.from_secret(
+            "second secret, long enough for HS256 keys", previous=["first secret, long enough for HS256 keys"]
+        )
+    )
+    moved = b.refresh(pair.refresh_token)
+    assert moved.rotated is True
+    assert b.refresh(moved.refresh_token).refresh_token == moved.refresh_token
+
+
+class Turning:
+    """A key source that a test turns from one ring to the next."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+
+    def turn(self, ring: KeyRing) -> None:
+        self._ring = ring
+
+    @property
+    def current(self) -> Any:
+        return self._ring.current
+
+
+def test_handlers_never_break_a_refresh(
+    bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A failing handler, plain or async, is logged and breaks nothing; flush waits for the async ones."""
+    b = bench()
+    noted: list[str] = []
+
+    async def note(event: Refreshed) -> None:
+        noted.append(event.session_id)
+
+    async def fail(event: Refreshed) -> None:
+        raise RuntimeError
+
+    def fail_now(event: Refreshed) -> None:
+        raise RuntimeError
+
+    for handler in (fail_now, fail, note):
+        b.manager.events.subscribe(Refreshed, handler)
+    pair = b.refresh(b.issue("u").refresh_token)
+    b.flush()
+    assert noted == [pair.session_id]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.ERROR]
+
+
+def test_a_subscription_ends_and_is_checked(bench: Callable[..., Bench]) -> None:
+    """Unsubscribing stops a handler; subscribing to something that is no event is an error at once."""
+    b = bench()
+    noted: list[object] = []
+    stop = b.manager.events.subscribe(Issued, noted.append)
+    b.issue("u")
+    stop()
+    b.issue("u")
+    assert len(noted) == 1
+    with pytest.raises(ConfigurationError, match="is not an event"):
+        b.manager.events.subscribe(StoreUnavailable, noted.append)
+    with pytest.raises(ConfigurationError, match="callable"):
+        b.manager.events.subscribe(Issued, None)
+
+
+def test_refusals_that_anybody_can_cause_are_sampled(bench: Callable[..., Bench]) -> None:
+    """Nonsense tokens cause one event per second, which counts those that were held back."""
+    b = bench()
+    for step in range(25):
+        b.clock.now += 0.1 if step else 0
+        with pytest.raises(InvalidToken):
+            b.refresh("nonsense")
+    counts = [event.count for event in b.seen]
+    assert counts[0] == 1
+    assert len(counts) <= 4
+    assert sum(counts) + 10 >= 25
+
+
+@pytest.mark.parametrize(
+    ("user_id", "options", "message"),
+    [
+        ("", {}, "user_id"),
+        ("x" * 256, {}, "user_id"),
+        ("a\x00b", {}, "control"),
+        ("\ud800", {}, "control"),
+        (7, {}, "user_id"),
+        ("u", {"claims": {"sub": "root"}}, "must not contain sub"),
+        ("u", {"claims": {"x": object()}}, "JSON"),
+        ("u", {"claims": {"x": "y" * 5000}}, "4096"),
+        ("u", {"claims": ["roles"]}, "mapping"),
+        ("u", {"device": {"x": float("nan")}}, "JSON"),
+        ("u", {"device": "Firefox"}, "mapping"),
+        ("u", {"context": 5}, "context"),
+        ("u", {"context": "x" * 5000}, "context"),
+        ("u", {"jkt": "short"}, "thumbprint"),
+    ],
+)
+def test_bad_input_to_issue(
+    bench: Callable[..., Bench], user_id: Any, options: dict[str, Any], message: str
+) -> None:
+    """Every unusable value is refused with a sentence that names it, and nothing is stored."""
+    b = bench()
+    with pytest.raises(InvalidInput, match=message):
+        b.issue(user_id, **options)
+    assert b.broken.count() == 0
+
+
+@pytest.mark.parametrize(
+    "token", ["", "ktr_", "x" * 100_000, "é", "a.b.c", "ktr_" + "A" * 104, "\x00", None, 5, b"x"]
+)
+def test_nonsense_tokens(bench: Callable[..., Bench], token: Any) -> None:
+    """Whatever is not a token gets the one documented error of its kind.
+
+    With nothing of it in the message.
+    """
+    b = bench()
+    for method in ("refresh", "revoke_token", "verify_refresh", "inspect"):
+        with pytest.raises(InvalidToken) as caught:
+            getattr(b, method)(token)
+        assert str(caught.value) == "The refresh token is not valid."
+    for method in ("authenticate", "verify_access", "deny", "renew"):
+        with pytest.raises(AccessTokenError) as refused:
+            getattr(b, method)(token)
+        assert str(refused.value) == "The access token is not acceptable."
+
+
+@pytest.mark.parametrize(("issuer", "audience"), [("", "a"), ("i", ""), (None, "a"), ("i", 5), ("i\n", "a")])
+def test_issuer_and_audience_are_checked(issuer: Any, audience: Any) -> None:
+    """A manager is not made without usable names for who issues and for whom."""
+    with pytest.raises(ConfigurationError):
+        TokenManager(store=MemoryStore(), keys=RING, issuer=issuer, audience=audience)
+
+
+def test_an_async_loader_needs_the_async_manager() -> None:
+    """A coroutine function as load_claims of the plain manager is refused when the manager is made."""
+
+    async def load(user_id: str) -> dict[str, Any]:
+        return {}
+
+    with pytest.raises(ConfigurationError, match="AsyncTokenManager"):
+        TokenManager(store=MemoryStore(), keys=RING, issuer="i", audience="a", load_claims=load)
+
+
+def test_the_async_manager_awaits_its_loader() -> None:
+    """load_claims of the async manager may be a coroutine function."""
+
+    async def load(user_id: str) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"roles": ["x"]}
+
+    async def run() -> None:
+        manager = AsyncTokenManager(
+            store=AsyncMemoryStore(), keys=RING, issuer="i", audience="a", load_claims=load
+        )
+        pair = await manager.refresh((await manager.issue("u")).refresh_token)
+        assert manager.verify_access(pair.access_token).claims == {"roles": ["x"]}
+        await manager.close()
+
+    asyncio.run(run())
+
+
+@dataclass(frozen=True)
+class Roles:
+    """A claims model."""
+
+    roles: list[str]
+    plan: str = "free"
+
+
+def test_a_claims_model_reaches_the_principal(bench: Callable[..., Bench]) -> None:
+    """With a claims model, both directions are typed, and a token that does not fit is refused."""
+    b = bench(claims=Roles)
+    pair = b.issue("u", claims=Roles(["member"]))
+    assert b.authenticate(pair.access_token).claims == Roles(["member"], "free")
+    stranger = b.sign_access("u", claims={"plan": "pro"})
+    with pytest.raises(AccessTokenError):
+        b.verify_access(stranger)
+    with pytest.raises(InvalidInput):
+        b.issue("u", claims="roles")
+    with pytest.raises(ConfigurationError):
+        bench(claims=int)
+
+
+def test_tokens_and_secrets_are_in_no_repr(bench: Callable[..., Bench]) -> None:
+    """Neither results nor rows nor managers show a token or a secret when they are printed."""
+    b = bench()
+    pair = b.issue("u", claims={"roles": ["secret-role"]})
+    shown = " ".join(map(repr, (pair, b.sessions("u"), b.broken.find(), b.manager, RING, *b.seen)))
+    for secret in (pair.access_token, pair.refresh_token, "secret-role"):
+        assert secret not in shown
