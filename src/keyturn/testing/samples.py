@@ -70,7 +70,7 @@ def numbered(number: int, *, user_id: str = ROW.user_id) -> Session:
     at = T0 + number
     return replace(
         ROW,
-        sid=UUID(int=(0x01A0A0A0 << 96) + (7 << 76) + (2 << 62) + number),
+        sid=UUID(int=(0x01A0A0A0 << 96) + (7 << 76) + (2 << 62) + 4096 + number),
         user_id=user_id,
         gen=0,
         parent_branch=b"",

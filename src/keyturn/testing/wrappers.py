@@ -1,0 +1,168 @@
+"""A store around a store, in both colours: every call passes one place. They know no engine.
+
+Subclass to watch or disturb a store: override `around` for all methods, or a single method for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from keyturn.stores.protocol import EVERY, PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from keyturn._core.commands import (
+        Check,
+        Confirm,
+        Create,
+        Deny,
+        Lookup,
+        Purge,
+        Revoke,
+        RevokeUser,
+        Rotate,
+        Where,
+    )
+    from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
+    from keyturn._core.records import Session
+    from keyturn.stores.protocol import AsyncStore, Store
+
+T = TypeVar("T")
+
+
+class StoreWrapper:
+    """A store for threads around another one."""
+
+    def __init__(self, inner: Store) -> None:
+        """Wrap a store."""
+        self.inner = inner
+
+    def around(self, method: str, call: Callable[[], T]) -> T:
+        """Make one call; this is the place to override.
+
+        Args:
+            method: The name of the store's method.
+            call: The call; it may be made once, never, or more often.
+        """
+        del method
+        return call()
+
+    def create(self, command: Create, /) -> CreateOutcome:
+        """See `Store.create`."""
+        return self.around("create", lambda: self.inner.create(command))
+
+    def rotate(self, command: Rotate, /) -> RotateOutcome:
+        """See `Store.rotate`."""
+        return self.around("rotate", lambda: self.inner.rotate(command))
+
+    def lookup(self, command: Lookup, /) -> LookupOutcome:
+        """See `Store.lookup`."""
+        return self.around("lookup", lambda: self.inner.lookup(command))
+
+    def check(self, command: Check, /) -> CheckOutcome:
+        """See `Store.check`."""
+        return self.around("check", lambda: self.inner.check(command))
+
+    def confirm(self, command: Confirm, /) -> None:
+        """See `Store.confirm`."""
+        self.around("confirm", lambda: self.inner.confirm(command))
+
+    def revoke(self, command: Revoke, /) -> Revocation:
+        """See `Store.revoke`."""
+        return self.around("revoke", lambda: self.inner.revoke(command))
+
+    def revoke_user(self, command: RevokeUser, /) -> Revocation:
+        """See `Store.revoke_user`."""
+        return self.around("revoke_user", lambda: self.inner.revoke_user(command))
+
+    def deny(self, command: Deny, /) -> None:
+        """See `Store.deny`."""
+        self.around("deny", lambda: self.inner.deny(command))
+
+    def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
+        """See `Store.find`."""
+        return self.around("find", lambda: self.inner.find(where, limit=limit))
+
+    def count(self, where: Where = EVERY, /) -> int:
+        """See `Store.count`."""
+        return self.around("count", lambda: self.inner.count(where))
+
+    def delete(self, sids: Sequence[UUID], /) -> int:
+        """See `Store.delete`."""
+        return self.around("delete", lambda: self.inner.delete(sids))
+
+    def purge(self, command: Purge, /) -> int:
+        """See `Store.purge`."""
+        return self.around("purge", lambda: self.inner.purge(command))
+
+    def close(self) -> None:
+        """See `Store.close`. Closing does not pass `around`."""
+        self.inner.close()
+
+
+class AsyncStoreWrapper:
+    """A store for asyncio around another one."""
+
+    def __init__(self, inner: AsyncStore) -> None:
+        """Wrap a store."""
+        self.inner = inner
+
+    async def around(self, method: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Make one call; see `StoreWrapper.around`."""
+        del method
+        return await call()
+
+    async def create(self, command: Create, /) -> CreateOutcome:
+        """See `Store.create`."""
+        return await self.around("create", lambda: self.inner.create(command))
+
+    async def rotate(self, command: Rotate, /) -> RotateOutcome:
+        """See `Store.rotate`."""
+        return await self.around("rotate", lambda: self.inner.rotate(command))
+
+    async def lookup(self, command: Lookup, /) -> LookupOutcome:
+        """See `Store.lookup`."""
+        return await self.around("lookup", lambda: self.inner.lookup(command))
+
+    async def check(self, command: Check, /) -> CheckOutcome:
+        """See `Store.check`."""
+        return await self.around("check", lambda: self.inner.check(command))
+
+    async def confirm(self, command: Confirm, /) -> None:
+        """See `Store.confirm`."""
+        await self.around("confirm", lambda: self.inner.confirm(command))
+
+    async def revoke(self, command: Revoke, /) -> Revocation:
+        """See `Store.revoke`."""
+        return await self.around("revoke", lambda: self.inner.revoke(command))
+
+    async def revoke_user(self, command: RevokeUser, /) -> Revocation:
+        """See `Store.revoke_user`."""
+        return await self.around("revoke_user", lambda: self.inner.revoke_user(command))
+
+    async def deny(self, command: Deny, /) -> None:
+        """See `Store.deny`."""
+        await self.around("deny", lambda: self.inner.deny(command))
+
+    async def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
+        """See `Store.find`."""
+        return await self.around("find", lambda: self.inner.find(where, limit=limit))
+
+    async def count(self, where: Where = EVERY, /) -> int:
+        """See `Store.count`."""
+        return await self.around("count", lambda: self.inner.count(where))
+
+    async def delete(self, sids: Sequence[UUID], /) -> int:
+        """See `Store.delete`."""
+        return await self.around("delete", lambda: self.inner.delete(sids))
+
+    async def purge(self, command: Purge, /) -> int:
+        """See `Store.purge`."""
+        return await self.around("purge", lambda: self.inner.purge(command))
+
+    async def close(self) -> None:
+        """See `Store.close`. Closing does not pass `around`."""
+        await self.inner.close()
