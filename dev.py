@@ -97,12 +97,13 @@ def _serve(arguments: list[str]) -> int:
 
 def _test(arguments: list[str]) -> int:
     """Run pytest alone where arguments say which tests; else everything."""
-    return _pytest(arguments) if arguments else _run_all({**LINT, **TYPES, **TESTS}, browser=True)
+    return _pytest(arguments) if arguments else _run_all({**LINT, **TYPES, **TESTS}, with_tests=True)
 
 
 def _pytest(arguments: list[str]) -> int:
     _set_up(extra="all", tools=True)
     _find_browser()
+    _find_vectors()
     return subprocess.run([PYTHON, "-m", "pytest", *arguments], check=False).returncode
 
 
@@ -115,11 +116,12 @@ def _without_arguments(
     return checks
 
 
-def _run_all(checks: dict[str, list[str]], *, browser: bool = False) -> int:
+def _run_all(checks: dict[str, list[str]], *, with_tests: bool = False) -> int:
     """Run every check, also after one has failed, and close with a summary."""
     _set_up(extra="all", tools=True)
-    if browser:
+    if with_tests:
         _find_browser()
+        _find_vectors()
     summary: list[str] = []
     failed = 0
     closing = ""
@@ -230,6 +232,14 @@ def _find_browser() -> None:
         return
     if not _apt_install("chromium", why="browser tests need it"):
         _say("No Chromium here: browser tests cannot run. On Debian: sudo apt-get install chromium")
+
+
+def _find_vectors() -> None:
+    """Bring the Wycheproof vectors where apt can; else say so. Tests decide what follows."""
+    folder = Path(os.environ.setdefault("KEYTURN_WYCHEPROOF", str(VENV / "wycheproof")))
+    if not folder.exists():
+        _say("Fetching the Wycheproof test vectors (once)")
+        subprocess.run([sys.executable, ROOT / "tools" / "wycheproof.py", folder], check=False)
 
 
 def _apt_install(package: str, *, why: str) -> bool:
