@@ -3,10 +3,10 @@
 
 Usage: python3 tools/wycheproof.py FOLDER
 
-They come in Debian's package golang-github-c2sp-wycheproof-dev, from `testing`, because the stable release does
-not carry it. The package is downloaded with apt's own signature check from the mirror that this machine uses
-anyway, with lists and cache of its own, and unpacked, not installed: nothing of the system changes, and root is
-not needed. It is done once; an existing folder is left alone.
+They come in Debian's package golang-github-c2sp-wycheproof-dev, from `testing`, because the stable release
+does not carry it. The package is downloaded with apt's own signature check from the mirror that this machine
+uses anyway, with lists and cache of its own, and unpacked, not installed: nothing of the system changes, and
+root is not needed. It is done once; an existing folder is left alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NoReturn
+from typing import Final
 
 PACKAGE: Final = "golang-github-c2sp-wycheproof-dev"
 INSIDE: Final = Path("usr/share/gocode/src/github.com/c2sp/wycheproof/testvectors_v1")
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     if all((target / name).is_file() for name in FILES):
         return 0
     if missing := [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]:
-        _fail(f"{missing[0]} is not here: the vectors come in a Debian package")
+        raise SystemExit(f"wycheproof.py: {missing[0]} is not here: the vectors come in a Debian package")
     with TemporaryDirectory() as work:
         _unpack(_download(Path(work)), target)
     return 0
@@ -61,7 +61,7 @@ def _download(work: Path) -> Path:
         if _run([*apt, "update"], work) and _run([*apt, "download", PACKAGE], work):
             return next(work.glob("*.deb"))
         print(f"apt-get failed (attempt {attempt} of {ATTEMPTS})", file=sys.stderr)
-    _fail(f"could not download {PACKAGE}: see the messages above")
+    raise SystemExit(f"wycheproof.py: could not download {PACKAGE}: see the messages above")
 
 
 def _mirror() -> str:
@@ -76,13 +76,13 @@ def _mirror() -> str:
         origin, label, uri = line.split("|", 2)
         if (origin, label) == ("Debian", "Debian"):
             return uri
-    _fail("apt knows no Debian mirror here; run 'apt-get update' once")
+    raise SystemExit("wycheproof.py: apt knows no Debian mirror here; run 'apt-get update' once")
 
 
 def _unpack(package: Path, target: Path) -> None:
     root = package.parent / "root"
     if not _run(["dpkg-deb", "-x", str(package), str(root)], package.parent):
-        _fail(f"could not unpack {package.name}")
+        raise SystemExit(f"wycheproof.py: could not unpack {package.name}")
     target.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         shutil.copyfile(root / INSIDE / name, target / name)
@@ -90,11 +90,6 @@ def _unpack(package: Path, target: Path) -> None:
 
 def _run(command: list[str], folder: Path) -> bool:
     return subprocess.run(command, check=False, cwd=folder).returncode == 0
-
-
-def _fail(text: str) -> NoReturn:
-    print(f"wycheproof.py: {text}", file=sys.stderr)
-    raise SystemExit(1)
 
 
 if __name__ == "__main__":
