@@ -53,6 +53,7 @@ def sqlite_url(url: str | URL, driver: str) -> URL:
         raise ConfigurationError(
             f"This store uses the driver {driver}: write sqlite:///… or {named.drivername}:///…"
         )
+    _refuse_memory(named)
     return named
 
 
@@ -124,11 +125,7 @@ def accept(engine: Engine) -> None:
     """
     if engine.dialect.name != "sqlite":
         raise ConfigurationError(f"Keyturn's SQL stores work on SQLite, not on {engine.dialect.name}.")
-    if _in_memory(engine.url):
-        raise ConfigurationError(
-            "An SQLite database in memory belongs to one connection, and a store needs several. "
-            "Use keyturn.stores.memory.MemoryStore, or a file."
-        )
+    _refuse_memory(engine.url)
     if engine.dispatch.begin:
         raise ConfigurationError(
             "The engine has a listener for 'begin', which would open transactions around Keyturn's own. "
@@ -136,6 +133,13 @@ def accept(engine: Engine) -> None:
         )
 
 
-def _in_memory(url: URL) -> bool:
+def _refuse_memory(url: URL) -> None:
     database = url.database or ""
-    return database in {"", ":memory:", "file::memory:"} or "mode=memory" in f"{database}{dict(url.query)}"
+    if (
+        database in {"", ":memory:", "file::memory:"}
+        or "mode=memory" in f"{database}?mode={url.query.get('mode')}"
+    ):
+        raise ConfigurationError(
+            "An SQLite database in memory belongs to one connection, and a store needs several. "
+            "Use keyturn.stores.memory.MemoryStore, or a file."
+        )

@@ -1,0 +1,187 @@
+"""Holds the SQL refresh to the transition table, on real SQLite files, alone and in races."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, create_engine, delete, insert
+
+from keyturn._core.commands import Lookup, Rotate
+from keyturn._core.decide import decide
+from keyturn._core.outcomes import Converged, Found, Reused, Rotated
+from keyturn._core.records import Session
+from keyturn.stores._sql import statements
+from keyturn.stores._sql.operations import _case_8
+from keyturn.stores._sql.tables import sessions, to_row, to_session
+from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
+from keyturn.testing.colours import together
+from keyturn.testing.samples import BRANCH, DIGEST, OTHER_BRANCH, REDEEM, ROW, numbered, refresh_of, sign_in
+
+# So few values that every two of them meet, before and behind each other, in every field.
+moments = st.integers(0, 12)
+spans = st.integers(0, 6)
+keys = st.sampled_from([None, "", "a key", "another key"])
+branches = st.sampled_from([BRANCH, OTHER_BRANCH])
+
+rows = st.builds(
+    replace,
+    st.just(ROW),
+    gen=st.integers(0, 3),
+    parent_branch=branches,
+    confirmed=st.booleans(),
+    created_at=moments,
+    rotated_at=moments,
+    handed_at=moments,
+    last_seen_at=moments,
+    idle_ttl=st.none() | spans,
+    idle_expires_at=st.none() | st.integers(4, 16),
+    expires_at=st.integers(4, 16),
+    revoked_at=st.sampled_from([None, None, None, 3]),
+    revoked_reason=st.just("admin"),
+    jkt=keys,
+)
+refreshes = st.builds(
+    replace,
+    st.just(REDEEM),
+    digest=st.sampled_from([DIGEST, DIGEST, DIGEST, b"x" * 32]),
+    gen=st.integers(0, 6),
+    branch=branches,
+    jkt=keys,
+    now=moments,
+    race_window=spans,
+    recovery_window=spans,
+    rotation=st.sampled_from([True, True, False]),
+    converge=st.booleans(),
+)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine of an application, on a file with the schema."""
+    engine = create_engine(f"sqlite:///{tmp_path_factory.mktemp('sql')}/keyturn.db")
+    SQLAlchemyStore(engine).create_schema()
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SQLAlchemyStore]:
+    """A store on a file of its own."""
+    store = SQLAlchemyStore.from_url(f"sqlite:///{tmp_path}/keyturn.db")
+    store.create_schema()
+    yield store
+    store.close()
+
+
+def keep_only(engine: Engine, row: Session) -> None:
+    """Make one row all that the database holds."""
+    with engine.begin() as connection:
+        connection.execute(delete(sessions))
+        connection.execute(insert(sessions), to_row(row))
+
+
+@settings(max_examples=500, deadline=None)
+@given(row=rows, command=refreshes)
+def test_the_single_statement_is_case_8_and_nothing_else(
+    engine: Engine, row: Session, command: Rotate
+) -> None:
+    """The statement matches a row if and only if `decide` says case 8, and writes what `decide` writes."""
+    keep_only(engine, row)
+    asked = replace(command, rotation=True)
+    with engine.begin() as connection:
+        moved = [to_session(each) for each in connection.execute(statements.ROTATE, _case_8(asked))]
+    decision = decide(row, asked)
+    assert moved == ([decision.write] if decision.case == "8" else [])
+
+
+@pytest.mark.parametrize("returning", [True, False], ids=["with RETURNING", "without RETURNING"])
+def test_every_refresh_is_as_decided(engine: Engine, returning: bool) -> None:  # noqa: FBT001
+    """Answer and row are those of `decide`, also where the dialect has no UPDATE … RETURNING."""
+    store = SQLAlchemyStore(engine)
+
+    @settings(max_examples=300, deadline=None)
+    @given(row=rows, command=refreshes)
+    def as_decided(row: Session, command: Rotate) -> None:
+        keep_only(engine, row)
+        decision = decide(row, command)
+        assert store.rotate(command) == decision.outcome
+        assert store.lookup(Lookup(row.sid)) == Found(row if decision.write is None else decision.write)
+
+    engine.dialect.update_returning = returning
+    try:
+        as_decided()
+    finally:
+        engine.dialect.update_returning = True
+
+
+def test_fifty_threads_redeem_one_token(store: SQLAlchemyStore) -> None:
+    """One rotates, and every other one is handed the same successor."""
+    for number in range(1, 5):
+        session = numbered(number)
+        store.create(sign_in(session))
+        refresh = refresh_of(session, session.created_at + 1)
+        outcomes = together([partial(store.rotate, refresh)] * 50)
+        assert Counter(map(type, outcomes)) == {Rotated: 1, Converged: 49}
+        assert {outcome.session.gen for outcome in outcomes if isinstance(outcome, Converged | Rotated)} == {
+            1
+        }
+    assert store.count() == 4
+
+
+async def test_fifty_tasks_redeem_one_token(tmp_path: Path) -> None:
+    """The same for the tasks of one event loop."""
+    store = AsyncSQLAlchemyStore.from_url(f"sqlite:///{tmp_path}/keyturn.db")
+    await store.create_schema()
+    session = numbered(1)
+    await store.create(sign_in(session))
+    refresh = refresh_of(session, session.created_at + 1)
+    outcomes = await asyncio.gather(*(store.rotate(refresh) for _ in range(50)))
+    assert Counter(map(type, outcomes)) == {Rotated: 1, Converged: 49}
+    await store.close()
+
+
+def storm(url: str, refresh: Rotate, times: int) -> list[str]:
+    """Redeem one token again and again from a process of its own."""
+    store = SQLAlchemyStore.from_url(url)
+    try:
+        return [type(store.rotate(refresh)).__name__ for _ in range(times)]
+    finally:
+        store.close()
+
+
+def test_several_processes_redeem_one_token(store: SQLAlchemyStore, tmp_path: Path) -> None:
+    """Processes that share nothing but the file see one rotation too."""
+    session = numbered(1)
+    store.create(sign_in(session))
+    refresh = refresh_of(session, session.created_at + 1)
+    with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
+        url = f"sqlite:///{tmp_path}/keyturn.db"
+        answers = [pool.submit(storm, url, refresh, 30) for _ in range(3)]
+        names = Counter(name for answer in answers for name in answer.result())
+    assert names == {"Rotated": 1, "Converged": 89}
+
+
+def test_reuse_ends_the_users_other_sessions_with_it(store: SQLAlchemyStore) -> None:
+    """All that ends with a reuse is in the answer, and is ended in the file."""
+    mine, other, foreign = numbered(1), numbered(2), numbered(3, user_id="user-2")
+    for session in (mine, other, foreign):
+        store.create(sign_in(session))
+    first = refresh_of(mine, mine.created_at + 1)
+    store.rotate(first)
+    stolen = replace(first, branch=OTHER_BRANCH, now=first.now + 1, whole_user=True)
+    outcome = store.rotate(stolen)
+    assert isinstance(outcome, Reused)
+    assert outcome.others == (replace(other, revoked_at=stolen.now, revoked_reason="reuse"),)
+    assert store.lookup(Lookup(other.sid)) == Found(outcome.others[0])
+    assert store.lookup(Lookup(mine.sid)) == Found(outcome.session)
+    assert store.lookup(Lookup(foreign.sid)) == Found(foreign)
