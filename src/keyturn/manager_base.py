@@ -52,6 +52,7 @@ class ManagerBase(Generic[ClaimsT]):
             audience=audience,
             codec=codec_for(claims),
         )
+        self._keys = keys
         self._clock = clock
         self._entropy = entropy
         self._seen = Seen()
@@ -71,6 +72,14 @@ class ManagerBase(Generic[ClaimsT]):
     def audience(self) -> str:
         """The `aud` of its access tokens."""
         return self._engine.audience
+
+    def jwks(self) -> dict[str, Any]:
+        """Give the public keys as a JWK Set (RFC 7517, section 5); it is empty for symmetric keys."""
+        return self._keys.jwks()
+
+    def dump_claims(self, claims: ClaimsT) -> dict[str, Any]:
+        """Give an application's claims as the JSON object that they are in a token."""
+        return dict(self._engine.dump_claims(claims))
 
     def now(self) -> float:
         """The manager's time, POSIX seconds."""

@@ -24,6 +24,10 @@ class KeySource(Protocol):
         """The keys at this moment."""
         ...
 
+    def jwks(self) -> dict[str, Any]:
+        """Give the public keys as a JWK Set (RFC 7517, section 5)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Material:
