@@ -1,4 +1,4 @@
-"""The claims of access tokens: which are accepted and by which rule others are refused. It knows no manager."""
+"""The claims of access tokens: which are accepted, by which rule others are not. It knows no manager."""
 
 from __future__ import annotations
 

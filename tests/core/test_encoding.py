@@ -1,4 +1,4 @@
-"""Strict base64url and strict JSON: what is refused, and that nothing undeclared escapes. It knows no token."""
+"""Strict base64url and strict JSON: what is refused, and that nothing else escapes. It knows no token."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_json_that_is_accepted(text: bytes, expected: dict[str, Any]) -> None:
     ],
 )
 def test_json_that_is_refused(text: bytes) -> None:
-    """Everything that RFC 8259 forbids, warns of or leaves open is refused, with nothing of it in the error."""
+    """What RFC 8259 forbids, warns of or leaves open is refused, with nothing of it in the error."""
     with pytest.raises(EncodingError) as caught:
         parse_json_object(text)
     error: BaseException | None = caught.value

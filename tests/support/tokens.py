@@ -1,4 +1,4 @@
-"""Tokens for tests: genuine ones, and genuinely signed ones of any odd shape. It knows no store and no manager."""
+"""Tokens for tests: genuine ones, and genuinely signed ones of any odd shape. It knows no store."""
 
 from __future__ import annotations
 
