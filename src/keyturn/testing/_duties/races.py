@@ -208,12 +208,12 @@ def _end_beside_refreshes(subject: Store, end: Callable[[int], Revocation]) -> N
 
 
 class _Storm:
-    """Clients that refresh without pause, and one that ends their session meanwhile."""
+    """Clients that refresh again and again, and one that ends their session in the middle of it."""
 
     def __init__(self, subject: Store) -> None:
         self.subject = subject
         self.over = threading.Event()
-        self.running = threading.Barrier(CROWD + 1)
+        self.refreshed = threading.Semaphore(0)
 
     def client(self, number: int) -> list[RotateOutcome]:
         """Refresh until the end is known, and give the answers to what was asked after that."""
@@ -226,8 +226,7 @@ class _Storm:
             if number % 2:  # writes the idle limit; the others converge and write the hand-out
                 command = replace(command, gen=ROW.gen + 1, rotation=False)
             outcome = self.subject.rotate(command)
-            if moment == 1:
-                self.running.wait(PATIENCE_SECONDS)
+            self.refreshed.release()
             if known:
                 late.append(outcome)
             else:
@@ -237,7 +236,8 @@ class _Storm:
     def ender(self, end: Callable[[int], Revocation]) -> list[RotateOutcome]:
         """End the session when all clients are at it, and give what they must be answered from then on."""
         try:
-            self.running.wait(PATIENCE_SECONDS)
+            for _ in range(CROWD * LATE):
+                assert self.refreshed.acquire(timeout=PATIENCE_SECONDS), "the clients do not get through"
             (ended,) = end(T0 + RACE).ended
         finally:
             self.over.set()
