@@ -6,8 +6,9 @@ two stores differ only in how they hand it one.
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from keyturn.stores._sql import missing_extra
 
@@ -175,13 +176,18 @@ class SQLAlchemyStore:
 
 
 class AsyncSQLAlchemyStore:
-    """A store in an SQL database, for asyncio: `SQLAlchemyStore` with `await`."""
+    """A store in an SQL database, for asyncio: `SQLAlchemyStore` with `await`.
+
+    An operation that has begun runs to its end, also where the task that asked for it is cancelled: a
+    revocation is not lost with the request that brought it, and no connection is torn from its statement.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         """Use an asynchronous engine of the application's: see `SQLAlchemyStore`."""
         engines.accept(engine.sync_engine)
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._owned = False
+        self._working: set[asyncio.Task[Any]] = set()
 
     @classmethod
     def from_url(
@@ -208,6 +214,12 @@ class AsyncSQLAlchemyStore:
         await self._run(schema.upgrade_on)
 
     async def _run(self, operation: Callable[[Connection], T]) -> T:
+        work = asyncio.create_task(self._run_to_its_end(operation))
+        self._working.add(work)  # the loop itself holds no task
+        work.add_done_callback(self._working.discard)
+        return await asyncio.shield(work)
+
+    async def _run_to_its_end(self, operation: Callable[[Connection], T]) -> T:
         with translated():
             async with self._engine.connect() as connection:
                 return await connection.run_sync(operation)
@@ -262,5 +274,6 @@ class AsyncSQLAlchemyStore:
 
     async def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""
+        await asyncio.gather(*self._working, return_exceptions=True)
         if self._owned:
             await self._engine.dispose()
