@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pytest
@@ -41,7 +41,11 @@ from keyturn import (
     UserInactive,
 )
 from keyturn import events as event_types
+from keyturn._core.commands import Create
+from keyturn._core.jwt import sign_jwt
+from keyturn._core.keyset import KeySet
 from keyturn._core.outcomes import CheckOutcome, RotateOutcome
+from keyturn._core.records import Session
 from keyturn.stores.memory import AsyncMemoryStore, MemoryStore
 
 RING = KeyRing.from_secret("a long secret of more than 32 bytes, for tests only")
@@ -607,6 +611,113 @@ class Turning:
     @property
     def current(self) -> Any:
         return self._ring.current
+
+
+def test_a_session_that_is_gone(bench: Callable[..., Bench]) -> None:
+    """A token of a session that the store does not know is invalid, and ends nothing (case 4)."""
+    b = bench()
+    pair = b.issue("u")
+    b.broken.delete([session.sid for session in b.broken.find()])
+    with pytest.raises(InvalidToken) as caught:
+        b.refresh(pair.refresh_token)
+    assert caught.value.detail == "unknown_session"
+    assert b.seen[-1].reason == "unknown_session"
+    for method in ("authenticate", "renew"):
+        with pytest.raises(AccessTokenError):
+            getattr(b, method)(pair.access_token)
+    with pytest.raises(InvalidToken):
+        b.inspect(pair.refresh_token)
+    assert b.revoke_token(pair.refresh_token) is False
+
+
+def test_a_forged_token_is_an_alarm(bench: Callable[..., Bench]) -> None:
+    """A right tag with a wrong secret means that a key has leaked: an event, and no session ends (case 5)."""
+    b = bench()
+    pair = b.issue("u")
+    (row,) = b.broken.find()
+    b.broken.delete([row.sid])
+    b.broken.create(Create(replace(row, secret_digest=bytes(32)), None, evict=False, now=0))
+    with pytest.raises(InvalidToken):
+        b.refresh(pair.refresh_token)
+    assert isinstance(b.seen[-1], event_types.RefreshForged)
+    assert b.revoke_token(pair.refresh_token) is False
+    with pytest.raises(InvalidToken):
+        b.inspect(pair.refresh_token)
+    assert b.authenticate(pair.access_token).user_id == "u"
+
+
+@pytest.mark.parametrize(("lost", "recovered"), [(1, True), (2, True), (3, False)])
+def test_a_store_that_lost_writes(bench: Callable[..., Bench], lost: int, *, recovered: bool) -> None:
+    """One or two lost rotations are made up for; more is refused, an alarm, and no end (cases 14 and 15)."""
+    b = bench()
+    token = b.issue("u").refresh_token
+    rows: list[Session] = []
+    for _ in range(lost):
+        rows += b.broken.find()
+        b.clock.now += MINUTE
+        token = b.refresh(token).refresh_token
+    b.broken.delete([rows[0].sid])
+    b.broken.create(Create(rows[0], None, evict=False, now=0))
+    b.clock.now += MINUTE
+    if recovered:
+        b.clock.now += MINUTE
+        assert b.verify_refresh(b.refresh(token).refresh_token).generation == lost + 1
+    else:
+        with pytest.raises(InvalidToken):
+            b.refresh(token)
+    assert isinstance(b.seen[-1], event_types.StoreRolledBack)
+    assert (b.seen[-1].lost, b.seen[-1].recovered) == (lost, recovered)
+
+
+def test_a_session_of_somebody_else_does_not_vouch(bench: Callable[..., Bench]) -> None:
+    """An access token whose user is not its session's is refused, whatever went wrong to make it."""
+    b = bench()
+    pair = b.issue("u")
+    (row,) = b.broken.find()
+    b.broken.delete([row.sid])
+    b.broken.create(Create(replace(row, user_id="v"), None, evict=False, now=0))
+    with pytest.raises(AccessTokenError):
+        b.authenticate(pair.access_token)
+
+
+def test_an_odd_session_id_is_not_taken_for_none(bench: Callable[..., Bench]) -> None:
+    """A token of ours whose `sid` is no session id is refused, not accepted as a token without a session."""
+    b = bench()
+    now = int(b.clock())
+    claims = {
+        "iss": "https://i",
+        "aud": "api",
+        "sub": "u",
+        "jti": "x",
+        "iat": now,
+        "exp": now + 9,
+        "sid": "x",
+    }
+    active = RING.current.active
+    assert active
+    with pytest.raises(AccessTokenError):
+        b.authenticate(sign_jwt(claims, active, "at+jwt"))
+
+
+def test_a_token_without_a_session_is_not_renewed(bench: Callable[..., Bench]) -> None:
+    """Only a session's access token can be renewed, and no token lives for less than a second."""
+    b = bench()
+    with pytest.raises(AccessTokenError) as caught:
+        b.renew(b.sign_access("u"))
+    assert caught.value.detail == "no_session"
+    with pytest.raises(InvalidInput):
+        b.sign_access("u", ttl=0)
+
+
+def test_without_an_active_key_nothing_is_issued(bench: Callable[..., Bench]) -> None:
+    """A ring that only verifies is a configuration error at the first attempt to sign."""
+
+    class Verifying:
+        current = KeySet(None, RING.current.keys)
+
+    b = bench(keys=Verifying())
+    with pytest.raises(ConfigurationError, match="no active key"):
+        b.issue("u")
 
 
 def test_handlers_never_break_a_refresh(

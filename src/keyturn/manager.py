@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from keyturn._core.commands import Check, Confirm, Purge, Rotate, Where
 from keyturn._core.engine import ISSUE_ENTROPY, TOKEN_ENTROPY
-from keyturn._core.outcomes import CheckOutcome, Inactive, RefreshOutcome
-from keyturn._core.refreshing import granted, with_claims
+from keyturn._core.outcomes import CheckOutcome, Granted, Inactive, RefreshOutcome
+from keyturn._core.refreshing import with_claims
 from keyturn._core.steps import Plan, Step
 from keyturn.deferred import Tasks, Worker, run_coroutine
 from keyturn.durations import Duration
@@ -360,14 +360,13 @@ class TokenManager(ManagerBase[ClaimsT]):
 
     def _rotate(self, command: Rotate) -> RefreshOutcome:
         outcome = self._store.rotate(command)
-        session = granted(outcome)
-        if session is None or self._load_claims is None:
+        if not isinstance(outcome, Granted) or self._load_claims is None:
             return outcome
         try:
-            claims = self._load_claims(session.user_id)
+            claims = self._load_claims(outcome.session.user_id)
         except UserInactive:
-            revoke = self._engine.revoke_inactive(session.user_id, now=command.now)
-            return Inactive(session, self._store.revoke_user(revoke).ended)
+            revoke = self._engine.revoke_inactive(outcome.session.user_id, now=command.now)
+            return Inactive(outcome.session, self._store.revoke_user(revoke).ended)
         except Exception as error:  # the application's database may be out: that says nothing about the token
             raise StoreUnavailable("The user's claims cannot be loaded right now; try again.") from error
         return with_claims(outcome, self._engine.dump_claims(claims))
@@ -583,15 +582,14 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
 
     async def _rotate(self, command: Rotate) -> RefreshOutcome:
         outcome = await self._store.rotate(command)
-        session = granted(outcome)
-        if session is None or self._load_claims is None:
+        if not isinstance(outcome, Granted) or self._load_claims is None:
             return outcome
         try:
-            loaded = self._load_claims(session.user_id)
+            loaded = self._load_claims(outcome.session.user_id)
             claims = await loaded if inspect.isawaitable(loaded) else loaded
         except UserInactive:
-            revoke = self._engine.revoke_inactive(session.user_id, now=command.now)
-            return Inactive(session, (await self._store.revoke_user(revoke)).ended)
+            revoke = self._engine.revoke_inactive(outcome.session.user_id, now=command.now)
+            return Inactive(outcome.session, (await self._store.revoke_user(revoke)).ended)
         except Exception as error:  # the application's database may be out: that says nothing about the token
             raise StoreUnavailable("The user's claims cannot be loaded right now; try again.") from error
         return with_claims(outcome, self._engine.dump_claims(claims))

@@ -210,7 +210,9 @@ class Engine(Generic[ClaimsT]):
         except AccessTokenError as error:
             return Settled(error)
         sid = parse_session_id(claims.session_id)
-        return Step(Check(sid, claims.token_id, now), partial(settle_check, principal, sid, now))
+        if sid is None and claims.session_id is not None:  # no id of ours: it must not pass for "no session"
+            return Settled(AccessTokenError(detail="claims"))
+        return Step(Check(sid, claims.token_id, now), partial(settle_check, principal, now))
 
     def renew(self, token: str, *, now: Millis, entropy: bytes) -> Plan[Lookup, LookupOutcome, AccessToken]:
         """Sign a fresh access token for the session of one that is still good.

@@ -116,6 +116,9 @@ RotateOutcome: TypeAlias = (
     Unknown | Unproven | Forged | Ended | Rotated | Kept | Converged | Conflicted | Reused | Ahead
 )
 
+Granted: TypeAlias = Rotated | Kept | Converged
+"""The outcomes after which the client gets tokens."""
+
 # --- The others -----------------------------------------------------------------------------------
 
 

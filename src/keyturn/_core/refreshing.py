@@ -17,12 +17,12 @@ from keyturn._core.outcomes import (
     Converged,
     Ended,
     Forged,
+    Granted,
     Inactive,
     Kept,
     RefreshOutcome,
     Reused,
     Rotated,
-    RotateOutcome,
     Unknown,
     Unproven,
 )
@@ -148,22 +148,9 @@ class Refresh:
         )
 
 
-def granted(outcome: RotateOutcome) -> Session | None:
-    """Give the session whose user gets tokens by an outcome, or None where nobody gets any."""
-    match outcome:
-        case Rotated(session) | Kept(session) | Converged(session):
-            return session
-        case _:
-            return None
-
-
-def with_claims(outcome: RotateOutcome, claims: Mapping[str, Any]) -> RotateOutcome:
+def with_claims(outcome: Granted, claims: Mapping[str, Any]) -> Granted:
     """Put fresh claims in place of those of the sign-in, for the tokens that this outcome leads to."""
-    match outcome:
-        case Rotated(session) | Kept(session) | Converged(session):
-            return replace(outcome, session=replace(session, claims=claims))
-        case _:
-            return outcome
+    return replace(outcome, session=replace(outcome.session, claims=claims))
 
 
 def revocations(sessions: tuple[Session, ...], at: float) -> tuple[Revoked, ...]:

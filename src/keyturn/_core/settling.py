@@ -5,7 +5,7 @@ It knows no store, no clock and no token text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import assert_never
 
 from keyturn._core.commands import Confirm
 from keyturn._core.outcomes import (
@@ -30,9 +30,6 @@ from keyturn.errors import AccessTokenError, InvalidToken, SessionLimitReached
 from keyturn.events import Issued
 from keyturn.results import ClaimsT, Principal, SessionInfo, TokenPair, describe, rests_until
 
-if TYPE_CHECKING:
-    from uuid import UUID
-
 
 def settle_issue(pair: TokenPair, outcome: CreateOutcome) -> Settled[TokenPair]:
     """End a sign-in."""
@@ -43,10 +40,12 @@ def settle_issue(pair: TokenPair, outcome: CreateOutcome) -> Settled[TokenPair]:
             return Settled(pair, (issued, *revocations(evicted, at)))
         case LimitReached():
             return Settled(SessionLimitReached())
+        case _:
+            assert_never(outcome)
 
 
 def settle_check(
-    principal: Principal[ClaimsT], sid: UUID | None, now: Millis, outcome: CheckOutcome
+    principal: Principal[ClaimsT], now: Millis, outcome: CheckOutcome
 ) -> Settled[Principal[ClaimsT]]:
     """End the check of an access token."""
     match outcome:
@@ -61,7 +60,9 @@ def settle_check(
         case Denied():
             return Settled(AccessTokenError(detail="denied"))
         case Ended() | Unknown() | Live():
-            return Settled(AccessTokenError(detail="revoked" if sid else "no_session"))
+            return Settled(AccessTokenError(detail="revoked"))
+        case _:
+            assert_never(outcome)
 
 
 def settle_inspect(now: Millis, outcome: LookupOutcome) -> Settled[SessionInfo]:
@@ -71,6 +72,8 @@ def settle_inspect(now: Millis, outcome: LookupOutcome) -> Settled[SessionInfo]:
             return Settled(describe(session, now=now))
         case Unknown() | Forged():
             return Settled(InvalidToken(detail="unknown_session"))
+        case _:
+            assert_never(outcome)
 
 
 def settle_revoke(now: Millis, outcome: Revocation) -> Settled[bool]:
