@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keyturn.results import Principal
 
 from keyturn._core.jwt import sign_jwt
 from keyturn._core.keyset import Algorithm
@@ -16,6 +15,7 @@ from keyturn.access import AccessVerifier
 from keyturn.errors import AccessTokenError, ConfigurationError, StoreUnavailable
 from keyturn.jwks import RemoteKeys
 from keyturn.keys import KeyRing
+from keyturn.results import Principal
 from tests.support.issuer import Issuer, issuer
 from tests.support.tokens import AUDIENCE, CLAIMS, ISSUER, NOW, ring
 

@@ -100,7 +100,7 @@ def test_a_missing_alg_is_implied_by_the_type(jwk: dict[str, Any], alg: str) -> 
     ],
 )
 def test_keys_that_are_passed_over(other: dict[str, Any]) -> None:
-    """Other types, curves, algorithms and uses do not hinder the keys beside them, and serve nothing (A16)."""
+    """Other types, curves, algorithms and uses do not hinder the keys beside them, and serve for nothing."""
     assert list(load_jwks({"keys": [other, EC]}).keys) == ["first"]
     with pytest.raises(ConfigurationError, match="no key that can be used"):
         load_jwks({"keys": [other]})
