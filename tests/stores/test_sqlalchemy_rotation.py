@@ -10,15 +10,16 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, delete, insert
 
-from keyturn._core.commands import Lookup, Rotate
+from keyturn._core.commands import Lookup, Rotate, Where
 from keyturn._core.decide import decide
-from keyturn._core.outcomes import Converged, Found, Reused, Rotated
+from keyturn._core.outcomes import Converged, Created, Found, Reused, Rotated
 from keyturn._core.records import Session
 from keyturn.stores._sql import statements
 from keyturn.stores._sql.operations import _case_8
@@ -27,11 +28,18 @@ from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.testing.colours import together
 from keyturn.testing.samples import BRANCH, DIGEST, OTHER_BRANCH, REDEEM, ROW, numbered, refresh_of, sign_in
 
+T = TypeVar("T")
+
 # So few values that every two of them meet, before and behind each other, in every field.
 moments = st.integers(0, 12)
 spans = st.integers(0, 6)
-keys = st.sampled_from([None, "", "a key", "another key"])
 branches = st.sampled_from([BRANCH, OTHER_BRANCH])
+
+
+def mostly(usual: T, *others: T) -> st.SearchStrategy[T]:
+    """Draw one value more often than all others together."""
+    return st.sampled_from([usual] * (len(others) + 2) + list(others))
+
 
 rows = st.builds(
     replace,
@@ -46,23 +54,29 @@ rows = st.builds(
     idle_ttl=st.none() | spans,
     idle_expires_at=st.none() | st.integers(4, 16),
     expires_at=st.integers(4, 16),
-    revoked_at=st.sampled_from([None, None, None, 3]),
+    revoked_at=mostly(None, 3),
     revoked_reason=st.just("admin"),
-    jkt=keys,
+    jkt=mostly(None, "", "a key", "another key"),
 )
-refreshes = st.builds(
-    replace,
-    st.just(REDEEM),
-    digest=st.sampled_from([DIGEST, DIGEST, DIGEST, b"x" * 32]),
-    gen=st.integers(0, 6),
-    branch=branches,
-    jkt=keys,
-    now=moments,
-    race_window=spans,
-    recovery_window=spans,
-    rotation=st.sampled_from([True, True, False]),
-    converge=st.booleans(),
-)
+
+
+@st.composite
+def meetings(draw: st.DrawFn) -> tuple[Session, Rotate]:
+    """A session, and a refresh that more often than not has its secret, its key and its generation."""
+    row = draw(rows)
+    command = replace(
+        REDEEM,
+        digest=draw(mostly(DIGEST, b"x" * 32)),
+        gen=max(0, row.gen + draw(mostly(0, -2, -1, 1, 2, 3))),
+        branch=draw(branches),
+        jkt=draw(mostly(row.jkt, None, "", "a key")),
+        now=draw(moments),
+        race_window=draw(spans),
+        recovery_window=draw(spans),
+        rotation=draw(st.booleans()),
+        converge=draw(st.booleans()),
+    )
+    return row, command
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +104,13 @@ def keep_only(engine: Engine, row: Session) -> None:
         connection.execute(insert(sessions), to_row(row))
 
 
-@settings(max_examples=500, deadline=None)
-@given(row=rows, command=refreshes)
+@settings(max_examples=1000, deadline=None)
+@given(meeting=meetings())
 def test_the_single_statement_is_case_8_and_nothing_else(
-    engine: Engine, row: Session, command: Rotate
+    engine: Engine, meeting: tuple[Session, Rotate]
 ) -> None:
     """The statement matches a row if and only if `decide` says case 8, and writes what `decide` writes."""
+    row, command = meeting
     keep_only(engine, row)
     asked = replace(command, rotation=True)
     with engine.begin() as connection:
@@ -110,8 +125,9 @@ def test_every_refresh_is_as_decided(engine: Engine, returning: bool) -> None:  
     store = SQLAlchemyStore(engine)
 
     @settings(max_examples=300, deadline=None)
-    @given(row=rows, command=refreshes)
-    def as_decided(row: Session, command: Rotate) -> None:
+    @given(meeting=meetings())
+    def as_decided(meeting: tuple[Session, Rotate]) -> None:
+        row, command = meeting
         keep_only(engine, row)
         decision = decide(row, command)
         assert store.rotate(command) == decision.outcome
@@ -136,6 +152,15 @@ def test_fifty_threads_redeem_one_token(store: SQLAlchemyStore) -> None:
             1
         }
     assert store.count() == 4
+
+
+def test_a_limit_holds_when_fifty_sign_in_at_once(store: SQLAlchemyStore) -> None:
+    """Whoever counts holds the lock: nobody is let in beside the limit, and nobody fails for a late lock."""
+    newcomers = [replace(numbered(1), sid=numbered(number).sid) for number in range(1, 51)]
+    outcomes = together([partial(store.create, sign_in(session, limit=5)) for session in newcomers])
+    assert Counter(map(type, outcomes)) == {Created: 50}
+    assert store.count(Where(live_at=numbered(1).created_at)) == 5
+    assert store.count() == 50
 
 
 async def test_fifty_tasks_redeem_one_token(tmp_path: Path) -> None:

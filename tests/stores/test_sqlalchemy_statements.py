@@ -122,6 +122,7 @@ def test_each_operation_runs_these_statements(engine: Engine, ran: list[str], na
     ran.clear()
     operation(store)
     assert kinds(ran) == expected.split()
+    assert {statement for statement in ran if statement.startswith("BEGIN")} <= {"BEGIN IMMEDIATE"}
 
 
 @pytest.mark.parametrize(
