@@ -141,6 +141,7 @@ def test_a_new_key_of_the_issuer_is_found(endpoint: Issuer) -> None:
     assert verifies.verify(after).user_id == "user-1"
     assert verifies.verify(before).user_id == "user-1"
     assert endpoint.requests == 2
+    assert reason(verifies, token(own, exp=NOW - 20)) == "expired"
     stranger = token(KeyRing.generate("EdDSA"))
     for _ in range(50):
         assert reason(verifies, stranger) == "unknown_key"

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key a
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwk import ECKey, OKPKey
 
-from keyturn._core.jwk import PRIVATE_MEMBERS
+from keyturn._core.jwk import PRIVATE_MEMBERS, jwk_of
 from keyturn._core.jwt import JwtError, JwtReader, sign_jwt
 from keyturn._core.keyset import Algorithm
 from keyturn.errors import ConfigurationError
@@ -353,6 +353,8 @@ def test_published_keys_are_public(alg: Algorithm) -> None:
 def test_secrets_are_not_published() -> None:
     """The JWK Set of a ring of secrets is empty."""
     assert KeyRing.from_secret(SECRET).jwks() == {"keys": []}
+    with pytest.raises(ConfigurationError, match="no public part"):
+        jwk_of(SECRET.encode(), private=False)
 
 
 def test_keys_of_a_curve_that_has_no_algorithm_cannot_be_generated() -> None:

@@ -27,6 +27,7 @@ from keyturn._core.jwk import PRIVATE_MEMBERS, algorithm_of, public_from_jwk, se
 from keyturn._core.keyset import Key, KeySet, key_set
 from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError, StoreUnavailable
+from keyturn.files import read_file
 
 MAX_JWKS_BYTES: Final = 256 * 1024
 MAX_JWKS_KEYS: Final = 100
@@ -48,7 +49,7 @@ def load_jwks(source: Mapping[str, Any] | str | Path) -> KeySet:
             holds a weak or malformed key, or holds none that is usable.
     """
     if not isinstance(source, Mapping):
-        return _parse(_read_file(Path(source)))
+        return _parse(read_file(Path(source), what="JWK Set", limit=MAX_JWKS_BYTES))
     return _keys_of(source)
 
 
@@ -185,17 +186,6 @@ def _parse(data: bytes) -> KeySet:
     except EncodingError as error:
         raise ConfigurationError(f"the JWK Set is not acceptable: {error}") from None
     return _keys_of(document)
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_JWKS_BYTES + 1)
-    except OSError as error:
-        raise ConfigurationError(f"cannot read the JWK Set {path}: {error.strerror}") from None
-    if len(data) > MAX_JWKS_BYTES:
-        raise ConfigurationError(f"the JWK Set {path} is larger than {MAX_JWKS_BYTES} bytes")
-    return data
 
 
 def _read_all(response: HTTPResponse, deadline: float) -> bytes:

@@ -11,10 +11,7 @@ sees half a change.
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import stat
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -40,6 +37,7 @@ from keyturn._core.jwk import (
 from keyturn._core.keyset import Algorithm, Key, KeySet, key_set
 from keyturn._core.signatures import derive
 from keyturn.errors import ConfigurationError
+from keyturn.files import read_file, write_private_file
 
 KeyState: TypeAlias = Literal["pending", "active", "verifying", "retired"]
 """`pending` is published and accepted but does not sign yet; `retired` is refused."""
@@ -49,7 +47,6 @@ Clock: TypeAlias = Callable[[], float]
 
 _MAX_FILE_BYTES: Final = 1024 * 1024
 _KID_BYTES: Final = 12
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _STATE, _CREATED, _CHANGED = "keyturn_state", "keyturn_created_at", "keyturn_changed_at"
 
 
@@ -154,7 +151,8 @@ class KeyRing:
         Raises:
             ConfigurationError: The file cannot be read, others may read it, or a key is malformed or weak.
         """
-        data = _read_private(Path(path), allow_others=unsafe_allow_readable_by_others)
+        private = not unsafe_allow_readable_by_others
+        data = read_file(Path(path), what="key file", limit=_MAX_FILE_BYTES, private=private)
         try:
             jwks = parse_json_object(data).get("keys")
         except EncodingError as error:
@@ -173,7 +171,7 @@ class KeyRing:
             ConfigurationError: The file cannot be written.
         """
         jwks = [_entry_to_jwk(entry) for entry in self._entries]
-        _write_private(Path(path), json.dumps({"keys": jwks}, indent=2).encode() + b"\n")
+        write_private_file(Path(path), json.dumps({"keys": jwks}, indent=2).encode() + b"\n", what="key file")
 
     @property
     def current(self) -> KeySet:
@@ -371,46 +369,3 @@ def _moment(value: object, kid: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigurationError(f"the key {kid!r} has a time that is no number")
     return float(value)
-
-
-def _read_private(path: Path, *, allow_others: bool) -> bytes:
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read(_MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigurationError(f"cannot read the key file {path}: {error.strerror}") from None
-    if mode & _OTHERS and os.name == "posix" and not allow_others:
-        raise ConfigurationError(
-            f"the key file {path} may be read or written by others: run `chmod 600 {path}`"
-        )
-    if len(data) > _MAX_FILE_BYTES:
-        raise ConfigurationError(f"the key file {path} is larger than {_MAX_FILE_BYTES} bytes")
-    return data
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-        temporary = None
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise ConfigurationError(f"cannot write the key file {path}: {error.strerror}") from None
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name durable too."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

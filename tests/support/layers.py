@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("keyturn._core.refreshing",),
     ("keyturn._core.settling",),
     ("keyturn._core.engine",),
+    ("keyturn.files",),
     ("keyturn.keys", "keyturn.jwks", "keyturn.revocation"),
     ("keyturn.access",),
     ("keyturn.stores.protocol", "keyturn.stores!"),

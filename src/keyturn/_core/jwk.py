@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, assert_never
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
@@ -88,9 +88,7 @@ def public_from_jwk(kid: str, alg: Algorithm, jwk: Mapping[str, Any]) -> Key:
             case "RSA":
                 return public_key(kid, alg, RSAKey.import_key(members).public_key)
             case _:
-                public = OKPKey.import_key(members).public_key
-                if isinstance(public, Ed25519PublicKey):
-                    return public_key(kid, alg, public)
+                return public_key(kid, alg, OKPKey.import_key(members).public_key)
     except ConfigurationError:
         raise
     except _LIBRARY_FAULTS:

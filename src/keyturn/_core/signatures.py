@@ -28,7 +28,6 @@ from keyturn._core.keyset import Algorithm, Key
 from keyturn.errors import ConfigurationError
 
 PrivateKey: TypeAlias = EllipticCurvePrivateKey | Ed25519PrivateKey | RSAPrivateKey
-PublicKey: TypeAlias = EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey
 Verify: TypeAlias = Callable[[bytes, bytes], bool]
 Sign: TypeAlias = Callable[[bytes], bytes]
 
@@ -99,8 +98,13 @@ def private_key(kid: str, alg: Algorithm, private: PrivateKey) -> Key:
     return Key(kid, alg, verify, _signer(private), derive(_private_bytes(private), "keyturn refresh v1"))
 
 
-def public_key(kid: str, alg: Algorithm, public: PublicKey) -> Key:
+def public_key(kid: str, alg: Algorithm, public: object) -> Key:
     """Prepare a key that only verifies.
+
+    Args:
+        kid: Its name.
+        alg: Its algorithm.
+        public: A key of pyca/cryptography; what is not of the kind that the algorithm needs is refused.
 
     Raises:
         ConfigurationError: The key does not fit the algorithm, or is weak.
@@ -117,7 +121,7 @@ def secret_key(kid: str, secret: bytes) -> Key:
     return hmac_key(kid, secret, refresh_secret=derive(secret, "keyturn refresh v1"))
 
 
-def _verifier(alg: Algorithm, public: PublicKey) -> Verify:
+def _verifier(alg: Algorithm, public: object) -> Verify:
     """Choose by the key's algorithm, and refuse a key of another kind or a weak one."""
     match alg, public:
         case "ES256", EllipticCurvePublicKey(curve=SECP256R1()):

@@ -1,0 +1,77 @@
+"""Reading and writing small files that matter: bounded, private, never half written. It knows no content."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from keyturn.errors import ConfigurationError
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+def read_file(path: Path, *, what: str, limit: int, private: bool = False) -> bytes:
+    """Read a file.
+
+    Args:
+        path: Where it is.
+        what: What it is, for errors.
+        limit: The most bytes that it may have.
+        private: Refuse a file that its group or others may read or write (where there are such modes: POSIX).
+
+    Raises:
+        ConfigurationError: It cannot be read, is too large, or is not private.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the {what} {path}: {error.strerror}") from None
+    if private and os.name == "posix" and mode & _OTHERS:
+        raise ConfigurationError(
+            f"the {what} {path} may be read or written by others: run `chmod 600 {path}`"
+        )
+    if len(data) > limit:
+        raise ConfigurationError(f"the {what} {path} is larger than {limit} bytes")
+    return data
+
+
+def write_private_file(path: Path, data: bytes, *, what: str) -> None:
+    """Write a file of mode 0600 in the place of an old one: a crash leaves the old one or the new one, whole.
+
+    Args:
+        path: Where it goes.
+        data: Its content.
+        what: What it is, for errors.
+
+    Raises:
+        ConfigurationError: It cannot be written; then the old one is as it was.
+    """
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+        temporary = None
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write the {what} {path}: {error.strerror}") from None
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name durable too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
