@@ -91,11 +91,8 @@ ROTATE: Final = (
             else_=_later(_s.handed_at),
         ),
         last_seen_at=_later(_s.last_seen_at),
-        idle_expires_at=case(
-            (_s.idle_ttl.is_(None), _s.idle_expires_at),
-            (_s.idle_expires_at < _idle_end, _idle_end),
-            else_=_s.idle_expires_at,
-        ),
+        # Without an idle limit a side of the comparison is NULL, so that it does not hold: the column stays.
+        idle_expires_at=case((_s.idle_expires_at < _idle_end, _idle_end), else_=_s.idle_expires_at),
     )
     .returning(*_s)
 )
