@@ -67,19 +67,15 @@ def parse_json_object(data: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, A
     except EncodingError:
         raise
     except (ValueError, RecursionError):
-        text, value, end = (
-            "",
-            None,
-            -1,
-        )  # raised below, where the library's error, which quotes the input, is gone
+        text, value, end = "", None, -1  # refused below, where the error that quotes the input is gone
     if end != len(text):
         raise EncodingError("not one JSON value in UTF-8")
     if not is_object(value):
         raise EncodingError("not a JSON object")
     # Fewer brackets than the limit cannot exceed it; else the depth is measured.
-    if data.count(b"{") + data.count(b"[") > max_depth and _is_deeper(value, max_depth):
+    if text.count("{") + text.count("[") > max_depth and _is_deeper(value, max_depth):
         raise EncodingError("JSON is nested too deeply")
-    if b"\\u" in data and not _is_unicode(value):
+    if "\\" in text and not _is_unicode(value):
         raise EncodingError("JSON text holds a lone surrogate")
     return value
 

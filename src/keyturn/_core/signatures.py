@@ -1,13 +1,13 @@
 """The five signature algorithms, prepared once per key and then called. It knows no token and no key format.
 
-Signatures are pyca/cryptography's and `hmac`'s. Weak keys are refused here, whatever they were read from
+Signatures and MACs are pyca/cryptography's. Weak keys are refused here, whatever they were read from
 (RFC 7518, sections 3.2 to 3.4; RFC 8725, section 3.5).
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
+from hmac import compare_digest
 from typing import Final, TypeAlias, assert_never
 
 from cryptography.exceptions import InvalidSignature
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from keyturn._core.keyset import Algorithm, Key
@@ -59,17 +60,15 @@ def hmac_key(kid: str, secret: bytes, *, refresh_secret: bytes | None = None) ->
         ConfigurationError: The secret is too short or trivially weak.
     """
     check_secret(secret)
-    prepared = hmac.new(secret, digestmod="sha256")
+    prepared = HMAC(secret, SHA256())  # a copy of it costs half of what `hmac.new` does
 
     def sign(message: bytes) -> bytes:
         mac = prepared.copy()
         mac.update(message)
-        return mac.digest()
+        return mac.finalize()
 
     def verify(message: bytes, signature: bytes) -> bool:
-        mac = prepared.copy()
-        mac.update(message)
-        return hmac.compare_digest(mac.digest(), signature)
+        return compare_digest(sign(message), signature)
 
     return Key(kid, "HS256", verify, sign, refresh_secret)
 
