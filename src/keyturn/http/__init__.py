@@ -1,0 +1,39 @@
+"""The HTTP layer: every rule once, plain data in and out. It knows no framework; the leaves beside it do.
+
+A leaf reads an `HttpRequest`, asks `Endpoints` or a `Guard` (or an async twin), and writes the `HttpReply`.
+"""
+
+from __future__ import annotations
+
+from keyturn.http.calls import Accepted, AsyncLogin, Login, SignIn
+from keyturn.http.clients import context_from, device_from
+from keyturn.http.endpoints import AsyncEndpoints, Endpoints
+from keyturn.http.guard import Admitted, AsyncGuard, Guard, Needs
+from keyturn.http.messages import MAX_BODY, HttpReply, HttpRequest
+from keyturn.http.replies import unreadable_body
+from keyturn.http.routes import JWKS_PATH
+from keyturn.http.settings import HttpSettings
+from keyturn.http.site import LoginThrottle, Transport
+
+__all__ = [
+    "Accepted",
+    "Admitted",
+    "AsyncEndpoints",
+    "AsyncGuard",
+    "AsyncLogin",
+    "Endpoints",
+    "Guard",
+    "HttpReply",
+    "HttpRequest",
+    "HttpSettings",
+    "JWKS_PATH",
+    "Login",
+    "LoginThrottle",
+    "MAX_BODY",
+    "Needs",
+    "SignIn",
+    "Transport",
+    "context_from",
+    "device_from",
+    "unreadable_body",
+]

@@ -1,0 +1,45 @@
+"""What a request tells about the client that sent it. It knows no token; it believes no forwarded address."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final
+
+from keyturn.http.messages import HttpRequest
+
+MAX_USER_AGENT: Final = 512  # real ones have up to about 300 characters
+_V4_PREFIX_BYTES: Final = 3  # /24
+_V6_PREFIX_BYTES: Final = 6  # /48
+
+
+def context_from(request: HttpRequest) -> str:
+    """Tell clients apart by user agent and network: the /24 of an IPv4 address, the /48 of an IPv6 one.
+
+    Examples:
+        >>> one = HttpRequest("POST", "/", (("user-agent", "Firefox"),), client="192.0.2.7")
+        >>> other = HttpRequest("POST", "/", (("user-agent", "Firefox"),), client="192.0.2.99")
+        >>> context_from(one) == context_from(other) == "c00002 Firefox"
+        True
+    """
+    return f"{_network(request.client)} {_user_agent(request)}"
+
+
+def device_from(request: HttpRequest) -> dict[str, Any]:
+    """Describe the client for people: its user agent, bounded, printable characters only."""
+    return {"user_agent": "".join(each for each in _user_agent(request) if each.isprintable())}
+
+
+def _user_agent(request: HttpRequest) -> str:
+    return (request.header("user-agent") or "")[:MAX_USER_AGENT]
+
+
+def _network(client: str | None) -> str:
+    try:
+        address = ip_address(client or "")
+    except ValueError:  # none, or the path of a UNIX socket
+        return ""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is None:
+            return address.packed[:_V6_PREFIX_BYTES].hex()
+        address = address.ipv4_mapped
+    return address.packed[:_V4_PREFIX_BYTES].hex()

@@ -1,0 +1,106 @@
+"""The endpoints as one object per colour: a request in, a reply out. It decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from keyturn.http import routes
+from keyturn.http.calls import (
+    Accepted,
+    AsyncBackend,
+    AsyncLogin,
+    Backend,
+    Login,
+    SignIn,
+    drive,
+    drive_async,
+    nobody,
+)
+from keyturn.http.messages import HttpReply, HttpRequest
+from keyturn.http.settings import HttpSettings
+from keyturn.http.signing_in import sign_in
+from keyturn.http.site import LoginThrottle, Site, Transport
+from keyturn.manager import AsyncTokenManager, TokenManager
+
+
+class Endpoints:
+    """All endpoints, for frameworks with threads."""
+
+    def __init__(
+        self,
+        manager: TokenManager[Any],
+        *,
+        login: Login | None = None,
+        settings: HttpSettings | None = None,
+        throttle: LoginThrottle | None = None,
+    ) -> None:
+        """Bring a manager and an application's login check together.
+
+        Args:
+            manager: The lifecycle.
+            login: Says who a user name and a password belong to; None: there is no `/login`, and the
+                application calls `sign_in`.
+            settings: How tokens travel; None: the defaults.
+            throttle: Slows sign-ins down.
+        """
+        self.settings = settings or HttpSettings()
+        self._site = Site(manager, self.settings, login is not None, throttle)
+        self._backend = Backend(manager, login or nobody)
+
+    def handle(self, request: HttpRequest) -> HttpReply:
+        """Answer a request to any endpoint, or 404."""
+        reply = drive(routes.begin(self._site, request), self._backend)
+        return routes.finish(self._site, request, reply)
+
+    def sign_in(self, request: HttpRequest, who: SignIn, *, transport: Transport = "cookie") -> HttpReply:
+        """Begin a session for a user whom the application has accepted in its own way, and answer tokens."""
+        reply = drive(sign_in(self._site, request, who, transport), self._backend)
+        return routes.finish(self._site, request, reply)
+
+
+class AsyncEndpoints:
+    """All endpoints, for asyncio."""
+
+    def __init__(
+        self,
+        manager: AsyncTokenManager[Any],
+        *,
+        login: AsyncLogin | None = None,
+        settings: HttpSettings | None = None,
+        throttle: LoginThrottle | None = None,
+    ) -> None:
+        """Bring a manager and an application's login check together.
+
+        See `Endpoints`; `login` may be a coroutine function, or a plain one, which is run in a thread.
+        """
+        self.settings = settings or HttpSettings()
+        self._site = Site(manager, self.settings, login is not None, throttle)
+        self._backend = AsyncBackend(manager, _awaitable(login or nobody))
+
+    async def handle(self, request: HttpRequest) -> HttpReply:
+        """Answer a request to any endpoint, or 404."""
+        reply = await drive_async(routes.begin(self._site, request), self._backend)
+        return routes.finish(self._site, request, reply)
+
+    async def sign_in(
+        self, request: HttpRequest, who: SignIn, *, transport: Transport = "cookie"
+    ) -> HttpReply:
+        """Begin a session for a user whom the application has accepted in its own way, and answer tokens."""
+        reply = await drive_async(sign_in(self._site, request, who, transport), self._backend)
+        return routes.finish(self._site, request, reply)
+
+
+def _awaitable(login: AsyncLogin) -> Callable[[str, str], Awaitable[Accepted]]:
+    """Make any login check awaitable; a plain one hashes passwords, so it must not hold the event loop up."""
+
+    async def check(username: str, password: str) -> Accepted:
+        if inspect.iscoroutinefunction(login) or inspect.iscoroutinefunction(type(login).__call__):
+            accepted = login(username, password)
+        else:
+            accepted = await asyncio.to_thread(login, username, password)
+        return await accepted if isinstance(accepted, Awaitable) else accepted
+
+    return check

@@ -1,0 +1,248 @@
+"""The guard of an application's own routes: who asks, and may they. It knows no framework.
+
+Rule 1: what is not exempt needs an acceptable access token.
+Rule 2: renewing a token on the way never fails a request.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any, Final, TypeAlias
+
+from keyturn._core.encoding import is_array
+from keyturn.errors import ConfigurationError, KeyturnError
+from keyturn.http.calls import AsyncBackend, Backend, Step, call, drive, drive_async
+from keyturn.http.credentials import read_bearer
+from keyturn.http.messages import Headers, HttpReply, HttpRequest
+from keyturn.http.origins import REFRESHED_HEADER, cors_headers, is_preflight, preflight_reply
+from keyturn.http.replies import insufficient_scope, no_credentials, refuse
+from keyturn.http.routes import JWKS_PATH
+from keyturn.http.settings import HttpSettings
+from keyturn.http.site import authenticate
+from keyturn.manager import AsyncTokenManager, TokenManager
+from keyturn.manager_base import ManagerBase
+from keyturn.results import Principal
+
+_METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+Requirements: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Which claims a path needs, such as `{"/admin/*": {"roles": "admin"}}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The request may pass.
+
+    Attributes:
+        principal: Who asks; None where the route is exempt or asks nobody to sign in.
+        scopes: What their token's `scope` claim allows (RFC 9068, section 2.2.3).
+        headers: What the answer must carry, instead of any header of the same name.
+    """
+
+    principal: Principal[Any] | None
+    scopes: tuple[str, ...] = ()
+    headers: Headers = field(default=(), repr=False)
+
+
+Verdict: TypeAlias = Admitted | HttpReply
+"""A request may pass, or this is what to answer it."""
+
+Admission: TypeAlias = Step[Verdict]
+
+_drive: Callable[[Admission, Backend], Verdict] = drive  # type: ignore[assignment] # mypy takes a union for object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a route asks of a request.
+
+    Attributes:
+        optional: Whether nobody need be signed in. A token that is sent must be acceptable all the same.
+        scopes: What the token's `scope` claim must hold, all of it.
+        claims: Names and values of claims, all of which it must hold. A claim that is a list holds each of
+            its values; where the wanted value is a list, one of its values is enough.
+    """
+
+    optional: bool = False
+    scopes: tuple[str, ...] = ()
+    claims: tuple[tuple[str, Any], ...] = ()
+
+
+EVERYBODY: Final = Needs()
+"""Anybody with an acceptable token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a guard is made of.
+
+    Attributes:
+        manager: Of either colour; the rules use only what needs no I/O.
+        settings: How tokens travel.
+        exempt: Which paths need nothing: exact ones, and with "/*" at the end a path and all below it.
+        require: Which claims paths need, in the same way; several that fit must all be met.
+    """
+
+    manager: ManagerBase[Any]
+    settings: HttpSettings
+    exempt: tuple[str, ...]
+    require: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]
+
+    def begin(self, request: HttpRequest, needs: Needs) -> Admission:
+        """Take the first step; what is wrong with the request is an answer too."""
+        try:
+            return self._begin(request, needs)
+        except KeyturnError as error:
+            return self._refuse(request, error)
+
+    def begin_path(self, request: HttpRequest) -> Admission:
+        """Take the first step of a request that is judged by its path."""
+        if any(_covers(pattern, request.path) for pattern in self.exempt):
+            return Admitted(None)
+        if is_preflight(request):  # browsers send no token with it
+            return preflight_reply(request, self.settings, _METHODS)
+        path = posixpath.normpath("/" + request.path.lstrip("/"))  # as generously as any server may read it
+        found = [claims for pattern, claims in self.require if _covers(pattern, path)]
+        return self.begin(request, Needs(claims=tuple(chain.from_iterable(found))))
+
+    def _begin(self, request: HttpRequest, needs: Needs) -> Admission:
+        token = read_bearer(request, self.settings)
+        if token is None:
+            if needs.optional:
+                return Admitted(None)
+            raise no_credentials()
+
+        def go_on(principal: Principal[Any]) -> Admission:
+            claims = self.manager.dump_claims(principal.claims)
+            scopes = _scopes(claims.get("scope"))
+            if not set(needs.scopes) <= set(scopes):
+                raise insufficient_scope(needs.scopes)
+            if not all(name in claims and _holds(claims[name], wanted) for name, wanted in needs.claims):
+                raise insufficient_scope()
+            return self._renewed(token, Admitted(principal, scopes))
+
+        return authenticate(token, go_on, lambda error: self._refuse(request, error))
+
+    def _renewed(self, token: str, admitted: Admitted) -> Admission:
+        within, principal = self.settings.renew_within, admitted.principal
+        if within is None or principal is None or principal.expires_at - self.manager.now() > within:
+            return admitted
+        return call(
+            lambda backend: backend.manager.renew(token),
+            lambda fresh: replace(
+                admitted,
+                headers=(
+                    (REFRESHED_HEADER, fresh.access_token),
+                    ("Access-Control-Expose-Headers", REFRESHED_HEADER),
+                    ("Cache-Control", "no-store"),
+                ),
+            ),
+            lambda _: admitted,
+        )
+
+    def _refuse(self, request: HttpRequest, error: KeyturnError) -> HttpReply:
+        reply = refuse(error)
+        return replace(reply, headers=(*reply.headers, *cors_headers(request, self.settings)))
+
+
+def rules_of(
+    manager: ManagerBase[Any], settings: HttpSettings, exempt: Iterable[str], require: Requirements
+) -> Rules:
+    """Check a guard's patterns. The endpoints themselves are always exempt: they see to their own.
+
+    Raises:
+        ConfigurationError: A pattern is none.
+    """
+    patterns = (*exempt, f"{settings.prefix}/*", JWKS_PATH)
+    for pattern in (*patterns, *require):
+        if not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
+            raise ConfigurationError(f"a path must look like /health or /public/*, not {pattern!r}")
+    return Rules(
+        manager, settings, patterns, tuple((path, tuple(claims.items())) for path, claims in require.items())
+    )
+
+
+def _covers(pattern: str, path: str) -> bool:
+    """Tell whether a pattern covers a path; one that servers may read in two ways is covered by none."""
+    base = pattern.removesuffix("/*")
+    if base == pattern:
+        return path == pattern
+    unclear = {"", ".", ".."} & set(path.removesuffix("/").split("/")[1:])
+    return not unclear and (path == base or path.startswith(f"{base}/"))
+
+
+def _scopes(scope: object) -> tuple[str, ...]:
+    """Read a `scope` claim: names with spaces between them (RFC 8693, section 4.2), or a list of names."""
+    if isinstance(scope, str):
+        return tuple(scope.split())
+    return tuple(each for each in scope if isinstance(each, str)) if is_array(scope) else ()
+
+
+def _holds(claim: object, wanted: object) -> bool:
+    held, options = (value if is_array(value) else [value] for value in (claim, wanted))
+    # True is no 1 here: Python would call them equal.
+    return any(type(one) is type(other) and one == other for one in held for other in options)
+
+
+class Guard:
+    """The guard for frameworks with threads."""
+
+    def __init__(
+        self,
+        manager: TokenManager[Any],
+        *,
+        settings: HttpSettings | None = None,
+        exempt: Iterable[str] = (),
+        require: Requirements | None = None,
+    ) -> None:
+        """Set the guard up.
+
+        Args:
+            manager: The lifecycle.
+            settings: How tokens travel; None: the defaults.
+            exempt: Paths that need no token: exact ones, or with "/*" at the end a path and all below it.
+            require: Claims that paths need, such as `{"/admin/*": {"roles": "admin"}}`.
+
+        Raises:
+            ConfigurationError: A path is not usable.
+        """
+        self._rules = rules_of(manager, settings or HttpSettings(), exempt, require or {})
+        self._backend = Backend(manager)
+
+    def check(self, request: HttpRequest, needs: Needs = EVERYBODY) -> Verdict:
+        """Admit a request that brings what a route needs, or say what to answer it."""
+        return _drive(self._rules.begin(request, needs), self._backend)
+
+    def check_path(self, request: HttpRequest) -> Verdict:
+        """Admit a request that brings what its path needs, or say what to answer it."""
+        return _drive(self._rules.begin_path(request), self._backend)
+
+
+class AsyncGuard:
+    """The guard for asyncio."""
+
+    def __init__(
+        self,
+        manager: AsyncTokenManager[Any],
+        *,
+        settings: HttpSettings | None = None,
+        exempt: Iterable[str] = (),
+        require: Requirements | None = None,
+    ) -> None:
+        """Set the guard up.
+
+        See `Guard`.
+        """
+        self._rules = rules_of(manager, settings or HttpSettings(), exempt, require or {})
+        self._backend = AsyncBackend(manager)
+
+    async def check(self, request: HttpRequest, needs: Needs = EVERYBODY) -> Verdict:
+        """Admit a request that brings what a route needs, or say what to answer it."""
+        return await drive_async(self._rules.begin(request, needs), self._backend)
+
+    async def check_path(self, request: HttpRequest) -> Verdict:
+        """Admit a request that brings what its path needs, or say what to answer it."""
+        return await drive_async(self._rules.begin_path(request), self._backend)

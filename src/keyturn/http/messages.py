@@ -1,0 +1,64 @@
+"""What a request says and what is answered, as plain data. It knows no framework and no token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+MAX_BODY: Final = 64 * 1024
+"""How many bytes of a body are accepted. A leaf reads at most one more, which tells "too much"."""
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request, read.
+
+    Attributes:
+        method: As sent, in upper case.
+        path: Decoded, below the place where the application is mounted, without the query.
+        headers: Names in lower case; duplicates kept, in order. Not part of the repr, nor is the body.
+        body: At most `MAX_BODY + 1` bytes.
+        client: The address of the client as the server knows it (proxies are the server's configuration).
+        scheme: "http" or "https", as the server knows it.
+    """
+
+    method: str
+    path: str
+    headers: Headers = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+    client: str | None = None
+    scheme: str = "http"
+
+    def values(self, name: str) -> list[str]:
+        """Give all values of a header.
+
+        Args:
+            name: In lower case.
+        """
+        return [value for each, value in self.headers if each == name]
+
+    def header(self, name: str) -> str | None:
+        """Give a header's value; None where it is absent, or sent more than once.
+
+        Args:
+            name: In lower case.
+        """
+        values = self.values(name)
+        return values[0] if len(values) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """One answer, to be written.
+
+    Attributes:
+        status: The status code.
+        headers: In order; a name may come more than once. Not part of the repr, nor is the body.
+        body: The body, already encoded.
+    """
+
+    status: int
+    headers: Headers = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)

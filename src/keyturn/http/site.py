@@ -1,0 +1,102 @@
+"""What all endpoints of one application share, and what they all do. It knows no route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+from keyturn.errors import AccessTokenError, KeyturnError
+from keyturn.http.calls import Call, Step, call
+from keyturn.http.cookies import clear_cookie, set_cookie
+from keyturn.http.credentials import read_bearer
+from keyturn.http.messages import Headers, HttpReply, HttpRequest
+from keyturn.http.replies import json_reply, no_credentials, refuse, token_body
+from keyturn.http.settings import HttpSettings
+from keyturn.manager_base import ManagerBase
+from keyturn.results import Principal, TokenPair
+
+AnswerT = TypeVar("AnswerT")
+
+Answer: TypeAlias = Step[HttpReply]
+
+Transport: TypeAlias = Literal["cookie", "body"]
+"""How a refresh token travels; never both ways."""
+
+
+class LoginThrottle(Protocol):
+    """Says how long a sign-in must wait. It must not block."""
+
+    def take(self, request: HttpRequest, username: str) -> float | None:
+        """Count an attempt, and give the seconds to wait, or None to go on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the endpoints work with.
+
+    Attributes:
+        manager: Of either colour; the rules use only what needs no I/O.
+        settings: How tokens travel.
+        has_login: Whether there is a login check.
+        throttle: Slows sign-ins down; None: nothing does.
+    """
+
+    manager: ManagerBase[Any]
+    settings: HttpSettings
+    has_login: bool
+    throttle: LoginThrottle | None
+
+
+def tokens_reply(site: Site, pair: TokenPair, transport: Transport) -> HttpReply:
+    """Answer tokens. A cookie that the client has just sent is not set again (ROTATION, case 8b).
+
+    A late answer could otherwise overwrite a newer one. Where nothing ever rotates there is no newer one, and
+    the cookie must live on.
+    """
+    body = token_body(pair, with_refresh_token=transport == "body")
+    if transport == "body" or (site.manager.policy.rotation and not pair.rotated):
+        return json_reply(body)
+    return json_reply(body, set_cookie(site.settings, pair.refresh_token, pair.refresh_expires_in))
+
+
+def cleared(site: Site, *, when: bool) -> Headers:
+    """Give the header that removes the refresh cookie, where it is to go."""
+    return (clear_cookie(site.settings),) if when else ()
+
+
+def authenticated(site: Site, request: HttpRequest, go_on: Callable[[Principal[Any]], Answer]) -> Answer:
+    """Ask who the request's access token speaks for, then go on.
+
+    Raises:
+        Refusal: The request carries none, or several.
+    """
+    token = read_bearer(request, site.settings)
+    if token is None:
+        raise no_credentials()
+    return authenticate(token, go_on, refuse)
+
+
+def authenticate(
+    token: str,
+    go_on: Callable[[Principal[Any]], Step[AnswerT]],
+    failed: Callable[[KeyturnError], Step[AnswerT]],
+) -> Call[AnswerT]:
+    """Ask who an access token speaks for, then go on."""
+    return call(
+        lambda backend: backend.manager.authenticate(token),
+        lambda principal: go_on(bearer_only(principal)),
+        failed,
+    )
+
+
+def bearer_only(principal: Principal[Any]) -> Principal[Any]:
+    """Refuse a token that is bound to a key: it is no bearer token (RFC 9449, section 7.1).
+
+    Raises:
+        AccessTokenError: It is bound.
+    """
+    if principal.jkt is not None:
+        raise AccessTokenError(detail="bound")
+    return principal

@@ -1,0 +1,231 @@
+"""Keyturn for Starlette: read, ask, write. It decides nothing.
+
+```python
+auth = Keyturn(manager, login=check_password)
+app = Starlette(routes=[*auth.routes, Route("/orders", orders)], middleware=[Middleware(auth.middleware)])
+```
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+try:
+    from starlette.authentication import (
+        AuthCredentials,
+        AuthenticationBackend,
+        AuthenticationError,
+        BaseUser,
+        SimpleUser,
+        UnauthenticatedUser,
+    )
+    from starlette.concurrency import run_in_threadpool
+    from starlette.datastructures import MutableHeaders
+    from starlette.requests import ClientDisconnect, HTTPConnection, Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+except ImportError as error:
+    raise ImportError("keyturn.starlette needs its extra: pip install 'keyturn[starlette]'") from error
+
+from keyturn.http import (
+    JWKS_PATH,
+    MAX_BODY,
+    Admitted,
+    AsyncEndpoints,
+    AsyncGuard,
+    AsyncLogin,
+    HttpReply,
+    HttpRequest,
+    HttpSettings,
+    LoginThrottle,
+    Needs,
+    SignIn,
+    Transport,
+    unreadable_body,
+)
+from keyturn.manager import AsyncTokenManager
+from keyturn.results import Principal
+
+Endpoint: TypeAlias = Callable[[Request], Any]
+
+_POLICY_VIOLATION: Final = 1008  # RFC 6455, section 7.4.1
+
+
+class CurrentUser(SimpleUser):
+    """`request.user` of an admitted request; `principal` is who its access token speaks for."""
+
+    def __init__(self, principal: Principal[Any]) -> None:
+        """Show the user's id as the name."""
+        super().__init__(principal.user_id)
+        self.principal = principal
+
+    @property
+    def identity(self) -> str:
+        """The user's id."""
+        return self.principal.user_id
+
+
+class Refused(AuthenticationError):
+    """What the authentication backend raises; `Keyturn.on_error` turns it into the answer."""
+
+    def __init__(self, reply: HttpReply) -> None:
+        """Carry the answer."""
+        super().__init__("the request is refused")
+        self.reply = reply
+
+
+class Keyturn(AuthenticationBackend):
+    """The endpoints and the guard of one application, and Starlette's authentication backend.
+
+    Attributes:
+        routes: The endpoints, to be added to the application's.
+    """
+
+    def __init__(
+        self,
+        manager: AsyncTokenManager[Any],
+        *,
+        login: AsyncLogin | None = None,
+        settings: HttpSettings | None = None,
+        throttle: LoginThrottle | None = None,
+        exempt: Iterable[str] = (),
+        require: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Set it up: see `keyturn.http.AsyncEndpoints`, and for `exempt` and `require` `AsyncGuard`."""
+        self._endpoints = AsyncEndpoints(manager, login=login, settings=settings, throttle=throttle)
+        self._guard = AsyncGuard(manager, settings=settings, exempt=exempt, require=require)
+        prefix = self._endpoints.settings.prefix
+        paths = (prefix, f"{prefix}/{{path:path}}", JWKS_PATH)
+        self.routes = [Route(path, _Endpoints(self._endpoints)) for path in paths]
+
+    @property
+    def backend(self) -> AuthenticationBackend:
+        """For Starlette's own `AuthenticationMiddleware`, together with `on_error`. Nobody need sign in."""
+        return self
+
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
+        """Say who asks; raise `Refused` where a token was sent that is not acceptable."""
+        answer = await self._guard.check(_read(conn), Needs(optional=True))
+        if isinstance(answer, HttpReply):
+            raise Refused(answer)
+        return _identity(answer)
+
+    @staticmethod
+    def on_error(_: HTTPConnection, error: AuthenticationError) -> Response:
+        """Answer what `backend` refused: `AuthenticationMiddleware(app, auth.backend, auth.on_error)`."""
+        return _response(error.reply) if isinstance(error, Refused) else Response(status_code=400)
+
+    async def sign_in(self, request: Request, who: SignIn, *, transport: Transport = "cookie") -> Response:
+        """Begin a session for a user whom the application has accepted in its own way, and answer tokens."""
+        return _response(await self._endpoints.sign_in(_read(request), who, transport=transport))
+
+    def middleware(self, app: ASGIApp) -> ASGIApp:
+        """Guard a whole application by paths: `Middleware(auth.middleware)`; `request.user` says who asks."""
+        return _Guarded(app, self._guard)
+
+    def require(
+        self, *scopes: str, optional: bool = False, claims: Mapping[str, Any] | None = None
+    ) -> Callable[[Endpoint], Callable[[Request], Awaitable[Response]]]:
+        """Guard one endpoint function: `@auth.require("orders:read")`; `request.user` says who asks.
+
+        Args:
+            scopes: What the token's `scope` must hold.
+            optional: Whether nobody need be signed in.
+            claims: Which claims the token must hold, such as `{"roles": "admin"}`.
+        """
+        needs = Needs(optional=optional, scopes=scopes, claims=tuple((claims or {}).items()))
+
+        def decorate(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+            @functools.wraps(endpoint)
+            async def guarded(request: Request) -> Response:
+                answer = await self._guard.check(_read(request), needs)
+                if isinstance(answer, HttpReply):
+                    return _response(answer)
+                request.scope["auth"], request.scope["user"] = _identity(answer)
+                is_async = inspect.iscoroutinefunction(endpoint)
+                made = endpoint(request) if is_async else await run_in_threadpool(endpoint, request)
+                response: Response = await made if is_async else made
+                response.headers.update(dict(answer.headers))
+                return response
+
+            return guarded
+
+        return decorate
+
+
+class _Endpoints:
+    """The endpoints as an ASGI application: a `Route` gives it requests of every method."""
+
+    def __init__(self, endpoints: AsyncEndpoints) -> None:
+        self._endpoints = endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            reply = await self._endpoints.handle(_read(request, await _body(request)))
+        except ClientDisconnect:
+            reply = unreadable_body()
+        await _response(reply)(scope, receive, send)
+
+
+class _Guarded:
+    """An application behind the guard."""
+
+    def __init__(self, app: ASGIApp, guard: AsyncGuard) -> None:
+        self._app = app
+        self._guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in {"http", "websocket"}:
+            return await self._app(scope, receive, send)
+        answer = await self._guard.check_path(_read(HTTPConnection(scope)))
+        if isinstance(answer, HttpReply) and scope["type"] == "websocket":
+            return await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        if isinstance(answer, HttpReply):
+            return await _response(answer)(scope, receive, send)
+        scope["auth"], scope["user"] = _identity(answer)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(dict(answer.headers))
+            await send(message)
+
+        return await self._app(scope, receive, send_with_headers)
+
+
+def _identity(admitted: Admitted) -> tuple[AuthCredentials, BaseUser]:
+    if admitted.principal is None:
+        return AuthCredentials(), UnauthenticatedUser()
+    return AuthCredentials(["authenticated", *admitted.scopes]), CurrentUser(admitted.principal)
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            break
+    return body[: MAX_BODY + 1]
+
+
+def _read(conn: HTTPConnection, body: bytes = b"") -> HttpRequest:
+    scope = conn.scope
+    return HttpRequest(
+        method=scope.get("method", "GET"),
+        path=scope["path"].removeprefix(scope.get("root_path", "")),
+        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]),
+        body=body,
+        client=conn.client.host if conn.client else None,
+        scheme=scope["scheme"],
+    )
+
+
+def _response(reply: HttpReply) -> Response:
+    response = Response(reply.body, reply.status)
+    for name, value in reply.headers:
+        response.headers.append(name, value)
+    return response
