@@ -343,6 +343,11 @@ def test_https_with_a_private_authority(tmp_path: Path) -> None:
         "file:///etc/jwks.json",
         "ftp://auth.example.com/jwks",
         "auth.example.com",
+        "https://[",
+        "https://auth.example.com:port/jwks",
+        "https://auth.example.com:99999/jwks",
+        "https://auth.example.com:0/jwks",
+        "https://auth.example.com/jwks/é",
         "",
     ],
 )

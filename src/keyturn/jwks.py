@@ -10,7 +10,6 @@ from http.client import HTTPException, HTTPResponse
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
-from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import (
     BaseHandler,
@@ -143,7 +142,7 @@ class RemoteKeys:
         try:
             with self._opener.open(request, timeout=self._timeout) as response:
                 self._keys = _parse(_read_all(response, deadline))
-        except (URLError, OSError, HTTPException, ConfigurationError):
+        except (OSError, HTTPException, ValueError):  # unreachable, not HTTP, not a JWK Set
             return
         self._fetched_at = now
 
@@ -201,12 +200,17 @@ def _read_all(response: HTTPResponse, deadline: float) -> bytes:
 
 
 def _checked_url(url: str, *, allow_loopback: bool) -> str:
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname and not parts.username:
-        return url
-    if parts.scheme == "http" and allow_loopback and _is_loopback(parts.hostname or ""):
-        return url
-    raise ConfigurationError("a JWKS URL must be https://, without a user name in it")
+    try:
+        parts = urlsplit(url)
+        whole = bool(parts.hostname) and parts.port != 0 and not parts.username and url.isascii()
+    except ValueError:  # no URL at all, or a port that is none
+        whole = False
+    else:
+        if whole and parts.scheme == "https":
+            return url
+        if whole and parts.scheme == "http" and allow_loopback and _is_loopback(parts.hostname or ""):
+            return url
+    raise ConfigurationError("a JWKS URL must be https://, in ASCII and without a user name in it")
 
 
 def _is_loopback(host: str) -> bool:

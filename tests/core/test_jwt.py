@@ -268,8 +268,12 @@ def test_size_limit_is_exact() -> None:
 
 
 def test_what_cannot_be_signed() -> None:
-    """A key that only verifies and claims that are no JSON are errors of the caller."""
+    """A key that only verifies and claims that could not be read back are errors of the caller."""
     assert CURRENT.active
+    with pytest.raises(ConfigurationError, match="at most 256"):
+        sign_jwt({str(number): None for number in range(257)}, CURRENT.active, "at+jwt")
+    most = {str(number): None for number in range(256)}
+    assert reader().read(sign_jwt(most, CURRENT.active, "at+jwt")) == most
     with pytest.raises(ConfigurationError, match="claims"):
         sign_jwt({"a": object()}, CURRENT.active, "at+jwt")
     with pytest.raises(ConfigurationError, match="only verify"):

@@ -13,6 +13,13 @@ from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 from keyturn._core.encoding import (
+    MAX_MEMBERS,
+    EncodingError,
+    decode_base64url,
+    dump_json,
+    encode_base64url,
+    parse_json_object,
+)
     EncodingError,
     decode_base64url,
     dump_json,
@@ -54,6 +61,8 @@ def sign_jwt(claims: Mapping[str, Any], key: Key, typ: str) -> str:
     """
     if key.sign is None:
         raise ConfigurationError(f"the key {key.kid!r} can only verify")
+    if len(claims) > MAX_MEMBERS:
+        raise ConfigurationError(f"claims: a token has at most {MAX_MEMBERS}")
     try:
         payload = encode_base64url(dump_json(claims))
     except EncodingError as error:
