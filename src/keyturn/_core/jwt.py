@@ -20,12 +20,6 @@ from keyturn._core.encoding import (
     encode_base64url,
     parse_json_object,
 )
-    EncodingError,
-    decode_base64url,
-    dump_json,
-    encode_base64url,
-    parse_json_object,
-)
 from keyturn._core.keyset import Key, KeySet, key_set
 from keyturn._core.signatures import hmac_key
 from keyturn.errors import ConfigurationError
