@@ -20,13 +20,14 @@ try:
     from keyturn.stores._sql import engines, operations
     from keyturn.stores._sql.errors import translated
     from keyturn.stores._sql.tables import metadata
+    from keyturn.stores._sql.turns import AsyncTurns, Turns
 except ModuleNotFoundError as error:
     raise missing_extra(error) from error
 
 from keyturn.stores.protocol import EVERY, PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from uuid import UUID
 
     from sqlalchemy import URL, Connection, Engine
@@ -77,6 +78,7 @@ class SQLAlchemyStore:
         engines.accept(engine)
         self._engine: Engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._owned = False
+        self._turns = Turns(engines.BUSY_TIMEOUT)
 
     @classmethod
     def from_url(
@@ -106,6 +108,7 @@ class SQLAlchemyStore:
         engines.adopt(engine, synchronous)
         store = cls(engine)
         store._engine, store._owned = engine, True  # in autocommit from the start
+        store._turns = Turns(busy_timeout)
         return store
 
     def create_schema(self) -> None:
@@ -115,59 +118,63 @@ class SQLAlchemyStore:
             SchemaError: Says what is in the way.
             StoreUnavailable: The database cannot answer.
         """
-        schema.upgrade(self._engine)
+        self._write(schema.upgrade_on)
 
-    def _run(self, operation: Callable[[Connection], T]) -> T:
+    def _read(self, operation: Callable[[Connection], T]) -> T:
         with translated(), self._engine.connect() as connection:
             return operation(connection)
 
+    def _write(self, operation: Callable[[Connection], T]) -> T:
+        with self._turns.turn():
+            return self._read(operation)
+
     def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
-        return self._run(partial(operations.create, command=command))
+        return self._write(partial(operations.create, command=command))
 
     def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return self._run(partial(operations.rotate, command=command))
+        return self._write(partial(operations.rotate, command=command))
 
     def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
-        return self._run(partial(operations.lookup, command=command))
+        return self._read(partial(operations.lookup, command=command))
 
     def check(self, command: Check, /) -> CheckOutcome:
         """See `Store.check`."""
-        return self._run(partial(operations.check, command=command))
+        return self._read(partial(operations.check, command=command))
 
     def confirm(self, command: Confirm, /) -> None:
         """See `Store.confirm`."""
-        self._run(partial(operations.confirm, command=command))
+        self._write(partial(operations.confirm, command=command))
 
     def revoke(self, command: Revoke, /) -> Revocation:
         """See `Store.revoke`."""
-        return self._run(partial(operations.revoke, command=command))
+        return self._write(partial(operations.revoke, command=command))
 
     def revoke_user(self, command: RevokeUser, /) -> Revocation:
         """See `Store.revoke_user`."""
-        return self._run(partial(operations.revoke_user, command=command))
+        return self._write(partial(operations.revoke_user, command=command))
 
     def deny(self, command: Deny, /) -> None:
         """See `Store.deny`."""
-        self._run(partial(operations.deny, command=command))
+        self._write(partial(operations.deny, command=command))
 
     def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
         """See `Store.find`."""
-        return self._run(partial(operations.find, where=where, limit=limit))
+        return self._read(partial(operations.find, where=where, limit=limit))
 
     def count(self, where: Where = EVERY, /) -> int:
         """See `Store.count`."""
-        return self._run(partial(operations.count, where=where))
+        return self._read(partial(operations.count, where=where))
 
     def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return self._run(partial(operations.delete, sids=sids))
+        return self._write(partial(operations.delete, sids=sids))
 
     def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
-        return self._run(partial(operations.purge, command=command))
+        return self._write(partial(operations.purge, command=command))
 
     def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""
@@ -187,6 +194,7 @@ class AsyncSQLAlchemyStore:
         engines.accept(engine.sync_engine)
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._owned = False
+        self._turns = AsyncTurns(engines.BUSY_TIMEOUT)
         self._working: set[asyncio.Task[Any]] = set()
 
     @classmethod
@@ -207,70 +215,81 @@ class AsyncSQLAlchemyStore:
         engines.adopt(engine.sync_engine, synchronous)
         store = cls(engine)
         store._engine, store._owned = engine, True  # in autocommit from the start
+        store._turns = AsyncTurns(busy_timeout)
         return store
 
     async def create_schema(self) -> None:
         """Make the tables, or bring them to this version: see `SQLAlchemyStore.create_schema`."""
-        await self._run(schema.upgrade_on)
+        await self._write(schema.upgrade_on)
 
-    async def _run(self, operation: Callable[[Connection], T]) -> T:
-        work = asyncio.create_task(self._run_to_its_end(operation))
-        self._working.add(work)  # the loop itself holds no task
-        work.add_done_callback(self._working.discard)
-        return await asyncio.shield(work)
+    async def _read(self, operation: Callable[[Connection], T]) -> T:
+        return await self._to_its_end(self._on_connection(operation))
 
-    async def _run_to_its_end(self, operation: Callable[[Connection], T]) -> T:
+    async def _write(self, operation: Callable[[Connection], T]) -> T:
+        return await self._to_its_end(self._in_turn(operation))
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.create_task(work)
+        self._working.add(task)  # the loop itself holds no task
+        task.add_done_callback(self._working.discard)
+        return await asyncio.shield(task)
+
+    async def _on_connection(self, operation: Callable[[Connection], T]) -> T:
         with translated():
             async with self._engine.connect() as connection:
                 return await connection.run_sync(operation)
 
+    async def _in_turn(self, operation: Callable[[Connection], T]) -> T:
+        async with self._turns.turn():
+            return await self._on_connection(operation)
+
     async def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
-        return await self._run(partial(operations.create, command=command))
+        return await self._write(partial(operations.create, command=command))
 
     async def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return await self._run(partial(operations.rotate, command=command))
+        return await self._write(partial(operations.rotate, command=command))
 
     async def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
-        return await self._run(partial(operations.lookup, command=command))
+        return await self._read(partial(operations.lookup, command=command))
 
     async def check(self, command: Check, /) -> CheckOutcome:
         """See `Store.check`."""
-        return await self._run(partial(operations.check, command=command))
+        return await self._read(partial(operations.check, command=command))
 
     async def confirm(self, command: Confirm, /) -> None:
         """See `Store.confirm`."""
-        await self._run(partial(operations.confirm, command=command))
+        await self._write(partial(operations.confirm, command=command))
 
     async def revoke(self, command: Revoke, /) -> Revocation:
         """See `Store.revoke`."""
-        return await self._run(partial(operations.revoke, command=command))
+        return await self._write(partial(operations.revoke, command=command))
 
     async def revoke_user(self, command: RevokeUser, /) -> Revocation:
         """See `Store.revoke_user`."""
-        return await self._run(partial(operations.revoke_user, command=command))
+        return await self._write(partial(operations.revoke_user, command=command))
 
     async def deny(self, command: Deny, /) -> None:
         """See `Store.deny`."""
-        await self._run(partial(operations.deny, command=command))
+        await self._write(partial(operations.deny, command=command))
 
     async def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
         """See `Store.find`."""
-        return await self._run(partial(operations.find, where=where, limit=limit))
+        return await self._read(partial(operations.find, where=where, limit=limit))
 
     async def count(self, where: Where = EVERY, /) -> int:
         """See `Store.count`."""
-        return await self._run(partial(operations.count, where=where))
+        return await self._read(partial(operations.count, where=where))
 
     async def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return await self._run(partial(operations.delete, sids=sids))
+        return await self._write(partial(operations.delete, sids=sids))
 
     async def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
-        return await self._run(partial(operations.purge, command=command))
+        return await self._write(partial(operations.purge, command=command))
 
     async def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""

@@ -8,14 +8,13 @@ transactions: the tokens of lost refreshes are made up for, lost revocations are
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
-from weakref import ref
 
 from sqlalchemy import event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from keyturn.errors import ConfigurationError
+from keyturn.stores._sql.turns import in_forked_children
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
@@ -105,16 +104,13 @@ def adopt(engine: Engine, synchronous: Synchronous) -> None:
 def _forget_in_children(engine: Engine) -> None:
     # SQLite forbids to carry a connection into a forked process, even to close it there: so the child gets an
     # empty pool, and keeps the inherited one where no collector closes it.
-    known = ref(engine)
     inherited: list[Pool] = []
 
-    def start_afresh() -> None:
-        mine = known()
-        if mine is not None:
-            inherited.append(mine.pool)
-            mine.dispose(close=False)
+    def start_afresh(mine: Engine) -> None:
+        inherited.append(mine.pool)
+        mine.dispose(close=False)
 
-    os.register_at_fork(after_in_child=start_afresh)
+    in_forked_children(engine, start_afresh)
 
 
 def accept(engine: Engine) -> None:
