@@ -15,9 +15,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from queue import Full, Queue
 from threading import Event, Lock, Thread
 from typing import Any, Final
+from weakref import ref
 
 _LOG: Final = logging.getLogger("keyturn")
-_MOST_WAITING: Final = 10_000
+MOST_WAITING: Final = 10_000
 
 
 class Worker:
@@ -25,10 +26,14 @@ class Worker:
 
     def __init__(self) -> None:
         """Start nothing yet."""
+        self.start_afresh()
+        _start_afresh_in_children(self)
+
+    def start_afresh(self) -> None:
+        """Begin with nothing waiting: a forked child has the parent's queue, but not its thread."""
         self._lock = Lock()
-        self._queue: Queue[Callable[[], object] | None] = Queue(_MOST_WAITING)
+        self._queue: Queue[Callable[[], object] | None] = Queue(MOST_WAITING)
         self._thread: Thread | None = None
-        self._pid = os.getpid()
         self.dropped = 0
 
     def submit(self, work: Callable[[], object], *, dropped: Callable[[], object] | None = None) -> None:
@@ -49,26 +54,27 @@ class Worker:
         Returns:
             Whether all of it was done in time.
         """
-        if self._thread is None or self._pid != os.getpid():
+        if self._thread is None:
             return True
         done = Event()
-        self._queue.put(done.set)
+        try:
+            self._queue.put(done.set, timeout=timeout)
+        except Full:
+            return False
         return done.wait(timeout)
 
     def close(self) -> None:
         """Finish what is waiting and end the thread. A later `submit` starts a new one."""
         with self._lock:
             thread, self._thread = self._thread, None
-        if thread is not None and self._pid == os.getpid():
+        if thread is not None:
             self._queue.put(None)
             thread.join()
 
     def _ensure_running(self) -> None:
-        if self._thread is not None and self._pid == os.getpid():
+        if self._thread is not None:
             return
         with self._lock:
-            if self._pid != os.getpid():  # a forked child has the queue but not the thread
-                self._queue, self._thread, self._pid = Queue(_MOST_WAITING), None, os.getpid()
             if self._thread is None:
                 self._thread = Thread(target=_run, args=(self._queue,), name="keyturn-deferred", daemon=True)
                 self._thread.start()
@@ -86,7 +92,7 @@ class Tasks:
         self, work: Callable[[], Awaitable[object]], *, dropped: Callable[[], object] | None = None
     ) -> None:
         """Have something done soon; where too much is waiting, count it as dropped and call `dropped`."""
-        if len(self._tasks) >= _MOST_WAITING:
+        if len(self._tasks) >= MOST_WAITING:
             self.dropped += 1
             _report(self.dropped, dropped)
             return
@@ -108,6 +114,19 @@ def run_coroutine(awaitable: Awaitable[Any]) -> None:
 
     coroutine: Coroutine[Any, Any, None] = run()
     asyncio.run(coroutine)
+
+
+def _start_afresh_in_children(worker: Worker) -> None:
+    if not hasattr(os, "register_at_fork"):  # no fork, no children
+        return
+    known = ref(worker)  # the interpreter keeps the hook for ever, but must not keep the worker
+
+    def start_afresh() -> None:
+        mine = known()
+        if mine is not None:
+            mine.start_afresh()
+
+    os.register_at_fork(after_in_child=start_afresh)
 
 
 def _report(count: int, dropped: Callable[[], object] | None) -> None:
