@@ -213,11 +213,21 @@ def test_an_unknown_kid_costs_one_fetch_per_cooldown(endpoint: Issuer) -> None:
 
 
 def test_a_clock_that_was_set_back_does_not_block_fetching(endpoint: Issuer) -> None:
-    """A moment before the last fetch counts as long after it."""
-    keys = remote(endpoint)
+    """A moment long before the last fetch counts as long after it."""
+    keys = remote(endpoint, max_age="10m")
     keys.current(NOW)
     keys.current(NOW - 3600)
     assert endpoint.requests == 2
+
+
+def test_threads_whose_moments_cross_fetch_once(endpoint: Issuer) -> None:
+    """A thread that read the clock a little before another's fetch does not fetch again."""
+    keys = remote(endpoint, cooldown="30s")
+    keys.current(NOW)
+    for _ in range(10):
+        keys.refetch(NOW - 0.1)
+        keys.refetch(NOW + 0.1)
+    assert endpoint.requests == 1
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,8 @@ class AccessVerifier:
         if isinstance(jwks, str) and jwks.startswith(("https://", "http://")):
             jwks = RemoteKeys(jwks)
         self._remote = jwks if isinstance(jwks, RemoteKeys) else None
-        self._keys = key_set(()) if isinstance(jwks, RemoteKeys) else load_jwks(jwks)
-        self._reader = JwtReader(self._keys, ACCESS_TYP)
+        keys = key_set(()) if isinstance(jwks, RemoteKeys) else load_jwks(jwks)
+        self._prepared = (keys, JwtReader(keys, ACCESS_TYP))
 
     def verify(self, token: str) -> Principal:
         """Verify an access token.
@@ -74,7 +74,7 @@ class AccessVerifier:
         """
         now = self._clock()
         if self._remote is None:
-            return self._read(self._reader, token, now)
+            return self._read(self._prepared[1], token, now)
         reader = self._reader_for(self._remote.current(now))
         try:
             return self._read(reader, token, now)
@@ -107,6 +107,8 @@ class AccessVerifier:
 
     def _reader_for(self, keys: KeySet) -> JwtReader:
         """Give a reader for the keys; it is kept as long as they do not change."""
-        if keys is not self._keys:
-            self._keys, self._reader = keys, JwtReader(keys, ACCESS_TYP)
-        return self._reader
+        known, reader = self._prepared
+        if keys is not known:
+            reader = JwtReader(keys, ACCESS_TYP)
+            self._prepared = (keys, reader)  # both at once, for other threads
+        return reader

@@ -148,8 +148,11 @@ class RemoteKeys:
 
 
 def _within(since: float | None, span: float, now: float) -> bool:
-    """Tell whether a moment is less than a span ago; a clock that was set back counts as long ago."""
-    return since is not None and 0 <= now - since < span
+    """Tell whether two moments are less than a span apart.
+
+    In either direction: another thread's moment may be a little later than ours, and a clock may be set back.
+    """
+    return since is not None and abs(now - since) < span
 
 
 def _keys_of(document: Mapping[str, Any]) -> KeySet:
