@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from keyturn.errors import ConfigurationError
 
-Duration: TypeAlias = "timedelta | int | float | str"
+Duration: TypeAlias = timedelta | int | float | str
 """A span of time: a `timedelta`, a number of seconds, or text with a unit: ms, s, m, h, d, w."""
 
 _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}

@@ -131,24 +131,49 @@ class OpaqueFormat:
 
     def decode(self, text: str, /) -> tuple[RefreshToken, Key]:
         """See `RefreshFormat.decode`."""
-        if len(text) > _MAX_TEXT or not text.isascii():
-            raise BadRefreshToken
-        try:
-            data = decode_base64url(text.removeprefix(PREFIX).encode())
-        except EncodingError:
-            raise BadRefreshToken from None
-        if len(data) < _FIXED_BYTES or data[0] != _VERSION or len(data) != _FIXED_BYTES + data[1]:
-            raise BadRefreshToken
-        body, tag = data[:-_TAG_BYTES], data[-_TAG_BYTES:]
-        kid, rest = body[2 : 2 + data[1]], body[2 + data[1] :]
-        key = self._keys.keys.get(kid.decode("ascii", "replace"))
+        body, tag = _split_opaque(text)
+        kid, token = _read_opaque(body)
+        key = self._keys.keys.get(kid)
         if key is None:
             raise BadRefreshToken(unknown_key=True)
         if not hmac.compare_digest(tag, _tag(key, body)):
             raise BadRefreshToken
-        return RefreshToken(
-            UUID(bytes=rest[:16]), int.from_bytes(rest[16:20], "big"), rest[20:28], rest[28:44]
-        ), key
+        return token, key
+
+
+def peek_opaque(text: str) -> tuple[str, UUID, int]:
+    """Read an opaque token and verify NOTHING: for showing it to a person, never for a decision.
+
+    Returns:
+        Its kid, its session and its generation, as anybody may have written them.
+
+    Raises:
+        BadRefreshToken: It has not the form of one.
+    """
+    kid, token = _read_opaque(_split_opaque(text)[0])
+    return kid, token.sid, token.gen
+
+
+def _split_opaque(text: str) -> tuple[bytes, bytes]:
+    """Give body and tag of an opaque token."""
+    if len(text) > _MAX_TEXT or not text.isascii():
+        raise BadRefreshToken
+    try:
+        data = decode_base64url(text.removeprefix(PREFIX).encode())
+    except EncodingError:
+        raise BadRefreshToken from None
+    if len(data) < _FIXED_BYTES or data[0] != _VERSION or len(data) != _FIXED_BYTES + data[1]:
+        raise BadRefreshToken
+    return data[:-_TAG_BYTES], data[-_TAG_BYTES:]
+
+
+def _read_opaque(body: bytes) -> tuple[str, RefreshToken]:
+    """Give the kid and the content of a body; nothing of it is vouched for."""
+    kid, rest = body[2 : 2 + body[1]], body[2 + body[1] :]
+    token = RefreshToken(
+        UUID(bytes=rest[:16]), int.from_bytes(rest[16:20], "big"), rest[20:28], rest[28:44]
+    )
+    return kid.decode("ascii", "replace"), token
 
 
 class JwtFormat:

@@ -1,0 +1,87 @@
+"""`keyturn serve`: the server process. What it serves is in `keyturn.server`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import socket
+from collections.abc import Sequence
+
+import click
+import uvicorn
+
+import keyturn
+from keyturn.cli.options import with_settings
+from keyturn.errors import ConfigurationError
+from keyturn.server.app import build_app
+from keyturn.server.demo import DemoUser, prepare_demo
+from keyturn.server.logs import configure
+from keyturn.server.opening import Service, open_service
+from keyturn.server.safety import check_safety
+from keyturn.server.settings import Settings
+
+_BACKLOG = 2048
+_GRACE_SECONDS = 10
+
+
+@click.command()
+@click.option("--demo", is_flag=True, help="Add users with random passwords, and print them.")
+@with_settings()
+def serve(settings: Settings, *, demo: bool) -> None:
+    """Run the server. The first start makes the database and the keys; sessions outlive a restart."""
+    try:
+        check_safety(settings, demo=demo)
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from None
+    configure(settings)
+    listener = _listen(settings)
+    service = open_service(settings)
+    if demo and service.users is None:
+        raise click.UsageError("--demo adds users of its own, and an authenticator has others: use one of them")
+    shown = prepare_demo(service.users) if demo and service.users is not None else []
+    app = build_app(service)
+    click.echo(_welcome(service, shown))
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,  # the application has its own, without query strings
+        server_header=False,
+        proxy_headers=settings.forwarded_allow_ips is not None,
+        forwarded_allow_ips=settings.forwarded_allow_ips or "",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the port before anything is made or printed."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {settings.host}, port {settings.port}: {error.strerror or error}"
+        ) from None
+
+
+def _welcome(service: Service, shown: Sequence[DemoUser]) -> str:
+    settings = service.settings
+    lines = [
+        f"Keyturn {keyturn.__version__} listens on {settings.url}",
+        f"  store      {settings.store}",
+        f"  keys       {settings.keys_file}{' (made just now)' if service.new_keys else ''}",
+        f"  issuer     {settings.issuer_url}, audience {settings.audience}",
+    ]
+    if shown:
+        lines += ["", "Users of this demonstration, with passwords that are new at each start:"]
+        lines += [f"  {user.username:<10} {user.password}" for user in shown]
+        lines += ["", "Open the page above, or paste this:", f"  {_curl(settings, shown[0])}"]
+    elif service.users is not None and not service.users.list():
+        lines += ["", "There are no users yet: `keyturn users add NAME`, or start with --demo."]
+    return "\n".join([*lines, "", "Press Ctrl-C to stop."])
+
+
+def _curl(settings: Settings, user: DemoUser) -> str:
+    body = json.dumps({"username": user.username, "password": user.password, "transport": "body"})
+    command = ["curl", f"{settings.url}{settings.prefix}/login", "-H", "Content-Type: application/json", "-d", body]
+    return " ".join(shlex.quote(part) for part in command)

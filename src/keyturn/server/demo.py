@@ -1,0 +1,43 @@
+"""The demonstration: a few users whose passwords are printed. It knows no token and no request."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Final
+
+from keyturn.errors import ConfigurationError
+from keyturn.server.users import Users
+
+_ROLES: Final = {"alice": ["admin", "member"], "bob": ["member"]}
+_MARK: Final = "demo"
+_PASSWORD_BYTES: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class DemoUser:
+    """A user whose password may be shown."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+def prepare_demo(users: Users) -> list[DemoUser]:
+    """Add the users of the demonstration, or give them new passwords; their sessions stay.
+
+    Raises:
+        ConfigurationError: The database has other users: it is no place for a demonstration.
+    """
+    known = {user.username: user for user in users.list()}
+    if any(not user.claims.get(_MARK) for user in known.values()):
+        raise ConfigurationError(
+            "this database has users of its own, and --demo would add some whose passwords are printed: "
+            "give the demonstration another one, with --store sqlite:///demo.db"
+        )
+    shown = [DemoUser(name, secrets.token_urlsafe(_PASSWORD_BYTES)) for name in _ROLES]
+    for user in shown:
+        if user.username in known:
+            users.set_password(user.username, user.password)
+        else:
+            users.add(user.username, user.password, {"roles": _ROLES[user.username], _MARK: True})
+    return shown

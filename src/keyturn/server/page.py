@@ -1,0 +1,89 @@
+"""The page at `/`, its files, and the headers that fence it in. It knows no session and no token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import keyturn
+from keyturn.server.settings import MEMORY, Settings
+from keyturn.server.words import span
+
+CONTENT_SECURITY_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Page:
+    """Shows what runs here, and what a person can do with it."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Write the page once: nothing in it depends on who asks."""
+        environment = Environment(
+            loader=PackageLoader("keyturn.server"), autoescape=True, undefined=StrictUndefined
+        )
+        facts = {
+            "Version": f"Keyturn {keyturn.__version__}",
+            "Sessions live in": "memory, until the server stops" if settings.store == MEMORY else "an SQLite file",
+            "An access token lives": span(settings.access_ttl),
+            "A session ends unused after": _limit(settings.idle_ttl),
+            "A session ends at the latest after": span(settings.absolute_ttl),
+            "Refreshing twice is one refresh within": span(settings.race_window),
+            "A lost answer can be fetched again for": span(settings.recovery_window),
+        }
+        self._html = environment.get_template("index.html").render(
+            facts=facts, prefix=settings.prefix, access_header=settings.access_header
+        )
+        self.files = StaticFiles(directory=Path(__file__).parent / "static")
+
+    async def show(self, _: Request) -> Response:
+        """Answer the page."""
+        return HTMLResponse(self._html, headers={"Cache-Control": "no-cache"})
+
+
+class SecurityHeaders:
+    """Adds the headers that fence a page in to every answer that has not its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+
+        async def add(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, add if scope["type"] == "http" else send)
+
+
+def _limit(seconds: float | None) -> str:
+    return "never" if seconds is None else span(seconds)
