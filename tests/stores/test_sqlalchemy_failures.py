@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import multiprocessing
 import os
+import signal
 import sqlite3
 import traceback
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, event
 from sqlalchemy.pool import QueuePool
 
 from keyturn._core.commands import Lookup, RevokeUser, Where
-from keyturn._core.outcomes import Found, Rotated
+from keyturn._core.outcomes import Ended, Found, Rotated
 from keyturn.errors import ConfigurationError, InvalidInput, StoreUnavailable
 from keyturn.stores._sql.engines import Synchronous
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
@@ -246,6 +249,39 @@ def test_a_url_that_cannot_be_used_is_refused(url: str, reason: str) -> None:
     for kind in (SQLAlchemyStore, AsyncSQLAlchemyStore):
         with pytest.raises(ConfigurationError, match=reason):
             kind.from_url(url)
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ({"busy_timeout": -1}, "busy_timeout"),
+        ({"busy_timeout": float("nan")}, "busy_timeout"),
+        ({"busy_timeout": 1e9}, "busy_timeout"),
+        ({"pool_size": 0}, "pool_size"),
+        ({"synchronous": "OFF"}, "synchronous"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(path: Path, setting: dict[str, Any], reason: str) -> None:
+    """A wrong setting is an error at the start, and not a surprise under load."""
+    for kind in (SQLAlchemyStore, AsyncSQLAlchemyStore):
+        with pytest.raises(ConfigurationError, match=reason):
+            kind.from_url(f"sqlite:///{path}", **setting)
+
+
+def revoke_and_die(url: str) -> None:
+    """End all sessions of the sample's user, and then this process without any farewell."""
+    store = SQLAlchemyStore.from_url(url)
+    if store.revoke_user(RevokeUser(SESSION.user_id, None, "user", REFRESH.now)).found:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_revocation_survives_the_end_of_its_process(path: Path, store: SQLAlchemyStore) -> None:
+    """What was acknowledged is in the file, also where the process never closes it."""
+    process = multiprocessing.get_context("spawn").Process(target=revoke_and_die, args=(f"sqlite:///{path}",))
+    process.start()
+    process.join(timeout=60)
+    assert process.exitcode == -signal.SIGKILL
+    assert isinstance(store.rotate(REFRESH), Ended)
 
 
 def test_an_engine_that_opens_transactions_itself_is_refused(path: Path) -> None:

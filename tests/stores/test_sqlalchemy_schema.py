@@ -21,6 +21,7 @@ from keyturn.stores._sql.tables import sessions
 from keyturn.stores.schema import History
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore, metadata
 from keyturn.testing.samples import numbered, sign_in
+from tests.test_dependencies import run_without
 
 
 @pytest.fixture
@@ -172,3 +173,12 @@ def test_a_second_history_stands_beside_the_first(
     schema.upgrade(engine, second)
     assert (schema.current(engine), schema.current(engine, second)) == (schema.head(), "a1")
     assert "second" in inspect(engine).get_table_names()
+
+
+@pytest.mark.parametrize("package", ["sqlalchemy", "alembic", "aiosqlite"])
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(package: str) -> None:
+    """Whoever lacks a part of the extra reads the command that brings it."""
+    code = "from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore as Store; Store.from_url('sqlite:///x.db')"
+    run = run_without({package}, code)
+    closing = run.stderr.strip().splitlines()[-1]
+    assert closing == f"ImportError: SQL stores need {package}: pip install 'keyturn[sql]'"

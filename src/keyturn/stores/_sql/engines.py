@@ -8,7 +8,7 @@ transactions: the tokens of lost refreshes are made up for, lost revocations are
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from sqlalchemy import event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -26,6 +26,7 @@ Synchronous: TypeAlias = Literal["NORMAL", "FULL", "EXTRA"]
 BUSY_TIMEOUT: Final = 5.0  # seconds; the default of sqlite3 and of many tools
 POOL_SIZE: Final = 5  # SQLAlchemy's default; SQLite has one writer at a time however many there are
 _WAL_ATTEMPTS: Final = 20
+_LONGEST_TIMEOUT: Final = 86_400.0  # SQLite counts milliseconds in 32 bits
 
 
 def sqlite_url(url: str | URL, driver: str) -> URL:
@@ -62,7 +63,14 @@ def options(*, busy_timeout: float, pool_size: int) -> dict[str, Any]:
     Args:
         busy_timeout: Seconds to wait for another writer, and for a connection of the pool.
         pool_size: Connections at most.
+
+    Raises:
+        ConfigurationError: One of them is out of its range.
     """
+    if not 0 <= busy_timeout < _LONGEST_TIMEOUT:
+        raise ConfigurationError("busy_timeout must be seconds, from 0 to a day")
+    if pool_size < 1:
+        raise ConfigurationError("pool_size must be at least 1")
     return {
         "connect_args": {"timeout": busy_timeout, "check_same_thread": False},
         "pool_size": pool_size,
@@ -79,6 +87,8 @@ def options(*, busy_timeout: float, pool_size: int) -> dict[str, Any]:
 
 def adopt(engine: Engine, synchronous: Synchronous) -> None:
     """Set up a new engine of our own: its connections, and what becomes of them in a forked process."""
+    if synchronous not in get_args(Synchronous):
+        raise ConfigurationError("synchronous must be NORMAL, FULL or EXTRA")
     broken = engine.dialect.loaded_dbapi.OperationalError
 
     def set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
