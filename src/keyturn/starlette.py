@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 try:
     from starlette.authentication import (
@@ -23,36 +23,31 @@ try:
         UnauthenticatedUser,
     )
     from starlette.concurrency import run_in_threadpool
-    from starlette.datastructures import MutableHeaders
-    from starlette.requests import ClientDisconnect, HTTPConnection, Request
+    from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
     from starlette.routing import Route
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Scope
 except ImportError as error:
     raise ImportError("keyturn.starlette needs its extra: pip install 'keyturn[starlette]'") from error
 
 from keyturn.http import (
     JWKS_PATH,
-    MAX_BODY,
     Admitted,
     AsyncEndpoints,
     AsyncGuard,
     AsyncLogin,
     HttpReply,
-    HttpRequest,
     HttpSettings,
     LoginThrottle,
     Needs,
     SignIn,
     Transport,
-    unreadable_body,
 )
+from keyturn.http.asgi import AsgiEndpoints, AsgiGuard, read_scope
 from keyturn.manager import AsyncTokenManager
 from keyturn.results import Principal
 
 Endpoint: TypeAlias = Callable[[Request], Any]
-
-_POLICY_VIOLATION: Final = 1008  # RFC 6455, section 7.4.1
 
 
 class CurrentUser(SimpleUser):
@@ -83,6 +78,7 @@ class Keyturn(AuthenticationBackend):
 
     Attributes:
         routes: The endpoints, to be added to the application's.
+        backend: For Starlette's `AuthenticationMiddleware`, with `on_error`; nobody need sign in.
     """
 
     def __init__(
@@ -100,16 +96,12 @@ class Keyturn(AuthenticationBackend):
         self._guard = AsyncGuard(manager, settings=settings, exempt=exempt, require=require)
         prefix = self._endpoints.settings.prefix
         paths = (prefix, f"{prefix}/{{path:path}}", JWKS_PATH)
-        self.routes = [Route(path, _Endpoints(self._endpoints)) for path in paths]
-
-    @property
-    def backend(self) -> AuthenticationBackend:
-        """For Starlette's own `AuthenticationMiddleware`, together with `on_error`. Nobody need sign in."""
-        return self
+        self.backend: AuthenticationBackend = self
+        self.routes = [Route(path, AsgiEndpoints(self._endpoints)) for path in paths]
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
         """Say who asks; raise `Refused` where a token was sent that is not acceptable."""
-        answer = await self._guard.check(_read(conn), Needs(optional=True))
+        answer = await self._guard.check(read_scope(conn.scope), Needs(optional=True))
         if isinstance(answer, HttpReply):
             raise Refused(answer)
         return _identity(answer)
@@ -121,11 +113,11 @@ class Keyturn(AuthenticationBackend):
 
     async def sign_in(self, request: Request, who: SignIn, *, transport: Transport = "cookie") -> Response:
         """Begin a session for a user whom the application has accepted in its own way, and answer tokens."""
-        return _response(await self._endpoints.sign_in(_read(request), who, transport=transport))
+        return _response(await self._endpoints.sign_in(read_scope(request.scope), who, transport=transport))
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """Guard a whole application by paths: `Middleware(auth.middleware)`; `request.user` says who asks."""
-        return _Guarded(app, self._guard)
+        return AsgiGuard(app, self._guard, _admit)
 
     def require(
         self, *scopes: str, optional: bool = False, claims: Mapping[str, Any] | None = None
@@ -142,10 +134,10 @@ class Keyturn(AuthenticationBackend):
         def decorate(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
             @functools.wraps(endpoint)
             async def guarded(request: Request) -> Response:
-                answer = await self._guard.check(_read(request), needs)
+                answer = await self._guard.check(read_scope(request.scope), needs)
                 if isinstance(answer, HttpReply):
                     return _response(answer)
-                request.scope["auth"], request.scope["user"] = _identity(answer)
+                _admit(request.scope, answer)
                 is_async = inspect.iscoroutinefunction(endpoint)
                 made = endpoint(request) if is_async else await run_in_threadpool(endpoint, request)
                 response: Response = await made if is_async else made
@@ -157,71 +149,14 @@ class Keyturn(AuthenticationBackend):
         return decorate
 
 
-class _Endpoints:
-    """The endpoints as an ASGI application: a `Route` gives it requests of every method."""
-
-    def __init__(self, endpoints: AsyncEndpoints) -> None:
-        self._endpoints = endpoints
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        try:
-            reply = await self._endpoints.handle(_read(request, await _body(request)))
-        except ClientDisconnect:
-            reply = unreadable_body()
-        await _response(reply)(scope, receive, send)
-
-
-class _Guarded:
-    """An application behind the guard."""
-
-    def __init__(self, app: ASGIApp, guard: AsyncGuard) -> None:
-        self._app = app
-        self._guard = guard
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in {"http", "websocket"}:
-            return await self._app(scope, receive, send)
-        answer = await self._guard.check_path(_read(HTTPConnection(scope)))
-        if isinstance(answer, HttpReply) and scope["type"] == "websocket":
-            return await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
-        if isinstance(answer, HttpReply):
-            return await _response(answer)(scope, receive, send)
-        scope["auth"], scope["user"] = _identity(answer)
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(dict(answer.headers))
-            await send(message)
-
-        return await self._app(scope, receive, send_with_headers)
+def _admit(scope: Scope, admitted: Admitted) -> None:
+    scope["auth"], scope["user"] = _identity(admitted)
 
 
 def _identity(admitted: Admitted) -> tuple[AuthCredentials, BaseUser]:
     if admitted.principal is None:
         return AuthCredentials(), UnauthenticatedUser()
     return AuthCredentials(["authenticated", *admitted.scopes]), CurrentUser(admitted.principal)
-
-
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            break
-    return body[: MAX_BODY + 1]
-
-
-def _read(conn: HTTPConnection, body: bytes = b"") -> HttpRequest:
-    scope = conn.scope
-    return HttpRequest(
-        method=scope.get("method", "GET"),
-        path=scope["path"].removeprefix(scope.get("root_path", "")),
-        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]),
-        body=body,
-        client=conn.client.host if conn.client else None,
-        scheme=scope["scheme"],
-    )
 
 
 def _response(reply: HttpReply) -> Response:
