@@ -7,6 +7,7 @@ presented, what came back and what must follow from that. Its parts know no stor
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeAlias
 from uuid import UUID
@@ -15,7 +16,7 @@ from keyturn._core.commands import Create, Lookup
 from keyturn._core.outcomes import Found
 from keyturn._core.records import Session, ending
 from keyturn.durations import milliseconds
-from keyturn.errors import AccessTokenError, ExpiredToken, RefreshError, ReusedToken
+from keyturn.errors import AccessTokenError, ExpiredToken, RefreshError, ReusedToken, StoreUnavailable
 from keyturn.policy import Policy
 from keyturn.results import Principal, TokenPair
 from keyturn.stores.protocol import Store
@@ -27,6 +28,8 @@ Who: TypeAlias = Literal["tab", "thief"]
 HOME: Final = "a browser at home"
 AWAY: Final = "the same browser in a train"
 LAIR: Final = "another browser"
+
+_PATIENCE: Final = 20  # tries; a store that fails so often is away, not unreliable
 
 
 class Manager(Protocol):
@@ -112,6 +115,7 @@ class World:
         self._loot: tuple[str, str] | None = None
         self._theft = False
         self._lossy = False
+        self._heard = False
         self._elapsed = 0
         self._settled_at = 0
         self._past: list[Session] = []
@@ -150,6 +154,7 @@ class World:
             context = self._loot[1] if self._loot else LAIR
             self._loot = (answer.pair.refresh_token, context)
             return
+        self._heard = True
         self._access = answer.pair.access_token
         if answer.pair.rotated:
             self._jar = answer.pair.refresh_token
@@ -185,11 +190,13 @@ class World:
         self._settled_at = self._elapsed
 
     def settle(self) -> None:
-        """Let everything arrive, and let the browser try again if its last answer was lost."""
+        """Let everything arrive, and let the browser try again until it has got an answer."""
         self._deliver_all()
-        if self.ended is None:
-            self.send()
-            self._deliver_all()
+        self._heard = False
+        for _ in range(_PATIENCE):
+            if self.ended is None and not self._heard:
+                self.send()
+                self._deliver_all()
         self._settled_at = self._elapsed
 
     def set_clock(self, millis: int) -> None:
@@ -219,9 +226,8 @@ class World:
         self._context = AWAY if self._context == HOME else HOME
 
     def sign_out(self) -> None:
-        """The session is revoked."""
-        found = self._rig.manager.revoke(str(self._sid))
-        if not found:
+        """The session is revoked, as often as it takes until the server acknowledges it."""
+        if not self._revoke():
             raise Violation(4, "a session that is there was not found")
         self._wrote()
         self.ended = self.ended or "revoked"
@@ -256,6 +262,12 @@ class World:
 
     # ---------------------------------------------------------------------------------------- checks
 
+    def _revoke(self) -> bool:
+        for _ in range(_PATIENCE):
+            with suppress(StoreUnavailable):
+                return self._rig.manager.revoke(str(self._sid))
+        raise Violation(4, "a revocation is never acknowledged")
+
     def _send(self, who: Who, token: str, context: str) -> None:
         self.requests.append(Request(who, token, context, due=self._elapsed + self._race // 2 - 1))
 
@@ -265,6 +277,10 @@ class World:
         self._theft = self._theft or request.who == "thief"
         try:
             pair = self._rig.manager.refresh(request.token, context=request.context)
+        except StoreUnavailable:  # nobody knows whether it was written; the client will try again
+            self._wrote()
+            self._unanswered(before, now)
+            return None
         except RefreshError as error:
             self._wrote()
             self._refused(request, before, now, error)
@@ -292,6 +308,17 @@ class World:
         else:
             what = f"{request.who} was refused without need: {type(error).__name__} {error.detail}"
             raise Violation(6 if self._lossy else 2, what)
+
+    def _unanswered(self, before: Session, now: int) -> None:
+        """Judge an end that nobody was told of."""
+        if self.ended is not None or self._row.revoked_at is None:
+            return
+        if self._row.revoked_reason == ending(before, now):
+            self.ended = "expired"
+        elif self._theft:
+            self.ended = "reused"
+        else:
+            raise Violation(2, f"an honest session has ended: {self._row.revoked_reason}")
 
     def _wrote(self) -> None:
         """Look at what the last operation did to the store."""
