@@ -8,7 +8,8 @@ The six duties of a store:
    method returns. A rotation that runs beside it happened before it or sees it. Whole rows are never written
    back from an earlier read.
 3. A reuse ends its session in a transaction of its own, which nothing rolls back.
-4. What the engine raises becomes `StoreUnavailable` (from the cause); nothing else leaves a method.
+4. What the engine raises becomes `StoreUnavailable` (from the cause), or `SchemaError` where the schema is at
+   fault, or `InvalidInput` where a value cannot be stored at all. Nothing else leaves a method.
 5. It has no clock: every moment is in the command. It keeps times exactly, to the millisecond.
 6. It keeps one row per session however often it refreshes, and `Session` values compare equal after a round
    trip.
