@@ -43,7 +43,7 @@ def seconds(value: Duration, *, name: str = "duration") -> float:
         case timedelta():
             result = value.total_seconds()
         case int() | float():
-            result = float(value) if abs(value) < _CENTURY_SECONDS or math.isnan(value) else math.inf
+            result = float(value) if abs(value) <= _CENTURY_SECONDS else math.inf
         case str():
             result = _parse(value.strip().lower(), name)
         case _:

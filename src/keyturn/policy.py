@@ -194,10 +194,10 @@ def check_lifetimes(*, access_ttl: float, idle_ttl: float | None, absolute_ttl: 
         if value is not None and value < 1:
             raise ConfigurationError(f"{name} must be at least 1 second")
     if idle_ttl is not None and idle_ttl > absolute_ttl:
-        raise ConfigurationError(f"idle_ttl must not be longer than absolute_ttl ({absolute_ttl:g}s)")
+        raise ConfigurationError(f"idle_ttl must not be longer than absolute_ttl ({absolute_ttl:.15g}s)")
     nearest, name = (absolute_ttl, "absolute_ttl") if idle_ttl is None else (idle_ttl, "idle_ttl")
     if access_ttl >= nearest:
-        raise ConfigurationError(f"access_ttl must be shorter than {name} ({nearest:g}s)")
+        raise ConfigurationError(f"access_ttl must be shorter than {name} ({nearest:.15g}s)")
 
 
 def _check_switch(name: str, value: object) -> None:
