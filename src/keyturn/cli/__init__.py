@@ -10,5 +10,7 @@ def main() -> None:
     try:
         from keyturn.cli.root import keyturn  # noqa: PLC0415  (its packages may not be installed)
     except ImportError as error:
-        sys.exit(f"The command line cannot start ({error}); pip install 'keyturn[server]' brings what it needs.")
+        sys.exit(
+            f"The command line cannot start ({error}); pip install 'keyturn[server]' brings what it needs."
+        )
     keyturn(prog_name="keyturn")

@@ -47,7 +47,11 @@ def current(settings: Settings, *, as_json: bool) -> None:
     engine = open_engine(settings, create=False)
     try:
         rows = [
-            {"part": part, "version": schema.current(engine, history) or "none", "newest": schema.head(history)}
+            {
+                "part": part,
+                "version": schema.current(engine, history) or "none",
+                "newest": schema.head(history),
+            }
             for part, history in _HISTORIES.items()
         ]
     finally:
@@ -56,10 +60,20 @@ def current(settings: Settings, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--retention", metavar="DURATION", default=DEFAULT_RETENTION, show_default=True,
-              help="How long to keep a session after its absolute end.")
-@click.option("--batch", type=click.IntRange(min=1), default=DEFAULT_BATCH, show_default=True,
-              help="How many rows to remove in one operation.")
+@click.option(
+    "--retention",
+    metavar="DURATION",
+    default=DEFAULT_RETENTION,
+    show_default=True,
+    help="How long to keep a session after its absolute end.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=DEFAULT_BATCH,
+    show_default=True,
+    help="How many rows to remove in one operation.",
+)
 @yes_option
 @with_settings("store")
 def purge(settings: Settings, *, retention: str, batch: int, yes: bool) -> None:

@@ -32,7 +32,9 @@ def generate(settings: Settings, *, force: bool, yes: bool) -> None:
     path = Path(settings.keys_file)
     if not keys_file.create(path, settings.key_algorithm):
         if not force:
-            raise ConfigurationError(f"there is a keys file {path}; --force replaces it, and signs everybody out")
+            raise ConfigurationError(
+                f"there is a keys file {path}; --force replaces it, and signs everybody out"
+            )
         if not yes:
             click.confirm(f"Replace {path}? Everybody has to sign in again.", abort=True)
         KeyRing.generate(settings.key_algorithm).save(path)

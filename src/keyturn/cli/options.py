@@ -31,7 +31,7 @@ SOURCES: Final = {
 }
 
 
-class SettingType(click.ParamType):
+class SettingType(click.ParamType[Any]):
     """The values of one setting, read as the settings read them."""
 
     def __init__(self, setting: Setting) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import socket
 from collections.abc import Sequence
@@ -20,7 +21,6 @@ from keyturn.server.opening import Service, open_service
 from keyturn.server.safety import check_safety
 from keyturn.server.settings import Settings
 
-_BACKLOG = 2048
 _GRACE_SECONDS = 10
 
 
@@ -37,7 +37,9 @@ def serve(settings: Settings, *, demo: bool) -> None:
     listener = _listen(settings)
     service = open_service(settings)
     if demo and service.users is None:
-        raise click.UsageError("--demo adds users of its own, and an authenticator has others: use one of them")
+        raise click.UsageError(
+            "--demo adds users of its own, and an authenticator has others: use one of them"
+        )
     shown = prepare_demo(service.users) if demo and service.users is not None else []
     app = build_app(service)
     click.echo(_welcome(service, shown))
@@ -54,14 +56,17 @@ def serve(settings: Settings, *, demo: bool) -> None:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """Take the port before anything is made or printed."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    """Take the port before anything is made or printed; nobody is let in until the server is ready."""
+    taken = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart need not wait
+        taken.bind((settings.host, settings.port))
     except OSError as error:
+        taken.close()
         raise ConfigurationError(
-            f"cannot listen on {settings.host}, port {settings.port}: {error.strerror or error}"
+            f"cannot listen on {settings.host}, port {settings.port}: {os.strerror(error.errno or 0)}"
         ) from None
+    return taken
 
 
 def _welcome(service: Service, shown: Sequence[DemoUser]) -> str:
@@ -83,5 +88,12 @@ def _welcome(service: Service, shown: Sequence[DemoUser]) -> str:
 
 def _curl(settings: Settings, user: DemoUser) -> str:
     body = json.dumps({"username": user.username, "password": user.password, "transport": "body"})
-    command = ["curl", f"{settings.url}{settings.prefix}/login", "-H", "Content-Type: application/json", "-d", body]
+    command = [
+        "curl",
+        f"{settings.url}{settings.prefix}/login",
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        body,
+    ]
     return " ".join(shlex.quote(part) for part in command)

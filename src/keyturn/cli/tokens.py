@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,9 +76,9 @@ def inspect(settings: Settings, *, text: str, as_json: bool) -> None:
     """Decode and explain a token; what was not verified is marked so.
 
     With `-`, or without a token, it is read from standard input: a token on the command line can be seen by
-    others in the list of processes, and stays in the shell's history. Nothing is redeemed and nothing changes.
+    others in the list of processes, and stays in the shell's history. Nothing is redeemed or changed.
     """
-    given = click.get_text_stream("stdin").read(_LONGEST) if text == "-" else text
+    given = sys.stdin.read(_LONGEST) if text == "-" else text
     judge = _judge(settings)
     facts = list(_explain(given.strip().removeprefix("Bearer ").strip(), judge))
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -21,7 +22,10 @@ from keyturn.server.words import moment
 _COLUMNS = {"username": "USER", "id": "ID", "state": "STATE", "added": "ADDED", "claims": "CLAIMS"}
 
 _password_option = click.option(
-    "--password-stdin", "from_stdin", is_flag=True, help="Read the password from the first line of standard input."
+    "--password-stdin",
+    "from_stdin",
+    is_flag=True,
+    help="Read the password from the first line of standard input.",
 )
 
 
@@ -32,7 +36,13 @@ def users() -> None:
 
 @users.command()
 @click.argument("name")
-@click.option("--claims", "claims_text", metavar="JSON", default="{}", help='Goes into access tokens: {"roles": ["member"]}.')
+@click.option(
+    "--claims",
+    "claims_text",
+    metavar="JSON",
+    default="{}",
+    help='Goes into access tokens: {"roles": ["member"]}.',
+)
 @_password_option
 @with_settings("store")
 def add(settings: Settings, *, name: str, claims_text: str, from_stdin: bool) -> None:
@@ -69,7 +79,11 @@ def list_users(settings: Settings, *, as_json: bool) -> None:
     """List all users."""
     with opened(settings) as database:
         rows = [
-            {**asdict(user), "state": "disabled" if user.disabled else "active", "added": moment(user.created_at)}
+            {
+                **asdict(user),
+                "state": "disabled" if user.disabled else "active",
+                "added": moment(user.created_at),
+            }
             for user in database.users.list()
         ]
     print_rows(rows, _COLUMNS, as_json=as_json, empty="There are no users.")
@@ -107,7 +121,7 @@ def _claims(text: str) -> Mapping[str, Any]:
 
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
-        line = click.get_text_stream("stdin").readline(LONGEST * 4 + 2)
+        line = sys.stdin.readline(LONGEST * 4 + 2)
         return check_password(line.removesuffix("\n").removesuffix("\r"))
     password: str = click.prompt("Password", hide_input=True, confirmation_prompt="Once more")
     return check_password(password)

@@ -107,4 +107,6 @@ async def _on_keyturn_error(_: Request, error: Exception) -> Response:
 
 async def _on_mistake(_: Request, __: Exception) -> Response:
     # Starlette raises it again after this answer, for the server to log: that is our log, which redacts.
-    return _answer(replies.Refusal(_SERVER_ERROR, "server_error", "Something went wrong here; it was logged."))
+    return _answer(
+        replies.Refusal(_SERVER_ERROR, "server_error", "Something went wrong here; it was logged.")
+    )

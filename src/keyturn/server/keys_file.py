@@ -1,4 +1,4 @@
-"""The keys file of a server: loaded, or made once however many processes start at once. It knows no server."""
+"""The keys file: loaded, or made once however many processes start at once. It knows no server."""
 
 from __future__ import annotations
 

@@ -93,7 +93,10 @@ def configure(settings: Settings) -> None:
             "formatters": {"keyturn": {"()": formatter}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "keyturn"}},
             "root": {"level": "WARNING", "handlers": ["stderr"]},
-            "loggers": {"keyturn": {"level": level}, "uvicorn": {"level": max(logging.WARNING, _number(level))}},
+            "loggers": {
+                "keyturn": {"level": level},
+                "uvicorn": {"level": max(logging.WARNING, _number(level))},
+            },
         }
     )
 

@@ -69,7 +69,7 @@ def open_service(settings: Settings) -> Service:
     keys, new_keys = _open_keys(settings, sessions=held)
     desk = Desk()
     by_table = UserLogin(users, desk)
-    manager = AsyncTokenManager(
+    manager: AsyncTokenManager = AsyncTokenManager(
         store=_async_store(settings),
         keys=keys,
         policy=settings,
@@ -145,7 +145,9 @@ def _find_file(path: Path, *, create: bool) -> None:
     if path.exists():
         return
     if not create:
-        raise ConfigurationError(f"there is no database {path}: `keyturn serve` or `keyturn db upgrade` makes it")
+        raise ConfigurationError(
+            f"there is no database {path}: `keyturn serve` or `keyturn db upgrade` makes it"
+        )
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite gives its other files the same mode
     except OSError as error:

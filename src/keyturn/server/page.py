@@ -13,20 +13,19 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import keyturn
+from keyturn.policy import Policy
 from keyturn.server.settings import MEMORY, Settings
 from keyturn.server.words import span
 
-CONTENT_SECURITY_POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "connect-src 'self'",
-        "img-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; "
+    "script-src 'self'; "
+    "style-src 'self'; "
+    "connect-src 'self'; "
+    "img-src 'self'; "
+    "base-uri 'none'; "
+    "form-action 'self'; "
+    "frame-ancestors 'none'"
 )
 _HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -46,14 +45,17 @@ class Page:
         environment = Environment(
             loader=PackageLoader("keyturn.server"), autoescape=True, undefined=StrictUndefined
         )
+        policy: Policy = settings
         facts = {
             "Version": f"Keyturn {keyturn.__version__}",
-            "Sessions live in": "memory, until the server stops" if settings.store == MEMORY else "an SQLite file",
-            "An access token lives": span(settings.access_ttl),
-            "A session ends unused after": _limit(settings.idle_ttl),
-            "A session ends at the latest after": span(settings.absolute_ttl),
-            "Refreshing twice is one refresh within": span(settings.race_window),
-            "A lost answer can be fetched again for": span(settings.recovery_window),
+            "Sessions live in": "memory, until the server stops"
+            if settings.store == MEMORY
+            else "an SQLite file",
+            "An access token lives": span(policy.access_ttl),
+            "A session ends unused after": _limit(policy.idle_ttl),
+            "A session ends at the latest after": span(policy.absolute_ttl),
+            "Refreshing twice is one refresh within": span(policy.race_window),
+            "A lost answer can be fetched again for": span(policy.recovery_window),
         }
         self._html = environment.get_template("index.html").render(
             facts=facts, prefix=settings.prefix, access_header=settings.access_header

@@ -24,7 +24,7 @@ class Passwords:
         """Prepare the hash that stands in for users who do not exist.
 
         Args:
-            hasher: The parameters of new hashes; None: the defaults of argon2-cffi (RFC 9106's second choice).
+            hasher: The parameters of new hashes; None: those of argon2-cffi (RFC 9106).
         """
         self._hasher = hasher or PasswordHasher()
         self._nobody = self._hasher.hash("nobody's password")
@@ -48,9 +48,10 @@ class Passwords:
         if typed is None or len(typed) > LONGEST:  # says nothing about any user
             return False
         try:
-            return self._hasher.verify(stored or self._nobody, typed) and stored is not None
+            self._hasher.verify(stored or self._nobody, typed)
         except (VerificationError, InvalidHashError):
             return False
+        return stored is not None
 
     def is_outdated(self, stored: str) -> bool:
         """Tell whether a hash was made with other parameters than those of today."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from ipaddress import ip_address
@@ -186,7 +186,7 @@ class Setting:
         raise ConfigurationError(f"{self.name} must be one of {', '.join(self.choices)}, not {text!r}")
 
     def _read_list(self, value: object) -> tuple[str, ...]:
-        parts: list[object] = re.split(r"[,\s]+", value) if isinstance(value, str) else list(_items(value))
+        parts: Sequence[object] = re.split(r"[,\s]+", value) if isinstance(value, str) else _items(value)
         if not all(isinstance(part, str) for part in parts):
             raise ConfigurationError(f"{self.name} must be a list of texts")
         return tuple(str(part) for part in parts if part)

@@ -1,0 +1,41 @@
+"""A real `keyturn serve` in a folder of its own, for tests. It knows no test."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.processes import Server, free_port, running_server
+
+COMMAND = [sys.executable, "-c", "from keyturn.cli import main; main()"]
+
+
+def places(folder: Path) -> list[str]:
+    """Give the flags that put a server's files into a folder."""
+    return ["--store", f"sqlite:///{folder}/keyturn.db", "--keys-file", f"{folder}/keys.json"]
+
+
+@contextmanager
+def keyturn_server(folder: Path, *flags: str, port: int | None = None) -> Generator[Server]:
+    """Run `keyturn serve` until the block ends; its files are in the folder.
+
+    Args:
+        folder: A restart with the same folder finds the same sessions and keys.
+        flags: More flags, such as `--demo`.
+        port: The same one again for a restart; a free one unless given.
+    """
+    chosen = port or free_port()
+    command = [*COMMAND, "serve", "--port", str(chosen), *places(folder), *flags]
+    with running_server(command, port=chosen, log=folder / "server.log") as server:
+        yield server
+
+
+def demo_password(server: Server, user: str) -> str:
+    """Give the password that `--demo` printed for a user at the latest start."""
+    found = re.findall(rf"(?m)^  {user} +(\S+)$", server.output())
+    assert found, server.output()
+    password: str = found[-1]
+    return password
