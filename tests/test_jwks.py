@@ -178,7 +178,7 @@ def test_files_that_are_no_jwk_set(tmp_path: Path) -> None:
         b"": "not acceptable",
         b"[]": "not acceptable",
         b'{"keys":[],"keys":[]}': "twice",
-        b" " * (MAX_JWKS_BYTES + 1): "larger",
+        json.dumps({"keys": [OKP]}).encode() + b" " * MAX_JWKS_BYTES: "larger",
     }.items():
         path.write_bytes(content)
         with pytest.raises(ConfigurationError, match=message):
@@ -239,7 +239,7 @@ def test_threads_whose_moments_cross_fetch_once(endpoint: Issuer) -> None:
         (200, b"<html>"),
         (200, b'{"keys":[]}'),
         (200, json.dumps({"keys": [{**EC, "d": "AA"}]}).encode()),
-        (200, b" " * (MAX_JWKS_BYTES + 1)),
+        (200, json.dumps({"keys": [OKP]}).encode() + b" " * MAX_JWKS_BYTES),
         (200, b'{"keys":' + b"[" * 50_000),
         (200, None),
     ],

@@ -7,6 +7,7 @@ import string
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256K1, SECP384R1, generate_private_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -340,6 +341,20 @@ def test_a_key_of_another_kind_is_refused() -> None:
     assert not isinstance(material, bytes)
     with pytest.raises(ConfigurationError, match="ES256"):
         public_key("k", "ES256", material.public_key())
+    on_other_curves = [generate_private_key(curve).public_key() for curve in (SECP256K1(), SECP384R1())]
+    for other in (*on_other_curves, None, b"secret"):
+        with pytest.raises(ConfigurationError, match="ES256"):
+            public_key("k", "ES256", other)
+
+
+def test_a_signature_has_one_length() -> None:
+    """Zeros before r or s change no number; still only 64 bytes are a signature (RFC 7518, 3.4)."""
+    keys = ring("ES256").current
+    assert keys.active
+    signing_input, _, signature = sign_jwt(CLAIMS, keys.active, "at+jwt").rpartition(".")
+    raw = decode_base64url(signature.encode())
+    for padded in (raw[:32] + b"\0" + raw[32:], b"\0" + raw, b"\0" + raw[:32] + b"\0" + raw[32:]):
+        assert reason(f"{signing_input}.{segment(padded)}", keys) == "signature"
 
 
 @pytest.mark.parametrize("vector", VECTORS["vectors"], ids=lambda vector: vector["name"])
