@@ -450,6 +450,16 @@ def test_a_user_who_may_not_go_on_loses_all_sessions(bench: Callable[..., Bench]
     assert {event.reason for event in b.seen if isinstance(event, Revoked)} == {"inactive"}
 
 
+def test_claims_that_cannot_be_loaded_into_a_token_are_the_applications_fault(
+    bench: Callable[..., Bench],
+) -> None:
+    """A loader that gives what is no claims raises a ConfigurationError: no client did anything wrong."""
+    b = bench(load_claims=lambda user_id: {"sub": "root"})
+    pair = b.issue("u")
+    with pytest.raises(ConfigurationError, match="load_claims: claims must not contain sub"):
+        b.refresh(pair.refresh_token)
+
+
 def test_failing_to_load_claims_is_an_outage(bench: Callable[..., Bench]) -> None:
     """When the application's own database is out, the refresh answers "unavailable", and its retry works."""
     down = [True]
@@ -784,6 +794,7 @@ def test_refusals_that_anybody_can_cause_are_sampled(bench: Callable[..., Bench]
         ("u", {"claims": {"x": object()}}, "JSON"),
         ("u", {"claims": {"x": "y" * 5000}}, "4096"),
         ("u", {"claims": ["roles"]}, "mapping"),
+        ("u", {"claims": {f"c{n}": n for n in range(201)}}, "200"),
         ("u", {"device": {"x": float("nan")}}, "JSON"),
         ("u", {"device": "Firefox"}, "mapping"),
         ("u", {"context": 5}, "context"),

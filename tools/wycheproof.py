@@ -20,7 +20,7 @@ from typing import Final
 
 PACKAGE: Final = "golang-github-c2sp-wycheproof-dev"
 INSIDE: Final = Path("usr/share/gocode/src/github.com/c2sp/wycheproof/testvectors_v1")
-FILES: Final = ("json_web_signature_test.json", "json_web_key_test.json")
+FILES: Final = ("json_web_signature_test.json", "json_web_key_test.json", "json_web_crypto_test.json")
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SUITE: Final = "testing"
 ATTEMPTS: Final = 3  # mirrors fail now and then

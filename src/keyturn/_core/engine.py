@@ -342,9 +342,12 @@ class Engine(Generic[ClaimsT]):
         """Turn freshly loaded claims into JSON.
 
         Raises:
-            InvalidInput: They are not usable as claims.
+            ConfigurationError: They are not usable as claims: a fault of the application, not of a client.
         """
-        return check_claims(self.codec.dump(claims))
+        try:
+            return check_claims(self.codec.dump(claims))
+        except InvalidInput as error:
+            raise ConfigurationError(f"load_claims: {error}") from None
 
     # --- Shared ------------------------------------------------------------------------------------
 
