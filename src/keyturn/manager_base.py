@@ -79,7 +79,7 @@ class ManagerBase(Generic[ClaimsT]):
 
     def dump_claims(self, claims: ClaimsT) -> dict[str, Any]:
         """Give an application's claims as the JSON object that they are in a token."""
-        return dict(self._engine.dump_claims(claims))
+        return dict(self._engine.codec.dump(claims))
 
     def now(self) -> float:
         """The manager's time, POSIX seconds."""
