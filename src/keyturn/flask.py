@@ -25,7 +25,7 @@ try:
     from flask.typing import ResponseReturnValue
     from werkzeug.exceptions import ClientDisconnected
     from werkzeug.local import LocalProxy
-    from werkzeug.routing import Rule
+    from werkzeug.routing import BaseConverter, Rule
 except ImportError as error:
     raise ImportError("keyturn.flask needs its extra: pip install 'keyturn[flask]'") from error
 
@@ -86,7 +86,7 @@ class Keyturn:
     ) -> None:
         """Prepare: see `keyturn.http.Endpoints` and, for `exempt` and `require`, `keyturn.http.Guard`.
 
-        With one of those two, all routes are guarded; without, those with `auth_required`.
+        With one of those two, all routes are guarded; without, those with `auth_required` alone.
         """
         self._manager, self._login, self._throttle = manager, login, throttle
         self._settings = settings or HttpSettings()
@@ -94,8 +94,7 @@ class Keyturn:
 
     def init_app(self, app: Flask, manager: TokenManager[Any] | None = None) -> None:
         """Add the endpoints to an application, with its own manager or the one given before."""
-        manager = manager or self._manager
-        if manager is None:
+        if (manager := manager or self._manager) is None:
             raise ConfigurationError(
                 "keyturn.flask needs a TokenManager: Keyturn(manager) or init_app(app, manager)"
             )
@@ -111,13 +110,7 @@ class Keyturn:
 def auth_required(
     *, optional: bool = False, scopes: tuple[str, ...] = (), claims: Mapping[str, Any] | None = None
 ) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, Response]]:
-    """Guard a view: `current_principal` says who asks.
-
-    Args:
-        optional: Whether nobody need be signed in.
-        scopes: What the token's `scope` must hold.
-        claims: Which claims the token must hold, such as `{"roles": "admin"}`.
-    """
+    """Guard a view, and let `current_principal` say who asks: see `keyturn.http.Needs`."""
     needs = Needs(optional=optional, scopes=scopes, claims=tuple((claims or {}).items()))
 
     def decorate(view: Callable[P, ResponseReturnValue]) -> Callable[P, Response]:
@@ -164,16 +157,24 @@ def _configured(app: Flask, settings: HttpSettings) -> HttpSettings:
     return HttpSettings(**values)
 
 
+class _Rest(BaseConverter):
+    """Whatever comes after the prefix, slashes included."""
+
+    regex = ".*"
+    part_isolating = False
+
+
 def _blueprint(prefix: str) -> Blueprint:
     """Give the endpoints as a blueprint, for every method: which of them are right is not decided here."""
-    blueprint = Blueprint(EXTENSION, __name__)
 
     def add_rules(state: BlueprintSetupState) -> None:
         endpoint = f"{state.name}.serve"
         state.app.view_functions[endpoint] = _serve
-        for path in (prefix, f"{prefix}/", f"{prefix}/<path:_>", JWKS_PATH):
+        state.app.url_map.converters[EXTENSION] = _Rest
+        for path in (prefix, f"{prefix}/<{EXTENSION}:_>", JWKS_PATH):
             state.app.url_map.add(Rule(path, endpoint=endpoint, merge_slashes=False))
 
+    blueprint = Blueprint(EXTENSION, __name__)
     blueprint.record(add_rules)
     return blueprint
 

@@ -27,7 +27,7 @@ Transport: TypeAlias = Literal["cookie", "body"]
 class LoginThrottle(Protocol):
     """Says how long a sign-in must wait. It must not block."""
 
-    def take(self, request: HttpRequest, username: str) -> float | None:
+    def take(self, request: HttpRequest, username: str, /) -> float | None:
         """Count an attempt, and give the seconds to wait, or None to go on."""
         ...
 

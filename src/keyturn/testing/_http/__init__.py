@@ -1,0 +1,1 @@
+"""The rules of the HTTP suite, one module per subject. They know no framework."""

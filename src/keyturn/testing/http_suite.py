@@ -1,0 +1,44 @@
+"""The HTTP suite: the rules that every framework's leaf keeps, over a real server. It knows no framework.
+
+A framework is supported when a subclass with a fixture passes:
+
+```python
+import pytest
+
+from keyturn.testing.http_suite import HttpConformance
+from my_package import MyFramework
+
+
+class TestMyFramework(HttpConformance):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def framework(cls) -> MyFramework:
+        return MyFramework()
+```
+
+where `MyFramework` has one method, `serve`: see `Framework`.
+"""
+
+from __future__ import annotations
+
+from keyturn.testing._http.bad_input import BadInputRules
+from keyturn.testing._http.guards import GuardRules
+from keyturn.testing._http.origins import OriginRules
+from keyturn.testing._http.sessions import SessionRules
+from keyturn.testing._http.tokens import TokenRules
+from keyturn.testing._http.world import EXEMPT, PATHS, REQUIRE, Framework, Throttle, World, check_password
+
+__all__ = [
+    "EXEMPT",
+    "Framework",
+    "HttpConformance",
+    "PATHS",
+    "REQUIRE",
+    "Throttle",
+    "World",
+    "check_password",
+]
+
+
+class HttpConformance(TokenRules, SessionRules, OriginRules, BadInputRules, GuardRules):
+    """Every rule of the HTTP layer."""

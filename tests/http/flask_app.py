@@ -1,0 +1,61 @@
+"""Flask under the HTTP suite, served by Werkzeug's threaded server. It decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from threading import Thread
+
+from flask import Flask
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from keyturn.flask import Keyturn, auth_required, current_principal
+from keyturn.testing.http_suite import EXEMPT, PATHS, REQUIRE, Throttle, World, check_password
+
+
+class Quiet(WSGIRequestHandler):
+    """Werkzeug's handler without its log of requests."""
+
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - Werkzeug's name
+        """Say nothing."""
+
+
+def who(**_: object) -> dict[str, str | None]:
+    """Say who asks."""
+    return {"user_id": getattr(current_principal, "user_id", None)}
+
+
+def application(world: World) -> Flask:
+    """Build what the suite asks for."""
+    app = Flask(__name__)
+    Keyturn(
+        login=check_password,
+        settings=world.settings,
+        throttle=Throttle(),
+        exempt=EXEMPT if world.by_path else None,
+        require=REQUIRE if world.by_path else None,
+    ).init_app(app, world.manager())
+    app.add_url_rule("/private", "private", auth_required()(who))
+    app.add_url_rule("/maybe", "maybe", auth_required(optional=True)(who))
+    app.add_url_rule("/orders", "orders", auth_required(scopes=("orders:read",))(who))
+    app.add_url_rule("/admins", "admins", auth_required(claims={"roles": "admin"})(who))
+    for path in PATHS if world.by_path else ():
+        app.add_url_rule(path, path, who)
+    return app
+
+
+class FlaskFramework:
+    """Flask over Werkzeug."""
+
+    @contextmanager
+    def serve(self, world: World) -> Generator[str]:
+        """See `Framework.serve`."""
+        server = make_server("127.0.0.1", 0, application(world), threaded=True, request_handler=Quiet)
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.port}"
+        finally:
+            server.shutdown()
+            thread.join(20)
+            server.server_close()

@@ -1,0 +1,76 @@
+"""Starlette under the HTTP suite, served by uvicorn. It decides nothing."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from threading import Thread
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from keyturn.starlette import CurrentUser, Keyturn
+from keyturn.testing.http_suite import EXEMPT, PATHS, REQUIRE, Throttle, World, check_password
+from tests.support.processes import wait_until
+
+
+def who(request: Request) -> Response:
+    """Say who asks."""
+    user = request.scope.get("user")
+    return JSONResponse({"user_id": user.identity if isinstance(user, CurrentUser) else None})
+
+
+async def who_async(request: Request) -> Response:
+    """Say who asks."""
+    return who(request)
+
+
+def application(world: World) -> Starlette:
+    """Build what the suite asks for."""
+    auth = Keyturn(
+        world.async_manager(),
+        login=check_password,
+        settings=world.settings,
+        throttle=Throttle(),
+        exempt=EXEMPT,
+        require=REQUIRE,
+    )
+    routes = [
+        *auth.routes,
+        Route("/private", auth.require()(who_async)),
+        Route("/maybe", auth.require(optional=True)(who)),
+        Route("/orders", auth.require("orders:read")(who)),
+        Route("/admins", auth.require(claims={"roles": "admin"})(who_async)),
+        *(Route(path, who) for path in PATHS if world.by_path),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(auth.middleware)] if world.by_path else [])
+
+
+@contextmanager
+def serve(app: Starlette) -> Generator[str]:
+    """Serve an ASGI application with uvicorn in a thread until the block ends, and give its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+        thread = Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            wait_until(lambda: server.started, what="uvicorn")
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
+class StarletteFramework:
+    """Starlette over uvicorn."""
+
+    @contextmanager
+    def serve(self, world: World) -> Generator[str]:
+        """See `Framework.serve`."""
+        with serve(application(world)) as url:
+            yield url
