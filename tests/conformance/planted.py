@@ -45,7 +45,7 @@ class Planted(MemoryStore):
     def read(self, sid: UUID) -> Session | None:
         """Read a row, and let others run before anything is done with it."""
         row = self._sessions.get(sid)
-        time.sleep(0.0005)
+        time.sleep(0.002)
         return row
 
     def write(self, row: Session | None) -> None:
@@ -70,7 +70,7 @@ class CountThenCreate(Planted):
     def create(self, command: Create, /) -> CreateOutcome:
         """Judge the limit by a count of the past."""
         live = self.count(Where(user_id=command.session.user_id, live_at=command.now))
-        time.sleep(0.0005)
+        time.sleep(0.002)
         limit = command.limit
         if limit is not None and live < limit:
             command = replace(command, limit=None)

@@ -78,7 +78,7 @@ def stored(row: Session | None, decision: Decision) -> Session | None:
     return row if decision.write is None else decision.write
 
 
-def case_of(row: Session | None, command: Rotate) -> Case:  # noqa: C901, PLR0911 - one return per row of the table
+def case_of(row: Session | None, command: Rotate) -> Case:
     """Return the row of the table that applies, read from the documentation and not from the code."""
     if row is None:
         return "4"

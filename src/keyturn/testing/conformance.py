@@ -82,6 +82,7 @@ class StoreConformance(RotationDuties, EndingDuties, SessionDuties, RaceDuties, 
         lacks: What the store cannot do, each with its reason, which the report of the run then shows.
             Nothing is left out that is not named here.
         examples: How many random histories are compared with the pure model.
+        shrink: Whether a history that fails is made small.
     """
 
     lacks: ClassVar[Mapping[Capability, str]] = MappingProxyType({})

@@ -111,13 +111,14 @@ class RaceDuties:
         now = T0 + RACE
         for trial in range(TRIALS * 4):
             subject.create(sign_in(ROW))
-            calls: list[Callable[[], object]] = [
+            rotated = _beside(
+                trial,
                 lambda: subject.rotate(refresh_of(ROW, now)),
-                *[lambda: subject.confirm(Confirm(ROW.sid, ROW.gen, now))] * 3,
-            ]
-            rotated, *_ = together(calls)
+                [lambda: subject.confirm(Confirm(ROW.sid, ROW.gen, now))] * 3,
+            )
             assert isinstance(rotated, Rotated)
             row = row_of(subject, ROW.sid)
+            assert row is not None
             assert row == rotated.session, f"trial {trial}"
             assert not row.confirmed
             subject.delete([ROW.sid])
@@ -126,11 +127,11 @@ class RaceDuties:
         """`confirm` never brings back a session that ends beside it."""
         for trial in range(TRIALS * 4):
             subject.create(sign_in(ROW))
-            calls: list[Callable[[], object]] = [
+            _beside(
+                trial,
                 lambda: subject.revoke(Revoke(ROW.sid, None, None, "admin", T0 + 1)),
-                *[lambda: subject.confirm(Confirm(ROW.sid, ROW.gen, T0 + 1))] * 3,
-            ]
-            together(calls)
+                [lambda: subject.confirm(Confirm(ROW.sid, ROW.gen, T0 + 1))] * 3,
+            )
             row = row_of(subject, ROW.sid)
             assert row is not None
             assert row.revoked_at == T0 + 1, f"trial {trial}"
@@ -138,14 +139,16 @@ class RaceDuties:
 
     def test_a_deleted_session_stays_deleted(self, subject: Store) -> None:
         """No refresh or confirmation that runs beside a deletion writes the row back."""
-        for trial in range(TRIALS * 2):
+        for trial in range(TRIALS * 4):
             subject.create(sign_in(ROW))
-            calls: list[Callable[[], object]] = [
+            _beside(
+                trial,
                 lambda: subject.delete([ROW.sid]),
-                *[lambda: subject.rotate(refresh_of(ROW, T0 + RACE))] * 2,
-                *[lambda: subject.confirm(Confirm(ROW.sid, ROW.gen, T0 + 1))] * 2,
-            ]
-            together(calls)
+                [
+                    *[lambda: subject.rotate(refresh_of(ROW, T0 + RACE))] * 2,
+                    *[lambda: subject.confirm(Confirm(ROW.sid, ROW.gen, T0 + 1))] * 2,
+                ],
+            )
             assert subject.lookup(Lookup(ROW.sid)) == Unknown(), f"trial {trial}"
 
     def test_simultaneous_sign_ins_keep_the_limit(self, subject: Store) -> None:
@@ -192,13 +195,19 @@ class RaceDuties:
         ] * CROWD
 
 
+def _beside(trial: int, call: Callable[[], object], others: list[Callable[[], object]]) -> object:
+    """Make a call among others at one moment, with each trial at another place, and give its result."""
+    place = trial % (len(others) + 1)
+    return together([*others[:place], call, *others[place:]])[place]
+
+
 def _end_beside_refreshes(subject: Store, end: Callable[[int], Revocation]) -> None:
-    for trial in range(TRIALS):
+    for trial in range(TRIALS * 2):
         subject.create(sign_in(ROW))
         subject.rotate(refresh_of(ROW, T0 + RACE))
         storm = _Storm(subject)
         *lates, (ended,) = together(
-            [*(partial(storm.client, number) for number in range(CROWD)), partial(storm.ender, end)]
+            [*(partial(storm.client, number) for number in range(CROWD)), partial(storm.ender, trial, end)]
         )
         assert isinstance(ended, Ended)
         for late in lates:
@@ -230,14 +239,17 @@ class _Storm:
             if known:
                 late.append(outcome)
             else:
-                self.over.wait(PAUSE_SECONDS)
+                self.over.wait(PAUSE_SECONDS * (1 + number) / CROWD)  # out of step
         return late
 
-    def ender(self, end: Callable[[int], Revocation]) -> list[RotateOutcome]:
+    def ender(self, trial: int, end: Callable[[int], Revocation]) -> list[RotateOutcome]:
         """End the session when all clients are at it, and give what they must be answered from then on."""
         try:
             for _ in range(CROWD * LATE):
                 assert self.refreshed.acquire(timeout=PATIENCE_SECONDS), "the clients do not get through"
+            self.over.wait(
+                PAUSE_SECONDS * trial / 2
+            )  # so that each trial ends at another moment of a refresh
             (ended,) = end(T0 + RACE).ended
         finally:
             self.over.set()

@@ -96,6 +96,7 @@ class SessionDuties:
             session = replace(numbered(number), claims=value, device=value)
             subject.create(sign_in(session))
             found = row_of(subject, session.sid)
+            assert found is not None
             assert found == session
             assert repr(found.claims) == repr(dict(value)), "equal, but of another type or order"
 
