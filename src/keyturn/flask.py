@@ -53,9 +53,7 @@ P = ParamSpec("P")
 
 EXTENSION: Final = "keyturn"
 
-current_principal = cast(
-    "Principal[Any]", LocalProxy(lambda: g.get("keyturn_principal"), unbound_message=None)
-)
+current_principal = cast("Principal[Any]", LocalProxy(lambda: g.get("keyturn_principal")))
 """Who the request's access token speaks for; false where nobody is signed in."""
 
 
@@ -95,16 +93,14 @@ class Keyturn:
     def init_app(self, app: Flask, manager: TokenManager[Any] | None = None) -> None:
         """Add the endpoints to an application, with its own manager or the one given before."""
         if (manager := manager or self._manager) is None:
-            raise ConfigurationError(
-                "keyturn.flask needs a TokenManager: Keyturn(manager) or init_app(app, manager)"
-            )
+            raise ConfigurationError("there is no TokenManager: Keyturn(manager), or init_app(app, manager)")
         settings = _configured(app, self._settings)
         endpoints = Endpoints(manager, login=self._login, settings=settings, throttle=self._throttle)
         guard = Guard(manager, settings=settings, exempt=self._exempt or (), require=self._require)
         app.extensions[EXTENSION] = Extension(endpoints, guard)
         app.register_blueprint(_blueprint(settings.prefix))
         if not (self._exempt is None and self._require is None):
-            app.before_request(_guard_path)
+            app.before_request(lambda: _admit(guard.check_path(_read())))
 
 
 def auth_required(
@@ -122,10 +118,6 @@ def auth_required(
         return guarded
 
     return decorate
-
-
-def _guard_path() -> Response | None:
-    return _admit(_extension().guard.check_path(_read()))
 
 
 def _admit(verdict: Admitted | HttpReply) -> Response | None:

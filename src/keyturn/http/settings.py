@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
 from urllib.parse import urlsplit
 
 from keyturn.durations import Duration
@@ -139,10 +139,10 @@ def _check_switch(name: str, value: object) -> None:
         raise ConfigurationError(f"{name} must be True or False, not {value!r}")
 
 
-def _check_origins(origins: Iterable[object]) -> tuple[str, ...]:
-    if isinstance(origins, str):
+def _check_origins(origins: object) -> tuple[str, ...]:
+    if isinstance(origins, str) or not isinstance(origins, Iterable):
         raise ConfigurationError('allowed_origins must be a tuple such as ("https://app.example.com",)')
-    return tuple(_check_origin(origin) for origin in origins)
+    return tuple(_check_origin(origin) for origin in cast("Iterable[object]", origins))
 
 
 def _check_origin(origin: object) -> str:
