@@ -25,6 +25,9 @@ class TestMyStore(StoreConformance):
 For asyncio, what must be awaited runs in the kit's loop, which is where the store will be used:
 
 ```python
+from keyturn.testing.conformance import LoopThread, StoreConformance
+
+
 class TestMyAsyncStore(StoreConformance):
     @pytest.fixture
     def store(self, loop: LoopThread) -> Iterator[AsyncMyStore]:
