@@ -15,6 +15,7 @@ def orders():
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, ParamSpec, cast
@@ -172,8 +173,7 @@ def _blueprint(prefix: str) -> Blueprint:
 
 
 def _serve(**_: object) -> Response:
-    # An application's own limit would be answered by Flask, in HTML.
-    request.max_content_length = None
+    request.max_content_length = sys.maxsize  # an application's own limit would be answered in HTML
     try:
         body = request.stream.read(MAX_BODY + 1)
     except (OSError, ClientDisconnected):

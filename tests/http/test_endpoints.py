@@ -1,0 +1,146 @@
+"""Holds what the endpoints do where no framework is needed to see it."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import Any
+
+import pytest
+
+from keyturn import ConfigurationError, StoreUnavailable, UserInactive
+from keyturn.http import AsyncEndpoints, HttpSettings, SignIn
+from keyturn.http.messages import HttpReply
+from keyturn.http.replies import challenge, refusal_of, refuse
+from keyturn.testing.http_suite import World, check_password
+from tests.http.neutral import body_of, endpoints, login, request, values
+
+
+def test_without_a_login_check_there_is_no_login() -> None:
+    """The application then signs people in itself, and gets the same answer."""
+    world = World()
+    site = endpoints(world, login=None)
+    assert site.handle(login()).status == 404
+    reply = site.sign_in(request("POST", "/callback"), SignIn("ann", {"roles": ["x"]}))
+    assert reply.status == 200
+    assert values(reply, "set-cookie")
+    assert "refresh_token" not in body_of(reply)
+    assert "refresh_token" in body_of(
+        site.sign_in(request("POST", "/callback"), SignIn("ann"), transport="body")
+    )
+
+
+async def test_a_plain_login_check_runs_in_a_thread() -> None:
+    """Hashing a password must not hold the event loop up."""
+    threads: list[str] = []
+
+    def check(username: str, password: str) -> str:
+        threads.append(threading.current_thread().name)
+        return username
+
+    site = AsyncEndpoints(World().async_manager(), login=check)
+    assert (await site.handle(login())).status == 200
+    assert threads != [threading.current_thread().name]
+
+
+async def test_a_login_check_may_be_a_coroutine() -> None:
+    """A coroutine function, an object called as one, or a plain function that gives something to await."""
+
+    async def check(username: str, password: str) -> Any:
+        return check_password(username, password)
+
+    class Check:
+        async def __call__(self, username: str, password: str) -> Any:
+            return check_password(username, password)
+
+    for each in (check, Check(), functools.partial(Check())):
+        site = AsyncEndpoints(World().async_manager(), login=each)
+        assert (await site.handle(login())).status == 200
+        assert (await site.handle(login(password="wrong"))).status == 401
+        signed_in = await site.sign_in(request("POST", "/x"), SignIn("ann"))
+        assert signed_in.status == 200
+
+
+def test_a_login_check_may_fail_in_its_own_words() -> None:
+    """An outage of the application's database is 503; a locked user is told what everybody is told."""
+
+    def out(username: str, password: str) -> None:
+        raise StoreUnavailable
+
+    def locked(username: str, password: str) -> None:
+        raise UserInactive
+
+    assert endpoints(World(), login=out).handle(login()).status == 503
+    reply = endpoints(World(), login=locked).handle(login())
+    assert (reply.status, body_of(reply)["error"]) == (401, "invalid_credentials")
+
+
+def test_a_login_check_that_names_nobody_usable_is_refused() -> None:
+    """A user id that no session can have: 400, because what the client typed led to it."""
+    assert endpoints(World(), login=lambda _u, _p: "").handle(login()).status == 400
+
+
+def test_a_mistake_of_the_application_is_not_hidden() -> None:
+    """A configuration error is raised, to be seen by whoever runs the server."""
+    with pytest.raises(ConfigurationError):
+        refusal_of(ConfigurationError("wrong"))
+
+
+def test_the_device_of_a_sign_in_wins() -> None:
+    """Else the settings' description is used."""
+    world = World(settings=HttpSettings(device_from=lambda _: {"name": "from settings"}))
+    for who, name in ((SignIn("a"), "from settings"), (SignIn("b", device={"name": "given"}), "given")):
+        site = endpoints(world, login=lambda _u, _p, who=who: who)
+        access = body_of(site.handle(login()))["access_token"]
+        listed = body_of(site.handle(request("GET", "/auth/sessions", ("authorization", f"Bearer {access}"))))
+        assert listed["sessions"][0]["device"] == {"name": name}
+
+
+def test_the_context_tells_two_clients_apart() -> None:
+    """One token redeemed from two networks ends the session (ROTATION, case 9)."""
+    world = World()
+    site = endpoints(world)
+    token = body_of(site.handle(login()))["refresh_token"]
+    ours, theirs = (
+        body_of(site.handle(request("POST", "/auth/refresh", body={"refresh_token": token}, client=client)))
+        for client in ("192.0.2.7", "198.51.100.9")
+    )
+    world.clock.advance(60)
+    statuses = [
+        site.handle(request("POST", "/auth/refresh", body={"refresh_token": each["refresh_token"]})).status
+        for each in (ours, theirs)
+    ]
+    assert statuses == [200, 401]
+
+
+def test_a_token_without_a_session_is_denied_at_logout() -> None:
+    """There is no session to end, so the token itself stops counting."""
+    world = World()
+    site = endpoints(world)
+    manager = world.manager()
+    bearer = ("authorization", f"Bearer {manager.sign_access('robot')}")
+    me = request("GET", "/auth/me", bearer)
+    assert body_of(site.handle(me))["session_id"] is None
+    assert site.handle(request("POST", "/auth/logout", bearer)).status == 204
+    assert site.handle(me).status == 401
+
+
+def test_headers_are_quoted_safely() -> None:
+    """What would end the quoted string or the line is left out."""
+    _, value = challenge("insufficient_scope", 'say "hi"\r\nX: y\\', "a b")
+    assert value == ('Bearer error="insufficient_scope", error_description="say hiX: y", scope="a b"')
+
+
+def test_a_secret_is_in_no_repr() -> None:
+    """Requests and replies may be logged by whoever debugs."""
+    reply = endpoints(World()).handle(login())
+    token = body_of(reply)["refresh_token"]
+    assert token not in repr(reply)
+    assert "horse" not in repr(login())
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable(), UserInactive()])
+def test_a_refusal_never_sets_what_it_was_not_given(error: Any) -> None:
+    """Cookies go along only where a rule says so."""
+    assert values(refuse(error), "set-cookie") == []
+    assert isinstance(refuse(error), HttpReply)

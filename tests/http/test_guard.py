@@ -1,0 +1,94 @@
+"""Holds the guard's small decisions: paths, claims, scopes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from keyturn import ConfigurationError
+from keyturn.http import Admitted, Guard, HttpReply, HttpSettings, Needs
+from keyturn.testing.http_suite import World
+from tests.http.neutral import request
+
+CLAIMS: dict[str, Any] = {"roles": ["admin", "member"], "level": 3, "staff": True, "scope": ["a", 7, "b"]}
+
+
+def ask(*, claims: tuple[tuple[str, Any], ...] = (), scopes: tuple[str, ...] = (), **options: Any) -> int:
+    """Ask a guard with a token of `CLAIMS`; 200 stands for being admitted."""
+    world = World()
+    token = world.manager().issue("ann", claims=CLAIMS).access_token
+    guard = Guard(world.manager(), **options)
+    verdict = guard.check(
+        request("GET", "/x", ("authorization", f"Bearer {token}")), Needs(claims=claims, scopes=scopes)
+    )
+    return verdict.status if isinstance(verdict, HttpReply) else 200
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "status"),
+    [
+        ("roles", "admin", 200),
+        ("roles", ["owner", "member"], 200),
+        ("roles", "owner", 403),
+        ("roles", [], 403),
+        ("level", 3, 200),
+        ("level", "3", 403),
+        ("staff", True, 200),
+        ("staff", 1, 403),
+        ("missing", None, 403),
+    ],
+)
+def test_a_claim_holds_a_value_of_the_same_type(name: str, wanted: object, status: int) -> None:
+    """A list holds each of its values; one of several wanted values is enough; True is no 1."""
+    assert ask(claims=((name, wanted),)) == status
+
+
+@pytest.mark.parametrize(
+    ("scopes", "status"), [((), 200), (("a", "b"), 200), (("a", "c"), 403), (("7",), 403)]
+)
+def test_all_scopes_are_needed(scopes: tuple[str, ...], status: int) -> None:
+    """A `scope` claim may be a list as well as text."""
+    assert ask(scopes=scopes) == status
+
+
+@pytest.mark.parametrize("path", ["health", "", "/a*", "/*/b", "*"])
+def test_a_path_that_cannot_be_meant_is_refused(path: str) -> None:
+    """In `exempt` and in `require`."""
+    with pytest.raises(ConfigurationError, match="path"):
+        Guard(World().manager(), exempt=(path,))
+    with pytest.raises(ConfigurationError, match="path"):
+        Guard(World().manager(), require={path: {"roles": "admin"}})
+
+
+def test_every_requirement_that_fits_must_be_met() -> None:
+    """A path below two patterns needs both."""
+    world = World()
+    token = world.manager().issue("ann", claims={"roles": ["admin"]}).access_token
+    require = {"/admin/*": {"roles": "admin"}, "/admin/keys": {"roles": "owner"}}
+    guard = Guard(world.manager(), require=require)
+    bearer = ("authorization", f"Bearer {token}")
+    assert isinstance(guard.check_path(request("GET", "/admin/x", bearer)), Admitted)
+    refused = guard.check_path(request("GET", "/admin/keys", bearer))
+    assert isinstance(refused, HttpReply)
+    assert refused.status == 403
+
+
+def test_everything_may_be_exempt() -> None:
+    """The pattern for the root covers all paths that can be read in one way only."""
+    guard = Guard(World().manager(), exempt=("/*",))
+    assert isinstance(guard.check_path(request("GET", "/a/b")), Admitted)
+    assert isinstance(guard.check_path(request("GET", "/")), Admitted)
+    assert isinstance(guard.check_path(request("GET", "/a/../b")), HttpReply)
+
+
+def test_a_token_without_a_session_is_not_renewed() -> None:
+    """It passes all the same: renewing never fails a request."""
+    world = World()
+    token = world.manager().sign_access("robot", ttl="1m")
+    guard = Guard(world.manager(), settings=HttpSettings(renew_within="5m"))
+    verdict = guard.check(request("GET", "/x", ("authorization", f"Bearer {token}")))
+    assert isinstance(verdict, Admitted)
+    assert verdict.headers == ()
+    assert verdict.principal
+    assert verdict.principal.user_id == "robot"

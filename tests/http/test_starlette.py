@@ -1,0 +1,148 @@
+"""Holds what only Starlette has: its authentication middleware, `@requires`, WebSockets, mounting."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Generator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.authentication import AuthenticationError, requires
+from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from keyturn.http import HttpSettings, SignIn
+from keyturn.starlette import Keyturn
+from keyturn.testing._http.wire import head
+from keyturn.testing.http_suite import World, check_password
+from tests.http.starlette_app import serve
+
+PASSWORD = "correct horse battery staple"
+
+
+@contextmanager
+def client_of(app: Starlette) -> Generator[httpx.Client]:
+    """Serve an application, and give a client for it."""
+    with serve(app) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        yield client
+
+
+@requires("orders:read")
+async def orders(request: Request) -> Response:
+    """Need a scope, by Starlette's own means."""
+    return JSONResponse({"name": request.user.display_name, "principal": request.user.principal.user_id})
+
+
+def bearer(client: httpx.Client, username: str) -> dict[str, str]:
+    """Sign in and give the header that says so."""
+    body = {"username": username, "password": PASSWORD, "transport": "body"}
+    answer = client.post("/auth/login", json=body)
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def test_starlettes_own_authentication_works() -> None:
+    """`AuthenticationMiddleware` with our backend, and `@requires` with the token's scopes."""
+    auth = Keyturn(World().async_manager(), login=check_password)
+    middleware = Middleware(AuthenticationMiddleware, backend=auth.backend, on_error=auth.on_error)
+    with client_of(
+        Starlette(routes=[*auth.routes, Route("/orders", orders)], middleware=[middleware])
+    ) as client:
+        buyer, member = bearer(client, "buyer-bo"), bearer(client, "mem")
+        assert client.get("/orders", headers=buyer).json() == {"name": "buyer-bo", "principal": "buyer-bo"}
+        assert client.get("/orders", headers=member).status_code == 403
+        assert client.get("/orders").status_code == 403
+        refused = client.get("/orders", headers={"Authorization": "Bearer garbage"})
+        assert refused.status_code == 401
+        assert refused.json()["error"] == "invalid_token"
+
+
+def test_an_error_of_another_backend_is_no_answer_of_ours() -> None:
+    """It is a bad request and says nothing."""
+    answer = Keyturn.on_error(HTTPConnection({"type": "http"}), AuthenticationError("secret"))
+    assert (answer.status_code, answer.body) == (400, b"")
+
+
+async def shake_hands(app: Starlette, *headers: tuple[bytes, bytes]) -> list[MutableMapping[str, Any]]:
+    """Open a WebSocket as an ASGI server does, and give what the application sends."""
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "websocket",
+        "path": "/talk",
+        "headers": list(headers),
+        "query_string": b"",
+        "scheme": "ws",
+    }
+    await app(scope, receive, send)
+    return sent
+
+
+async def test_a_websocket_is_guarded_too() -> None:
+    """Its handshake carries the token or is refused (RFC 6455, section 7.4.1)."""
+
+    async def talk(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(websocket.user.identity)
+        await websocket.close()
+
+    world = World()
+    auth = Keyturn(world.async_manager(), login=check_password)
+    app = Starlette(routes=[WebSocketRoute("/talk", talk)], middleware=[Middleware(auth.middleware)])
+    token = (await world.async_manager().issue("ann")).access_token
+    admitted = await shake_hands(app, (b"authorization", f"Bearer {token}".encode()))
+    assert [message["type"] for message in admitted] == [
+        "websocket.accept",
+        "websocket.send",
+        "websocket.close",
+    ]
+    assert admitted[1]["text"] == "ann"
+    assert await shake_hands(app) == [{"type": "websocket.close", "code": 1008}]
+
+
+def test_an_application_may_sign_people_in_itself() -> None:
+    """Its own route answers what `/auth/login` would."""
+    auth = Keyturn(World().async_manager())
+
+    async def callback(request: Request) -> Response:
+        return await auth.sign_in(request, SignIn("ann"))
+
+    with client_of(Starlette(routes=[*auth.routes, Route("/callback", callback)])) as client:
+        answer = client.get("/callback")
+        assert answer.json()["token_type"] == "Bearer"
+        assert answer.headers["set-cookie"].startswith("__Secure-keyturn=ktr_")
+        assert client.post("/auth/login", json={}).status_code == 404
+
+
+def test_the_endpoints_may_be_mounted_below_a_path() -> None:
+    """The cookie's path is then the longer one."""
+    settings = HttpSettings(cookie_path="/api/auth", cookie_secure=False)
+    auth = Keyturn(World().async_manager(), login=check_password, settings=settings)
+    with client_of(Starlette(routes=[Mount("/api", routes=auth.routes)])) as client:
+        body = {"username": "ann", "password": PASSWORD}
+        assert client.post("/api/auth/login", json=body).status_code == 200
+        assert client.post("/api/auth/refresh", headers={"X-Keyturn": "1"}).status_code == 200
+        assert client.post("/auth/login", json=body).status_code == 404
+
+
+def test_an_unused_connection_of_a_client_that_left_is_no_error(capfd: pytest.CaptureFixture[str]) -> None:
+    """A client that goes away in the middle of a body leaves no trace in the log."""
+    auth = Keyturn(World().async_manager(), login=check_password)
+    with serve(Starlette(routes=auth.routes)) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=20) as wire:
+            wire.sendall(head("POST", "/auth/refresh", ("Content-Length", "100")) + b"{")
+        assert httpx.get(f"{url}/.well-known/jwks.json", trust_env=False).status_code == 200
+    assert "Traceback" not in capfd.readouterr().err
