@@ -1,4 +1,4 @@
-"""`kill -9` of a real server in the middle of a storm of refreshes, and a restart on the same file and keys."""
+"""`kill -9` of a real server in the middle of a storm of refreshes, and a restart on the same files."""
 
 from __future__ import annotations
 
@@ -53,65 +53,76 @@ class Client:
             self.stop.set()
 
 
-def sign_in(url: str, password: str, stop: threading.Event) -> Client:
-    """Begin a session."""
-    body = {"username": "alice", "password": password, "transport": "body"}
-    answer = httpx.post(f"{url}/auth/login", json=body, timeout=20)
-    assert answer.status_code == 200, answer.text
-    return Client(url, answer.json()["refresh_token"], answer.json()["session_id"], stop)
+@dataclass(slots=True)
+class Storm:
+    """All clients, each in a thread of its own."""
+
+    clients: list[Client] = field(default_factory=list[Client])
+    threads: list[threading.Thread] = field(default_factory=list[threading.Thread])
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def sign_in(self, url: str, password: str) -> Client:
+        """Begin a session."""
+        body = {"username": "alice", "password": password, "transport": "body"}
+        answer = httpx.post(f"{url}/auth/login", json=body, timeout=20)
+        assert answer.status_code == 200, answer.text
+        return Client(url, answer.json()["refresh_token"], answer.json()["session_id"], self.stop)
+
+    def begin(self, clients: list[Client]) -> None:
+        """Let clients refresh."""
+        self.clients = clients
+        self.threads = [threading.Thread(target=client.run) for client in clients]
+        for thread in self.threads:
+            thread.start()
+
+    def blow(self, refreshes: int) -> None:
+        """Wait until every client was answered, and all together so often."""
+        before = [client.answered for client in self.clients]
+
+        def enough() -> bool:
+            gained = [client.answered - was for client, was in zip(self.clients, before, strict=True)]
+            return self.stop.is_set() or (min(gained) > 0 and sum(gained) >= refreshes)
+
+        wait_until(enough, seconds=60, what="a storm of refreshes")
+
+    def end(self) -> None:
+        """Let every client finish what it is at."""
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(20)
+
+
+def post(url: str, path: str, client: Client) -> int:
+    """Send a client's token, and give the status of the answer."""
+    return httpx.post(f"{url}{path}", json={"refresh_token": client.token}).status_code
 
 
 def test_killed_in_a_storm(tmp_path: Path) -> None:
     """No client that retries is logged out, nothing revoked comes back, and each session has one row."""
-    stop, port = threading.Event(), free_port()
+    storm, port, victims = Storm(), free_port(), list[Client]()
     flags = ("--login-rate", "off", "--race-window", "0", "--log-level", "warning")
-    clients: list[Client] = []
-    victims: list[Client] = []
-    threads: list[threading.Thread] = []
     try:
         for turn in range(ROUNDS):
-            with keyturn_server(tmp_path, *flags, *(["--demo"] if turn == 0 else []), port=port) as server:
+            with keyturn_server(tmp_path, *flags, *([] if turn else ["--demo"]), port=port) as server:
                 if turn == 0:
                     password = demo_password(server, "alice")
-                    clients = [sign_in(server.url, password, stop) for _ in range(CLIENTS)]
-                    victims = [sign_in(server.url, password, stop) for _ in range(ROUNDS)]
-                    threads = [threading.Thread(target=client.run) for client in clients]
-                    for thread in threads:
-                        thread.start()
-                before = [client.answered for client in clients]
-                for victim in victims[:turn]:  # ended before a former kill
-                    refused = httpx.post(f"{server.url}/auth/refresh", json={"refresh_token": victim.token})
-                    assert refused.status_code == 401, "a revoked session is back"
-                wait_until(
-                    lambda before=before: stop.is_set()
-                    or (
-                        all(c.answered > b for c, b in zip(clients, before, strict=True))
-                        and sum(c.answered for c in clients) - sum(before) >= REFRESHES_BEFORE_A_KILL
-                    ),
-                    seconds=40,
-                    what="a storm of refreshes",
-                )
-                gone = httpx.post(f"{server.url}/auth/logout", json={"refresh_token": victims[turn].token})
-                assert gone.status_code == 204
+                    victims = [storm.sign_in(server.url, password) for _ in range(ROUNDS)]
+                    storm.begin([storm.sign_in(server.url, password) for _ in range(CLIENTS)])
+                back = [
+                    victim for victim in victims[:turn] if post(server.url, "/auth/refresh", victim) != 401
+                ]
+                assert back == [], "a revoked session is back"
+                storm.blow(REFRESHES_BEFORE_A_KILL)
+                assert post(server.url, "/auth/logout", victims[turn]) == 204
                 server.kill()  # with the storm still blowing
         with keyturn_server(tmp_path, *flags, port=port) as server:
-            before = [client.answered for client in clients]
-            wait_until(
-                lambda: stop.is_set() or all(c.answered > b for c, b in zip(clients, before, strict=True)),
-                what="every client being answered again",
-            )
-            stop.set()
-            for thread in threads:
-                thread.join(20)
-            for victim in victims:
-                refused = httpx.post(f"{server.url}/auth/refresh", json={"refresh_token": victim.token})
-                assert refused.status_code == 401, "a revoked session is back"
+            storm.blow(CLIENTS)
+            storm.end()
+            assert {post(server.url, "/auth/refresh", victim) for victim in victims} == {401}
     finally:
-        stop.set()
-        for thread in threads:
-            thread.join(20)
-    assert [client.refused for client in clients] == [[]] * CLIENTS
-    assert sum(client.unanswered for client in clients) >= ROUNDS, "the kills interrupted nothing"
+        storm.end()
+    assert [client.refused for client in storm.clients] == [[]] * CLIENTS
+    assert sum(client.unanswered for client in storm.clients) >= ROUNDS, "the kills interrupted nothing"
     with closing(sqlite3.connect(tmp_path / "keyturn.db")) as database:
         rows = database.execute("SELECT revoked_at IS NULL, gen FROM keyturn_sessions").fetchall()
     assert len(rows) == CLIENTS + ROUNDS

@@ -20,7 +20,12 @@ def test_the_walkthrough_does_what_it_says(tmp_path: Path) -> None:
             .replace("http://127.0.0.1:8000", server.url)
         )
         run = subprocess.run(
-            ["bash", "-eu", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+            ["bash", "-eu", "-c", script],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         log = server.output()
     assert run.returncode == 0, run.stderr

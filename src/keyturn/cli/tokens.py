@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from keyturn._core.ids import parse_session_id
 from keyturn._core.jwt import JwtError, JwtReader, peek_jwt
 from keyturn._core.outcomes import Denied, Found
 from keyturn._core.refresh_tokens import PREFIX, BadRefreshToken, peek_opaque
+from keyturn.cli.input import read_stdin
 from keyturn.cli.opening import opened
 from keyturn.cli.options import with_settings
 from keyturn.cli.output import print_facts, print_json
@@ -78,7 +78,7 @@ def inspect(settings: Settings, *, text: str, as_json: bool) -> None:
     With `-`, or without a token, it is read from standard input: a token on the command line can be seen by
     others in the list of processes, and stays in the shell's history. Nothing is redeemed or changed.
     """
-    given = sys.stdin.read(_LONGEST) if text == "-" else text
+    given = read_stdin(_LONGEST) if text == "-" else text
     judge = _judge(settings)
     facts = list(_explain(given.strip().removeprefix("Bearer ").strip(), judge))
     if as_json:

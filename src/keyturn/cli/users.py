@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from keyturn._core.encoding import EncodingError, parse_json_object
+from keyturn.cli.input import read_line
 from keyturn.cli.opening import end_sessions, opened
 from keyturn.cli.options import with_settings
 from keyturn.cli.output import json_option, print_rows, yes_option
@@ -121,7 +121,6 @@ def _claims(text: str) -> Mapping[str, Any]:
 
 def _password(*, from_stdin: bool) -> str:
     if from_stdin:
-        line = sys.stdin.readline(LONGEST * 4 + 2)
-        return check_password(line.removesuffix("\n").removesuffix("\r"))
+        return check_password(read_line(LONGEST * 4 + 2))
     password: str = click.prompt("Password", hide_input=True, confirmation_prompt="Once more")
     return check_password(password)

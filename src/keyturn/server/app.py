@@ -65,7 +65,7 @@ def build_app(service: Service) -> Starlette:
         await service.manager.sessions("healthz", limit=1)
         return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", page.show, methods=["GET"]),
             Mount("/static", page.files),
@@ -80,6 +80,8 @@ def build_app(service: Service) -> Starlette:
         },
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
+    return app
 
 
 def _answer(error: KeyturnError) -> Response:

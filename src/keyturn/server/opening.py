@@ -136,9 +136,10 @@ def database_file(settings: Settings) -> Path:
         url = make_url(settings.store)
     except ArgumentError:
         url = None
-    if url is None or url.get_backend_name() != "sqlite" or not url.database:
+    name = url.database if url is not None and url.get_backend_name() == "sqlite" else None
+    if not name or name.startswith((":", "file:")):  # SQLite's names for memory and for URIs
         raise ConfigurationError(f"store must be sqlite:///FILE or {MEMORY}")
-    return Path(url.database)
+    return Path(name)
 
 
 def _find_file(path: Path, *, create: bool) -> None:
