@@ -94,7 +94,7 @@ def _moved(case: Case, shows: str, row: Session, command: Rotate, after: Session
 
 
 def _kept(case: Case, shows: str, row: Session, command: Rotate, after: Session) -> RotationCase:
-    return RotationCase(case, shows, row, command, Kept(after, lost=command.gen - row.gen), after)
+    return RotationCase(case, shows, row, command, Kept(after), after)
 
 
 def _converged(shows: str, row: Session, command: Rotate, kind: ConvergeKind, handed_at: int) -> RotationCase:
@@ -234,16 +234,16 @@ _CURRENT: Final = (
         "rotation=False keeps the token and extends the idle limit",
         ROW,
         _STILL,
-        replace(ROW, last_seen_at=_STILL.now, idle_expires_at=_STILL.now + IDLE),
+        replace(_SEEN, last_seen_at=_STILL.now, idle_expires_at=_STILL.now + IDLE),
     ),
     _kept(
         "8",
         "also inside a race window",
         ROW,
         _at(_STILL, T0 + 1),
-        replace(ROW, last_seen_at=T0 + 1, idle_expires_at=T0 + 1 + IDLE),
+        replace(_SEEN, last_seen_at=T0 + 1, idle_expires_at=T0 + 1 + IDLE),
     ),
-    _kept("8", "also where the clock went back, moving nothing back", ROW, _at(_STILL, T0 - 1), ROW),
+    _kept("8", "also where the clock went back, moving nothing back", ROW, _at(_STILL, T0 - 1), _SEEN),
     _kept("8b", "the race window's last moment", ROW, _at(REDEEM, T0 + RACE - 1), _SEEN),
     _kept("8b", "confirmed once, then nothing is written", _SEEN, _at(REDEEM, T0 + 1), _SEEN),
     _kept("8b", "whatever its branch", ROW, replace(REDEEM, branch=OTHER_BRANCH, now=T0 + 1), _SEEN),
@@ -304,12 +304,12 @@ _DISTANT: Final = (
         replace(REDEEM, gen=7, branch=OTHER_BRANCH, now=T0 + 1),
         replace(_next(ROW, _at(REDEEM, T0 + 1)), gen=8, parent_branch=OTHER_BRANCH),
     ),
-    _kept(
+    _moved(
         "14",
-        "rotation=False takes over the presented generation",
+        "also with rotation=False, because the row does not know the presented token's parent",
         ROW,
         replace(_STILL, gen=7),
-        replace(ROW, gen=7, last_seen_at=_STILL.now, idle_expires_at=_STILL.now + IDLE),
+        replace(_next(ROW, _STILL), gen=8),
     ),
     _same("15", "three ahead", ROW, replace(REDEEM, gen=8), Ahead(ROW, 3)),
     _same("15", "as far ahead as a token can be", ROW, replace(REDEEM, gen=2**32 - 1), Ahead(ROW, 2**32 - 6)),

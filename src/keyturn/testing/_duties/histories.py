@@ -197,6 +197,7 @@ def _act(store: Store, move: Move, row: Session, now: int) -> object:
                 user_id=move.user if move.flag else None,
                 live_at=now if move.converge else None,
                 after=row.sid if move.strict else None,
+                newest_first=move.number > 1,
             )
             return store.count(where), list(store.find(where, limit=move.number))
         case "delete":

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+import pytest
+
 from keyturn._core.commands import Deny, Purge, Where
 from keyturn._core.outcomes import Created, LimitReached
 from keyturn._core.records import Json, Session
+from keyturn.errors import StoreUnavailable
 from keyturn.stores.protocol import Store
 from keyturn.testing._duties.asking import END_OF_TIME, row_of, rows_of
 from keyturn.testing.samples import DAY, IDLE, ROW, T0, marked, numbered, sign_in
@@ -153,6 +156,25 @@ class SessionDuties:
         assert list(subject.find(Where(after=rows[2].sid), limit=3)) == rows[3:6]
         assert list(subject.find(Where(after=rows[5].sid), limit=3)) == rows[6:]
         assert list(subject.find(Where(after=rows[6].sid))) == []
+
+    def test_pages_follow_each_other_backwards(self, subject: Store) -> None:
+        """With `newest_first`, `find` goes by descending id, and `after` follows that order."""
+        rows = [numbered(number) for number in range(5)]
+        for session in rows:
+            subject.create(sign_in(session))
+        newest = Where(newest_first=True)
+        assert list(subject.find(newest)) == rows[::-1]
+        assert list(subject.find(newest, limit=2)) == [rows[4], rows[3]]
+        assert list(subject.find(replace(newest, after=rows[3].sid), limit=2)) == [rows[2], rows[1]]
+        assert list(subject.find(replace(newest, after=rows[0].sid))) == []
+        assert subject.count(newest) == len(rows)
+
+    def test_an_id_is_never_given_twice(self, subject: Store) -> None:
+        """A session whose id is taken is not stored, and the one that is there stays as it is."""
+        subject.create(sign_in(ROW))
+        with pytest.raises(StoreUnavailable):
+            subject.create(sign_in(replace(ROW, user_id="user-2", gen=0)))
+        assert rows_of(subject) == [ROW]
 
     def test_conditions_hold_together(self, subject: Store) -> None:
         """`find` and `count` agree, for each condition alone and for all at once; expired is not live."""
