@@ -51,7 +51,7 @@ class Manager(Protocol):
         """End a session."""
         ...
 
-    def flush(self) -> None:
+    def flush(self) -> object:
         """Wait for confirmations."""
         ...
 
@@ -70,7 +70,7 @@ class Rig:
     manager: Manager
     rows: Store
     policy: Policy
-    close: Callable[[], None]
+    close: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
