@@ -10,6 +10,7 @@ import pytest
 
 from keyturn import ConfigurationError, StoreUnavailable, UserInactive
 from keyturn.http import AsyncEndpoints, HttpSettings, SignIn
+from keyturn.http.calls import nobody, nobody_async
 from keyturn.http.messages import HttpReply
 from keyturn.http.replies import challenge, refusal_of, refuse
 from keyturn.testing.http_suite import World, check_password
@@ -123,6 +124,12 @@ def test_a_token_without_a_session_is_denied_at_logout() -> None:
     assert body_of(site.handle(me))["session_id"] is None
     assert site.handle(request("POST", "/auth/logout", bearer)).status == 204
     assert site.handle(me).status == 401
+
+
+async def test_nobody_signs_in_where_nobody_may() -> None:
+    """What stands in for a missing login check accepts no one, should it ever be asked."""
+    assert nobody("ann", "x") is None
+    assert await nobody_async("ann", "x") is None
 
 
 def test_headers_are_quoted_safely() -> None:

@@ -109,7 +109,7 @@ def test_no_request_gets_past_the_guard_without_its_token(
     else:
         assert isinstance(verdict, Admitted)
         if verdict.principal is None:
-            assert asked.path.startswith(("/public", "/auth", "/.well-known/jwks.json"))
+            assert asked.path.startswith(("/public", "/auth/", "/.well-known/jwks.json"))
         else:
             (value,) = asked.values("authorization")
             assert value.strip(" \t").split(" ")[-1] == tokens["access_token"]

@@ -69,6 +69,16 @@ def test_an_error_of_another_backend_is_no_answer_of_ours() -> None:
     assert (answer.status_code, answer.body) == (400, b"")
 
 
+async def no_messages() -> MutableMapping[str, Any]:
+    """Receive nothing."""
+    raise AssertionError("nothing was sent")
+
+
+async def no_answer(message: MutableMapping[str, Any]) -> None:
+    """Take no answer."""
+    raise AssertionError(message)
+
+
 async def shake_hands(app: Starlette, *headers: tuple[bytes, bytes]) -> list[MutableMapping[str, Any]]:
     """Open a WebSocket as an ASGI server does, and give what the application sends."""
     sent: list[MutableMapping[str, Any]] = []
@@ -110,6 +120,18 @@ async def test_a_websocket_is_guarded_too() -> None:
     ]
     assert admitted[1]["text"] == "ann"
     assert await shake_hands(app) == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_what_is_no_request_passes_the_guard() -> None:
+    """Start-up and shut-down carry no token."""
+    seen: list[str] = []
+
+    async def app(scope: MutableMapping[str, Any], receive: object, send: object) -> None:
+        seen.append(scope["type"])
+
+    auth = Keyturn(World().async_manager())
+    await auth.middleware(app)({"type": "lifespan"}, no_messages, no_answer)
+    assert seen == ["lifespan"]
 
 
 def test_an_application_may_sign_people_in_itself() -> None:

@@ -19,7 +19,7 @@ from keyturn.http.credentials import read_bearer
 from keyturn.http.messages import Headers, HttpReply, HttpRequest
 from keyturn.http.origins import REFRESHED_HEADER, cors_headers, is_preflight, preflight_reply
 from keyturn.http.replies import insufficient_scope, no_credentials, refuse
-from keyturn.http.routes import JWKS_PATH
+from keyturn.http.routes import paths
 from keyturn.http.settings import HttpSettings
 from keyturn.http.site import authenticate
 from keyturn.manager import AsyncTokenManager, TokenManager
@@ -151,12 +151,12 @@ class Rules:
 def rules_of(
     manager: ManagerBase[Any], settings: HttpSettings, exempt: Iterable[str], require: Requirements
 ) -> Rules:
-    """Check a guard's patterns. The endpoints themselves are always exempt: they see to their own.
+    """Check a guard's patterns. The endpoints themselves are always exempt; other paths below them are not.
 
     Raises:
         ConfigurationError: A pattern is none.
     """
-    patterns = (*exempt, f"{settings.prefix}/*", JWKS_PATH)
+    patterns = (*exempt, *paths(settings.prefix))
     for pattern in (*patterns, *require):
         if not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
             raise ConfigurationError(f"a path must look like /health or /public/*, not {pattern!r}")

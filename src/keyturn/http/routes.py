@@ -29,6 +29,11 @@ _ENDPOINTS: Final[Mapping[str, Mapping[str, Endpoint]]] = {
 _SESSION: Final = "/sessions/"
 
 
+def paths(prefix: str) -> tuple[str, ...]:
+    """Name the endpoints' paths, as patterns of a guard: they see to their own callers."""
+    return (*(f"{prefix}{path}" for path in _ENDPOINTS), f"{prefix}{_SESSION}*", JWKS_PATH)
+
+
 def begin(site: Site, request: HttpRequest) -> Answer:
     """Take the first step of a request; what is wrong with it is an answer too."""
     try:

@@ -3,10 +3,12 @@
 # ruff: noqa: PLR2004 - status codes are what tests of HTTP are about
 from __future__ import annotations
 
+import pytest
+
 from keyturn.http import HttpSettings
 from keyturn.testing._http.wire import connected, head, status_of
 from keyturn.testing._http.world import ALLOWED, Framework, Rules, Site, check_refusal, served, set_cookie_of
-from keyturn.testing.faults import BEFORE
+from keyturn.testing.faults import BEFORE, Fault
 
 REFRESHED = "Authorization-Refreshed"
 
@@ -88,7 +90,7 @@ class GuardRules(Rules):
             for path in ("/health", "/public/page", "/.well-known/jwks.json"):
                 assert site.send("GET", path).status_code == 200
                 assert site.send("GET", path, bearer="garbage").status_code == 200
-            for path in ("/page", "/nowhere", "/admin/page", "/healthy", "/publicity"):
+            for path in ("/page", "/nowhere", "/admin/page", "/healthy", "/publicity", "/auth/own"):
                 check_refusal(site.send("GET", path), 401, "invalid_request")
             for path in ("/public/../page", "/public/%2e%2e/page", "/public/./page", "/public//page"):
                 assert raw_get(site, path) == 401
@@ -101,24 +103,25 @@ class GuardRules(Rules):
             preflight = (("Origin", ALLOWED), ("Access-Control-Request-Method", "GET"))
             assert site.send("OPTIONS", "/page", headers=preflight).status_code == 204
 
-    def test_a_token_near_its_end_is_renewed_on_the_way(self, framework: Framework) -> None:
+    @pytest.mark.parametrize("path", ["/private", "/page"])
+    def test_a_token_near_its_end_is_renewed_on_the_way(self, framework: Framework, path: str) -> None:
         """With `renew_within` the answer carries a fresh one, not to be cached; no renewal is no error."""
         settings = HttpSettings(renew_within="2m", allowed_origins=(ALLOWED,))
-        with served(framework, settings=settings) as site:
+        with served(framework, settings=settings, by_path=path == "/page") as site:
             tokens = site.sign_in("ren")
-            assert REFRESHED not in site.send("GET", "/private", bearer=tokens.access).headers
+            assert REFRESHED not in site.send("GET", path, bearer=tokens.access).headers
             site.world.clock.advance(14 * 60)
-            answer = site.send("GET", "/private", bearer=tokens.access)
+            answer = site.send("GET", path, bearer=tokens.access)
             assert answer.status_code == 200
             assert answer.headers["cache-control"] == "no-store"
             assert answer.headers["access-control-expose-headers"] == REFRESHED
-            site.world.plan.next(BEFORE, method="lookup")
-            failed = site.send("GET", "/private", bearer=tokens.access)
+            site.world.plan.next(Fault("never"), BEFORE, method="check")  # it passes, renewing fails
+            failed = site.send("GET", path, bearer=tokens.access)
             assert failed.status_code == 200
             assert REFRESHED not in failed.headers
             site.world.clock.advance(5 * 60)
-            check_refusal(site.send("GET", "/private", bearer=tokens.access), 401, "invalid_token")
-            assert site.send("GET", "/private", bearer=answer.headers[REFRESHED]).status_code == 200
+            check_refusal(site.send("GET", path, bearer=tokens.access), 401, "invalid_token")
+            assert site.send("GET", path, bearer=answer.headers[REFRESHED]).status_code == 200
 
     def test_the_access_token_may_have_a_header_of_its_own(self, framework: Framework) -> None:
         """`access_header="jwt"` takes the bare token there, and nothing from Authorization."""
