@@ -192,7 +192,9 @@ def test_a_database_that_is_not_there_is_not_made_by_looking(empty_folder: Path)
     for arguments in (["sessions", "list"], ["users", "list"], ["purge", "--yes"], ["db", "current"]):
         assert "there is no database" in run(*arguments, status=1)
     assert list(empty_folder.iterdir()) == []
-    assert "lives inside" in run("sessions", "list", "--store", "memory://", status=1)
+    add = ["users", "add", "bob", "--password-stdin"]
+    for arguments in (["sessions", "list"], add, ["db", "upgrade"]):
+        assert "lives inside" in run(*arguments, "--store", "memory://", stdin=PASSWORD, status=1)
 
 
 def test_the_schema_is_made_and_shown(empty_folder: Path) -> None:

@@ -246,6 +246,19 @@ def test_a_public_server_may_be_safe(tmp_path: Path) -> None:
         create_app(settings_in(tmp_path, host=PUBLIC))
 
 
+def test_users_left_over_from_a_demonstration_are_unsafe_in_public(tmp_path: Path) -> None:
+    """Their passwords were printed: a public start is refused until they are disabled."""
+    settings = settings_in(tmp_path, host=PUBLIC, issuer="https://auth.example.com")
+    service = open_service(settings)
+    assert service.users is not None
+    prepare_demo(service.users)
+    with pytest.raises(ConfigurationError, match="were on a screen"):
+        open_service(settings)
+    for user in service.users.list():
+        service.users.set_disabled(user.username, disabled=True)
+    open_service(settings)
+
+
 def test_keys_that_others_may_read_are_refused(tmp_path: Path) -> None:
     """A keys file with loose permissions stops the start."""
     keys = tmp_path / "keys.json"

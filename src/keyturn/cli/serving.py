@@ -35,7 +35,7 @@ def serve(settings: Settings, *, demo: bool) -> None:
         raise click.UsageError(str(error)) from None
     configure(settings)
     listener = _listen(settings)
-    service = open_service(settings)
+    service = open_service(settings, demo=demo)
     if demo and service.users is None:
         raise click.UsageError(
             "--demo adds users of its own, and an authenticator has others: use one of them"

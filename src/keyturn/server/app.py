@@ -18,7 +18,6 @@ from keyturn.http import replies
 from keyturn.server.logs import AccessLog
 from keyturn.server.opening import Service, open_service
 from keyturn.server.page import Page, SecurityHeaders
-from keyturn.server.safety import check_safety
 from keyturn.server.throttle import Throttle
 from keyturn.starlette import Keyturn
 
@@ -40,7 +39,6 @@ def create_app(settings: Settings) -> Starlette:
         ConfigurationError: A setting is not usable, or unsafe where others can reach the server.
         StoreError: The database cannot be used.
     """
-    check_safety(settings, demo=False)
     return build_app(open_service(settings))
 
 

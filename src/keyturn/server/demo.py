@@ -22,6 +22,11 @@ class DemoUser:
     password: str = field(repr=False)
 
 
+def has_demo_users(users: Users) -> bool:
+    """Tell whether somebody can sign in with a password that a demonstration printed."""
+    return any(user.claims.get(_MARK) and not user.disabled for user in users.list())
+
+
 def prepare_demo(users: Users) -> list[DemoUser]:
     """Add the users of the demonstration, or give them new passwords; their sessions stay.
 

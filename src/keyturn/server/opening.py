@@ -16,9 +16,11 @@ from keyturn.errors import ConfigurationError
 from keyturn.keys import KeyRing
 from keyturn.manager import AsyncTokenManager
 from keyturn.server import keys_file
+from keyturn.server.demo import has_demo_users
 from keyturn.server.login import Answer, Desk, OwnLogin, UserLogin, load_authenticator
 from keyturn.server.logs import log_events
 from keyturn.server.passwords import Passwords
+from keyturn.server.safety import check_safety
 from keyturn.server.settings import MEMORY, Settings
 from keyturn.server.users import Users
 from keyturn.stores._sql import engines
@@ -50,15 +52,20 @@ class Service:
     close: Callable[[], Awaitable[None]]
 
 
-def open_service(settings: Settings) -> Service:
+def open_service(settings: Settings, *, demo: bool = False) -> Service:
     """Open everything that a server needs, and make what is not there yet: tables and keys.
 
+    Args:
+        settings: The settings.
+        demo: Whether it is a demonstration; users left over from one count as one too.
+
     Raises:
-        ConfigurationError: A setting is not usable here.
+        ConfigurationError: A setting is not usable here, or unsafe where others can reach the server.
         StoreError: The database cannot be used.
     """
     own = None if settings.authenticator is None else load_authenticator(settings.authenticator)
-    engine = open_engine(settings, create=True)
+    check_safety(settings, demo=demo)
+    engine = _memory_engine() if settings.store == MEMORY else open_engine(settings, create=True)
     users = open_users(engine)
     held = 0
     if settings.store != MEMORY:
@@ -66,6 +73,7 @@ def open_service(settings: Settings) -> Service:
         sessions.create_schema()
         held = sessions.count()
     users.create_schema()
+    check_safety(settings, demo=demo or has_demo_users(users))
     keys, new_keys = _open_keys(settings, sessions=held)
     desk = Desk()
     by_table = UserLogin(users, desk)
@@ -105,20 +113,23 @@ def open_engine(settings: Settings, *, create: bool) -> Engine:
         ConfigurationError: It is not there, or no database that Keyturn can use.
     """
     if settings.store == MEMORY:
-        if not create:
-            raise ConfigurationError(f"{MEMORY} lives inside a running server: nobody else can see it")
-        return create_engine(
-            "sqlite://",
-            poolclass=StaticPool,
-            connect_args={"check_same_thread": False},
-            isolation_level="AUTOCOMMIT",
-            hide_parameters=True,
-        )
+        raise ConfigurationError(f"{MEMORY} lives inside a running server: nobody else can see it")
     _find_file(database_file(settings), create=create)
     options = engines.options(busy_timeout=engines.BUSY_TIMEOUT, pool_size=engines.POOL_SIZE)
     engine = create_engine(engines.sqlite_url(settings.store, "pysqlite"), **options)
     engines.adopt(engine, "FULL")
     return engine
+
+
+def _memory_engine() -> Engine:
+    """Make a database of users that lives as long as its one connection."""
+    return create_engine(
+        "sqlite://",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False},
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+    )
 
 
 def open_users(engine: Engine) -> Users:

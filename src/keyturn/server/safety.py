@@ -27,7 +27,7 @@ def check_safety(settings: Settings, *, demo: bool) -> None:
 
 def _dangers(settings: Settings, *, demo: bool) -> list[str]:
     checks = {
-        "--demo has users whose passwords are on a screen": demo,
+        "users of --demo can sign in, with passwords that were on a screen": demo,
         "cookie_secure is off, so that refresh tokens travel in clear text": not settings.cookie_secure,
         "issuer is no https address": not settings.issuer_url.startswith("https://"),
         f"the store {MEMORY} forgets all sessions, and what was revoked": settings.store == MEMORY,
