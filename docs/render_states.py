@@ -12,7 +12,9 @@ from typing import Final
 from keyturn._core.decide import RULES
 
 DOCUMENT: Final = Path(__file__).parent / "explanation" / "rotation.md"
-BEGIN: Final = "<!-- rendered from keyturn/_core/decide.py by docs/render_states.py: do not edit by hand -->\n"
+BEGIN: Final = (
+    "<!-- rendered from keyturn/_core/decide.py by docs/render_states.py: do not edit by hand -->\n"
+)
 END: Final = "<!-- end of what is rendered -->\n"
 
 
@@ -31,11 +33,20 @@ def _table() -> str:
 
 def _diagram() -> str:
     lines = ["```mermaid", "stateDiagram-v2", '    state "session, generation g" as g']
-    lines += ['    state "session, generation g + 1" as next', "    [*] --> g: sign-in", "    g --> ended: revoked"]
-    arrows = {"same": "g", "next generation": "next", "ended": "ended"}
-    for state, target in arrows.items():
+    lines += [
+        '    state "session, generation g + 1" as next',
+        "    [*] --> g: sign-in",
+        "    g --> ended: revoked",
+    ]
+    arrows = {
+        "same": "g --> g",
+        "next generation": "g --> next",
+        "ended": "g --> ended",
+        "stays ended": "ended --> ended",
+    }
+    for state, arrow in arrows.items():
         cases = ", ".join(rule.case for rule in RULES if rule.goes_to == state)
-        lines.append(f"    g --> {target}: case {cases}")
+        lines.append(f"    {arrow}: case {cases}")
     lines += ["    ended --> [*]: purged after the absolute end", "```"]
     return "\n".join(lines) + "\n"
 

@@ -7,7 +7,7 @@ import logging
 import multiprocessing
 import os
 from functools import partial
-from threading import Event
+from threading import Event, Thread
 from uuid import UUID
 
 import pytest
@@ -37,16 +37,65 @@ def test_work_is_done_in_order_and_flush_waits() -> None:
     worker.close()
 
 
-def test_a_failure_is_logged_and_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Work that raises is logged; what comes after it is done."""
+@pytest.mark.parametrize("failure", [ValueError, SystemExit, asyncio.CancelledError, KeyboardInterrupt])
+def test_a_failure_is_logged_and_stops_nothing(
+    failure: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Work that raises, whatever it is, is logged; what comes after it is done."""
     worker = Worker()
     done = Event()
-    worker.submit(lambda: 1 / 0)
+
+    def fail() -> None:
+        raise failure
+
+    worker.submit(fail)
     worker.submit(done.set)
-    worker.flush()
+    assert worker.flush() is True
     worker.close()
     assert done.is_set()
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def test_closing_beside_submitting_ends() -> None:
+    """What is submitted while the worker closes is done, by the old thread or by a new one."""
+    for _ in range(50):
+        worker = Worker()
+        done: list[int] = []
+        writers = [
+            Thread(target=lambda: [worker.submit(partial(done.append, n)) for n in range(20)])  # noqa: B023
+            for _ in range(3)
+        ]
+        for each in writers:
+            each.start()
+        worker.close(timeout=10)
+        for each in writers:
+            each.join(10)
+        assert worker.flush(10) is True
+        worker.close(timeout=10)
+        assert len(done) == 60
+
+
+def test_deferred_work_does_not_wait_for_itself() -> None:
+    """A handler that flushes or closes from within deferred work is told at once that this cannot be."""
+    worker = Worker()
+    told: list[bool] = []
+    worker.submit(lambda: told.append(worker.flush()))
+    worker.submit(worker.close)
+    worker.flush(1)
+    assert told == [False]
+
+    async def run() -> None:
+        tasks = Tasks()
+
+        async def flush() -> None:
+            told.append(await tasks.flush())
+
+        tasks.submit(flush)
+        assert await tasks.flush() is True
+        assert await tasks.flush() is True
+
+    asyncio.run(run())
+    assert told == [False, False]
 
 
 def test_too_much_is_dropped_counted_and_said(
@@ -112,26 +161,42 @@ def test_tasks_are_kept_bounded_logged_and_awaited(
         async def fail() -> None:
             raise ValueError
 
-        tasks.submit(later)
+        async def cancel() -> None:
+            raise asyncio.CancelledError
+
         tasks.submit(fail)
+        tasks.submit(cancel)
         tasks.submit(later, dropped=lambda: done.append("dropped"))
+        assert await tasks.flush() is True
         tasks.submit(later)
-        await tasks.flush()
-        assert tasks.dropped == 2
+        assert await tasks.flush() is True
+        assert tasks.dropped == 1
+
+        async def hang() -> None:
+            await asyncio.sleep(60)
+
+        tasks.submit(hang)
+        assert await tasks.flush(timeout=0.01) is False
 
     asyncio.run(run())
     assert done == ["dropped", "later"]
-    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "ERROR"]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR", "WARNING"]
 
 
-def test_a_generation_is_news_once() -> None:
-    """Only a session's newest generation is news, once; the oldest sessions are forgotten."""
+def test_a_generation_is_told_once() -> None:
+    """A newest generation is due once, again where the row does not know it, never twice at a time."""
     seen = Seen(most=2)
     first, second, third = (Confirm(UUID(int=n), 1, 0) for n in range(3))
-    assert [seen.is_first(one) for one in (first, first, second)] == [True, False, True]
-    assert seen.is_first(Confirm(first.sid, 0, 0)) is False
-    assert seen.is_first(Confirm(first.sid, 2, 0)) is True
-    assert seen.is_first(third) is True  # the second is the oldest now, and makes room
-    assert seen.is_first(second) is True
-    seen.forget(second)
-    assert seen.is_first(second) is True
+    assert seen.is_due(first, confirmed=False) is True
+    assert seen.is_due(first, confirmed=False) is False  # it is on its way
+    seen.arrived(first)
+    assert seen.is_due(first, confirmed=True) is False
+    assert seen.is_due(first, confirmed=False) is True  # it was in vain
+    seen.arrived(first)
+    assert seen.is_due(Confirm(first.sid, 0, 0), confirmed=True) is False
+    assert seen.is_due(Confirm(first.sid, 2, 0), confirmed=True) is True
+    seen.arrived(first)
+    for other in (second, third):
+        assert seen.is_due(other, confirmed=True) is True
+        seen.arrived(other)
+    assert seen.is_due(Confirm(first.sid, 2, 0), confirmed=True) is True  # forgotten: there was room for two

@@ -1,24 +1,36 @@
-"""Work off the critical path: one thread, or tasks of one event loop.
+"""Work off the critical path: one thread, or one task of an event loop.
 
-It knows no token, no store and no event.
-
-Such work may be late but never stops a request: its queue is bounded, what fails is logged, and what does not
-fit is dropped and counted.
+It knows no token, no store and no event. Such work is done one piece after the other. It may be late but
+never stops a request: what waits is bounded, what fails is logged, what does not fit is dropped and counted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from queue import Full, Queue
-from threading import Event, Lock, Thread
-from typing import Any, Final
-from weakref import ref
+from threading import Event, Lock, Thread, current_thread
+from typing import Any, Final, TypeAlias
+
+from keyturn.forks import in_forked_children
 
 _LOG: Final = logging.getLogger("keyturn")
 MOST_WAITING: Final = 10_000
+PATIENCE: Final = 30.0  # seconds; for an application that waits for its deferred work
+
+Work: TypeAlias = Callable[[], object]
+_Queue: TypeAlias = "Queue[Work | None]"
+
+
+class _Lane:
+    """A thread with its queue; None in the queue ends it."""
+
+    def __init__(self) -> None:
+        self.queue: _Queue = Queue(MOST_WAITING)
+        self.thread = Thread(target=_run, args=(self.queue,), name="keyturn-deferred", daemon=True)
+        self.thread.start()
 
 
 class Worker:
@@ -26,84 +38,112 @@ class Worker:
 
     def __init__(self) -> None:
         """Start nothing yet."""
+        self.dropped = 0
         self.start_afresh()
-        _start_afresh_in_children(self)
+        in_forked_children(self, Worker.start_afresh)
 
     def start_afresh(self) -> None:
         """Begin with nothing waiting: a forked child has the parent's queue, but not its thread."""
         self._lock = Lock()
-        self._queue: Queue[Callable[[], object] | None] = Queue(MOST_WAITING)
-        self._thread: Thread | None = None
+        self._lane: _Lane | None = None
+
+    def submit(self, work: Work, *, dropped: Work | None = None) -> None:
+        """Have something done soon; where too much is waiting, count it as dropped and call `dropped`."""
+        with self._lock:
+            if self._lane is None:
+                self._lane = _Lane()
+            try:
+                self._lane.queue.put_nowait(work)
+            except Full:
+                self.dropped += 1
+            else:
+                return
+        _report(self.dropped, dropped)
+
+    def flush(self, timeout: float = PATIENCE) -> bool:
+        """Wait until all that was submitted is done.
+
+        Args:
+            timeout: Seconds to wait at most, twice where the queue is full.
+
+        Returns:
+            Whether all of it was done in time; False at once for deferred work that would wait for itself.
+        """
+        lane = self._lane
+        if lane is None:
+            return True
+        if current_thread() is lane.thread:
+            return False
+        done = Event()
+        try:
+            lane.queue.put(done.set, timeout=timeout)
+        except Full:
+            return False
+        return done.wait(timeout)
+
+    def close(self, timeout: float = PATIENCE) -> None:
+        """Finish what is waiting and end the thread. A later `submit` starts a new one.
+
+        Args:
+            timeout: Seconds to wait at most, twice where the queue is full.
+        """
+        with self._lock:
+            lane, self._lane = self._lane, None
+        if lane is None or current_thread() is lane.thread:
+            return
+        try:
+            lane.queue.put(None, timeout=timeout)
+        except Full:
+            return
+        lane.thread.join(timeout)
+
+
+class Tasks:
+    """Runs coroutines one after the other in a task of the running event loop."""
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._waiting: deque[Callable[[], Awaitable[object]]] = deque()
+        self._task: asyncio.Task[None] | None = None
         self.dropped = 0
 
-    def submit(self, work: Callable[[], object], *, dropped: Callable[[], object] | None = None) -> None:
+    def submit(self, work: Callable[[], Awaitable[object]], *, dropped: Work | None = None) -> None:
         """Have something done soon; where too much is waiting, count it as dropped and call `dropped`."""
-        self._ensure_running()
-        try:
-            self._queue.put_nowait(work)
-        except Full:
+        if len(self._waiting) >= MOST_WAITING:
             self.dropped += 1
             _report(self.dropped, dropped)
+            return
+        self._waiting.append(work)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._work_off())
 
-    def flush(self, timeout: float = 30.0) -> bool:
+    async def flush(self, timeout: float = PATIENCE) -> bool:  # noqa: ASYNC109  (as its twin)
         """Wait until all that was submitted is done.
 
         Args:
             timeout: Seconds to wait at most.
 
         Returns:
-            Whether all of it was done in time.
+            Whether all of it was done in time; False at once for deferred work that would wait for itself.
         """
-        if self._thread is None:
+        if self._task is None or self._task.done():
             return True
-        done = Event()
-        try:
-            self._queue.put(done.set, timeout=timeout)
-        except Full:
+        if asyncio.current_task() is self._task:
             return False
-        return done.wait(timeout)
+        _, late = await asyncio.wait({self._task}, timeout=timeout)
+        return not late
 
-    def close(self) -> None:
-        """Finish what is waiting and end the thread. A later `submit` starts a new one."""
-        with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is not None:
-            self._queue.put(None)
-            thread.join()
-
-    def _ensure_running(self) -> None:
-        if self._thread is not None:
-            return
-        with self._lock:
-            if self._thread is None:
-                self._thread = Thread(target=_run, args=(self._queue,), name="keyturn-deferred", daemon=True)
-                self._thread.start()
-
-
-class Tasks:
-    """Runs coroutines as tasks of the running event loop, and keeps hold of them until they end."""
-
-    def __init__(self) -> None:
-        """Start nothing yet."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.dropped = 0
-
-    def submit(
-        self, work: Callable[[], Awaitable[object]], *, dropped: Callable[[], object] | None = None
-    ) -> None:
-        """Have something done soon; where too much is waiting, count it as dropped and call `dropped`."""
-        if len(self._tasks) >= MOST_WAITING:
-            self.dropped += 1
-            _report(self.dropped, dropped)
-            return
-        task = asyncio.get_running_loop().create_task(_logged(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def flush(self) -> None:
-        """Wait until all that was submitted is done, and what it submitted in turn."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks)
+    async def _work_off(self) -> None:
+        while self._waiting:
+            work = self._waiting.popleft()
+            try:
+                await work()
+            except Exception:  # noqa: BLE001  (nobody waits for it: the log is all there is)
+                _LOG.exception("keyturn: deferred work failed")
+            except asyncio.CancelledError:
+                if (task := asyncio.current_task()) and task.cancelling():
+                    raise  # the loop is ending; else the work cancelled itself, which is its own affair
+                _LOG.warning("keyturn: deferred work was cancelled")
 
 
 def run_coroutine(awaitable: Awaitable[Any]) -> None:
@@ -116,35 +156,15 @@ def run_coroutine(awaitable: Awaitable[Any]) -> None:
     asyncio.run(coroutine)
 
 
-def _start_afresh_in_children(worker: Worker) -> None:
-    if not hasattr(os, "register_at_fork"):  # no fork, no children
-        return
-    known = ref(worker)  # the interpreter keeps the hook for ever, but must not keep the worker
-
-    def start_afresh() -> None:
-        mine = known()
-        if mine is not None:
-            mine.start_afresh()
-
-    os.register_at_fork(after_in_child=start_afresh)
-
-
-def _report(count: int, dropped: Callable[[], object] | None) -> None:
+def _report(count: int, dropped: Work | None) -> None:
     _LOG.warning("keyturn: %d pieces of deferred work dropped so far: too much is waiting", count)
     if dropped is not None:
         dropped()
 
 
-def _run(queue: Queue[Callable[[], object] | None]) -> None:
+def _run(queue: _Queue) -> None:
     while (work := queue.get()) is not None:
         try:
             work()
-        except Exception:  # noqa: BLE001  (nobody waits for it: the log is all there is)
+        except BaseException:  # noqa: BLE001  (whatever it is, it must not end the thread for all that follows)
             _LOG.exception("keyturn: deferred work failed")
-
-
-async def _logged(work: Callable[[], Awaitable[object]]) -> None:
-    try:
-        await work()
-    except Exception:  # noqa: BLE001  (nobody waits for it: the log is all there is)
-        _LOG.exception("keyturn: deferred work failed")

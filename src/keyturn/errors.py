@@ -2,7 +2,7 @@
 
 ```
 KeyturnError
-├── ConfigurationError          wrong settings: raised at start-up, never by a request (a ValueError)
+├── ConfigurationError          wrong settings, a mistake in the program (a ValueError)
 ├── InvalidInput                a value given by the caller is not usable (a ValueError)    400
 ├── TokenError                  an answer about a token that a client sent
 │   ├── AccessTokenError        not an acceptable access token                            401

@@ -15,21 +15,22 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from keyturn._core.commands import Check, Confirm, Purge, Rotate, Where
+from keyturn._core.commands import Check, Confirm, Purge, Rotate
 from keyturn._core.engine import ISSUE_ENTROPY, TOKEN_ENTROPY
-from keyturn._core.outcomes import CheckOutcome, Granted, Inactive, RefreshOutcome
+from keyturn._core.inputs import check_batch
+from keyturn._core.outcomes import CheckOutcome, Found, Granted, Inactive, RefreshOutcome
 from keyturn._core.refreshing import with_claims
 from keyturn._core.steps import Plan, Step
 from keyturn.deferred import Tasks, Worker, run_coroutine
 from keyturn.durations import Duration
-from keyturn.errors import ConfigurationError, StoreUnavailable, UserInactive
+from keyturn.errors import ConfigurationError, StoreError, StoreUnavailable, UserInactive
 from keyturn.manager_base import DEFAULT_BATCH, DEFAULT_RETENTION, MAX_SESSIONS_LISTED, ManagerBase
 from keyturn.policy import FROM_POLICY, FromPolicy, Policy
 from keyturn.results import AccessToken, ClaimsT, Principal, SessionInfo, TokenPair
 
 if TYPE_CHECKING:
     from keyturn._core.minting import KeySource
-    from keyturn._core.records import EndReason
+    from keyturn._core.records import RevokeReason
     from keyturn.stores.protocol import AsyncStore, Store
 
 CommandT = TypeVar("CommandT")
@@ -153,7 +154,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         return self._run(plan, self._store.create)
 
     def refresh(self, token: str, *, context: str = "", jkt: str | None = None) -> TokenPair:
-        """Redeem a refresh token. Repeating a refresh whose answer was lost is always safe: it converges.
+        """Redeem a refresh token. Repeating one whose answer was lost converges, within the policy's windows.
 
         Args:
             token: The refresh token.
@@ -196,7 +197,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             StoreUnavailable: The store cannot be asked.
         """
         plan = self._engine.renew(token, now=self._now(), entropy=self._entropy(TOKEN_ENTROPY))
-        return self._run(plan, self._store.lookup)
+        return self._run(plan, self._store.check)
 
     def inspect(self, token: str) -> SessionInfo:
         """Describe the session of a refresh token, without redeeming it.
@@ -230,10 +231,14 @@ class TokenManager(ManagerBase[ClaimsT]):
             StoreUnavailable: The store cannot be asked.
         """
         now = self._now()
-        where = Where(user_id=user_id, live_at=now if active else None)
-        return self._describe(self._ask(where, partial(self._store.find, limit=limit)), now, current)
+        where = self._engine.sessions(user_id, active=active, now=now)
+        return self._describe(
+            self._ask(where, partial(self._store.find, limit=check_batch(limit, name="limit"))), now, current
+        )
 
-    def revoke(self, session_id: str, *, user_id: str | None = None, reason: EndReason = "revoked") -> bool:
+    def revoke(
+        self, session_id: str, *, user_id: str | None = None, reason: RevokeReason = "revoked"
+    ) -> bool:
         """End one session, at once.
 
         Args:
@@ -250,7 +255,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         plan = self._engine.revoke(session_id, user_id=user_id, reason=reason, now=self._now())
         return self._run(plan, self._store.revoke)
 
-    def revoke_token(self, token: str, *, reason: EndReason = "logout") -> bool:
+    def revoke_token(self, token: str, *, reason: RevokeReason = "logout") -> bool:
         """End the session of a refresh token: logout.
 
         Args:
@@ -266,7 +271,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         """
         return self._run(self._engine.revoke_token(token, reason=reason, now=self._now()), self._store.revoke)
 
-    def revoke_user(self, user_id: str, *, keep: str | None = None, reason: EndReason = "user") -> int:
+    def revoke_user(self, user_id: str, *, keep: str | None = None, reason: RevokeReason = "user") -> int:
         """End all sessions of a user, but for one to keep. A sign-in afterwards is not touched.
 
         Args:
@@ -321,9 +326,13 @@ class TokenManager(ManagerBase[ClaimsT]):
         """
         return self._drain(self._purge(retention, batch), progress or _ignore)
 
-    def flush(self) -> None:
-        """Wait for what is done off the critical path: confirmations, and handlers that are coroutines."""
-        self._worker.flush()
+    def flush(self) -> bool:
+        """Wait for what is done off the critical path: confirmations, and handlers that are coroutines.
+
+        Returns:
+            Whether all of it was done within 30 seconds.
+        """
+        return self._worker.flush()
 
     def close(self) -> None:
         """Finish the deferred work and close the store."""
@@ -338,10 +347,9 @@ class TokenManager(ManagerBase[ClaimsT]):
         if isinstance(plan, Step):
             plan = plan.settle(self._ask(plan.command, call))
         result = self._publish(plan)
-        if plan.confirm is not None and self._seen.is_first(plan.confirm):
-            self._worker.submit(
-                partial(self._confirm, plan.confirm), dropped=partial(self._seen.forget, plan.confirm)
-            )
+        confirm = plan.confirm
+        if confirm is not None and self._seen.is_due(confirm, confirmed=plan.confirmed):
+            self._worker.submit(partial(self._confirm, confirm), dropped=partial(self._seen.arrived, confirm))
         return result
 
     def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:
@@ -354,22 +362,28 @@ class TokenManager(ManagerBase[ClaimsT]):
     def _ask(self, command: CommandT, call: Callable[[CommandT], OutcomeT]) -> OutcomeT:
         try:
             return call(command)
-        except StoreUnavailable:
+        except StoreError:
             self._outage(type(command).__name__.lower())
             raise
 
     def _rotate(self, command: Rotate) -> RefreshOutcome:
-        outcome = self._store.rotate(command)
-        if not isinstance(outcome, Granted) or self._load_claims is None:
-            return outcome
+        load = self._load_claims
+        if load is None:
+            return self._store.rotate(command)
+        # Loading may fail, so it comes before the rotation, which a retry could not always repeat.
+        found = self._store.lookup(self._engine.peek(command))
+        if not isinstance(found, Found) or found.session.revoked_at is not None:
+            return self._store.rotate(command)
         try:
-            claims = self._load_claims(outcome.session.user_id)
+            claims = load(found.session.user_id)
         except UserInactive:
-            revoke = self._engine.revoke_inactive(outcome.session.user_id, now=command.now)
-            return Inactive(outcome.session, self._store.revoke_user(revoke).ended)
+            revoke = self._engine.revoke_inactive(found.session.user_id, now=command.now)
+            return Inactive(found.session, self._store.revoke_user(revoke).ended)
         except Exception as error:  # the application's database may be out: that says nothing about the token
             raise StoreUnavailable("The user's claims cannot be loaded right now; try again.") from error
-        return with_claims(outcome, self._engine.dump_claims(claims))
+        fresh = self._engine.dump_claims(claims)
+        outcome = self._store.rotate(command)
+        return with_claims(outcome, fresh) if isinstance(outcome, Granted) else outcome
 
     def _check(self, command: Check) -> CheckOutcome:
         try:
@@ -380,8 +394,10 @@ class TokenManager(ManagerBase[ClaimsT]):
     def _confirm(self, confirm: Confirm) -> None:
         try:
             self._ask(confirm, self._store.confirm)
-        except StoreUnavailable:
-            self._seen.forget(confirm)
+        except StoreError:  # told as an event; the next accepted token tries again
+            return
+        finally:
+            self._seen.arrived(confirm)
 
 
 class AsyncTokenManager(ManagerBase[ClaimsT]):
@@ -450,7 +466,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         return await self._run(plan, self._store.create)
 
     async def refresh(self, token: str, *, context: str = "", jkt: str | None = None) -> TokenPair:
-        """Redeem a refresh token. Repeating a refresh whose answer was lost is always safe: it converges.
+        """Redeem a refresh token. Repeating one whose answer was lost converges, within the policy's windows.
 
         See `TokenManager.refresh`.
         """
@@ -471,7 +487,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         See `TokenManager.renew`.
         """
         plan = self._engine.renew(token, now=self._now(), entropy=self._entropy(TOKEN_ENTROPY))
-        return await self._run(plan, self._store.lookup)
+        return await self._run(plan, self._store.check)
 
     async def inspect(self, token: str) -> SessionInfo:
         """Describe the session of a refresh token, without redeeming it.
@@ -493,11 +509,15 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         See `TokenManager.sessions`.
         """
         now = self._now()
-        where = Where(user_id=user_id, live_at=now if active else None)
-        return self._describe(await self._ask(where, partial(self._store.find, limit=limit)), now, current)
+        where = self._engine.sessions(user_id, active=active, now=now)
+        return self._describe(
+            await self._ask(where, partial(self._store.find, limit=check_batch(limit, name="limit"))),
+            now,
+            current,
+        )
 
     async def revoke(
-        self, session_id: str, *, user_id: str | None = None, reason: EndReason = "revoked"
+        self, session_id: str, *, user_id: str | None = None, reason: RevokeReason = "revoked"
     ) -> bool:
         """End one session, at once.
 
@@ -506,7 +526,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         plan = self._engine.revoke(session_id, user_id=user_id, reason=reason, now=self._now())
         return await self._run(plan, self._store.revoke)
 
-    async def revoke_token(self, token: str, *, reason: EndReason = "logout") -> bool:
+    async def revoke_token(self, token: str, *, reason: RevokeReason = "logout") -> bool:
         """End the session of a refresh token: logout.
 
         See `TokenManager.revoke_token`.
@@ -515,7 +535,9 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
             self._engine.revoke_token(token, reason=reason, now=self._now()), self._store.revoke
         )
 
-    async def revoke_user(self, user_id: str, *, keep: str | None = None, reason: EndReason = "user") -> int:
+    async def revoke_user(
+        self, user_id: str, *, keep: str | None = None, reason: RevokeReason = "user"
+    ) -> int:
         """End all sessions of a user, but for one to keep. A sign-in afterwards is not touched.
 
         See `TokenManager.revoke_user`.
@@ -543,9 +565,12 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         """
         return await self._drain(self._purge(retention, batch), progress or _ignore)
 
-    async def flush(self) -> None:
-        """Wait for what is done off the critical path: confirmations, and handlers that are coroutines."""
-        await self._tasks.flush()
+    async def flush(self) -> bool:
+        """Wait for what is done off the critical path: confirmations, and handlers that are coroutines.
+
+        See `TokenManager.flush`.
+        """
+        return await self._tasks.flush()
 
     async def close(self) -> None:
         """Finish the deferred work and close the store."""
@@ -560,10 +585,9 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         if isinstance(plan, Step):
             plan = plan.settle(await self._ask(plan.command, call))
         result = self._publish(plan)
-        if plan.confirm is not None and self._seen.is_first(plan.confirm):
-            self._tasks.submit(
-                partial(self._confirm, plan.confirm), dropped=partial(self._seen.forget, plan.confirm)
-            )
+        confirm = plan.confirm
+        if confirm is not None and self._seen.is_due(confirm, confirmed=plan.confirmed):
+            self._tasks.submit(partial(self._confirm, confirm), dropped=partial(self._seen.arrived, confirm))
         return result
 
     async def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:
@@ -576,23 +600,29 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
     async def _ask(self, command: CommandT, call: Callable[[CommandT], Awaitable[OutcomeT]]) -> OutcomeT:
         try:
             return await call(command)
-        except StoreUnavailable:
+        except StoreError:
             self._outage(type(command).__name__.lower())
             raise
 
     async def _rotate(self, command: Rotate) -> RefreshOutcome:
-        outcome = await self._store.rotate(command)
-        if not isinstance(outcome, Granted) or self._load_claims is None:
-            return outcome
+        load = self._load_claims
+        if load is None:
+            return await self._store.rotate(command)
+        # Loading may fail, so it comes before the rotation, which a retry could not always repeat.
+        found = await self._store.lookup(self._engine.peek(command))
+        if not isinstance(found, Found) or found.session.revoked_at is not None:
+            return await self._store.rotate(command)
         try:
-            loaded = self._load_claims(outcome.session.user_id)
+            loaded = load(found.session.user_id)
             claims = await loaded if inspect.isawaitable(loaded) else loaded
         except UserInactive:
-            revoke = self._engine.revoke_inactive(outcome.session.user_id, now=command.now)
-            return Inactive(outcome.session, (await self._store.revoke_user(revoke)).ended)
+            revoke = self._engine.revoke_inactive(found.session.user_id, now=command.now)
+            return Inactive(found.session, (await self._store.revoke_user(revoke)).ended)
         except Exception as error:  # the application's database may be out: that says nothing about the token
             raise StoreUnavailable("The user's claims cannot be loaded right now; try again.") from error
-        return with_claims(outcome, self._engine.dump_claims(claims))
+        fresh = self._engine.dump_claims(claims)
+        outcome = await self._store.rotate(command)
+        return with_claims(outcome, fresh) if isinstance(outcome, Granted) else outcome
 
     async def _check(self, command: Check) -> CheckOutcome:
         try:
@@ -603,8 +633,10 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
     async def _confirm(self, confirm: Confirm) -> None:
         try:
             await self._ask(confirm, self._store.confirm)
-        except StoreUnavailable:
-            self._seen.forget(confirm)
+        except StoreError:  # told as an event; the next accepted token tries again
+            return
+        finally:
+            self._seen.arrived(confirm)
 
 
 def _ignore(_: int) -> None:

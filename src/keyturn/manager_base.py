@@ -152,9 +152,8 @@ class ManagerBase(Generic[ClaimsT]):
         return Unchecked()
 
     def _describe(self, sessions: Sequence[Session], now: Millis, current: str | None) -> list[SessionInfo]:
-        """Turn rows into what a person may see, the newest first."""
-        newest_first = sorted(sessions, key=lambda s: (s.created_at, s.sid), reverse=True)
-        return [describe(session, now=now, current=current) for session in newest_first]
+        """Turn rows into what a person may see."""
+        return [describe(session, now=now, current=current) for session in sessions]
 
     def _purge(self, retention: Duration, batch: int) -> Purge:
         """Give the command that removes one batch."""

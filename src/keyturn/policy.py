@@ -128,9 +128,14 @@ class Policy:
         _check_session_limit(self.max_sessions_per_user)
         if self.leeway > MAX_LEEWAY_SECONDS:
             raise ConfigurationError(f"leeway must be at most {MAX_LEEWAY_SECONDS:g}s")
-        check_lifetimes(access_ttl=self.access_ttl, idle_ttl=self.idle_ttl, absolute_ttl=self.absolute_ttl)
-        if self.race_window >= self.absolute_ttl or self.recovery_window >= self.absolute_ttl:
-            raise ConfigurationError("race_window and recovery_window must be shorter than absolute_ttl")
+        check_lifetimes(
+            access_ttl=self.access_ttl,
+            idle_ttl=self.idle_ttl,
+            absolute_ttl=self.absolute_ttl,
+            race_window=self.race_window,
+        )
+        if self.recovery_window >= self.absolute_ttl:
+            raise ConfigurationError("recovery_window must be shorter than absolute_ttl")
         if self.recovery_window and self.recovery_window < self.race_window:
             raise ConfigurationError(
                 "recovery_window must not be shorter than race_window, or 0 to switch it off"
@@ -179,13 +184,16 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def check_lifetimes(*, access_ttl: float, idle_ttl: float | None, absolute_ttl: float) -> None:
-    """Refuse lifetimes that do not nest: access < idle <= absolute.
+def check_lifetimes(
+    *, access_ttl: float, idle_ttl: float | None, absolute_ttl: float, race_window: float
+) -> None:
+    """Refuse lifetimes that do not nest: access < idle <= absolute, and race window < idle.
 
     Args:
         access_ttl: Seconds.
         idle_ttl: Seconds, or None for no idle limit.
         absolute_ttl: Seconds.
+        race_window: Seconds. Within it a session does not rotate, and so its idle limit does not move.
 
     Raises:
         ConfigurationError: They do not nest, or one is under a second.
@@ -196,8 +204,9 @@ def check_lifetimes(*, access_ttl: float, idle_ttl: float | None, absolute_ttl: 
     if idle_ttl is not None and idle_ttl > absolute_ttl:
         raise ConfigurationError(f"idle_ttl must not be longer than absolute_ttl ({absolute_ttl:.15g}s)")
     nearest, name = (absolute_ttl, "absolute_ttl") if idle_ttl is None else (idle_ttl, "idle_ttl")
-    if access_ttl >= nearest:
-        raise ConfigurationError(f"access_ttl must be shorter than {name} ({nearest:.15g}s)")
+    for shorter, span in (("access_ttl", access_ttl), ("race_window", race_window)):
+        if span >= nearest:
+            raise ConfigurationError(f"{shorter} must be shorter than {name} ({nearest:.15g}s)")
 
 
 def _check_switch(name: str, value: object) -> None:

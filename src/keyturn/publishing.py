@@ -9,11 +9,13 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from threading import Lock
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args, overload
 
+from keyturn import errors
 from keyturn.errors import ConfigurationError
-from keyturn.events import Event, RefreshRejected
+from keyturn.events import Event, RefreshRejected, StoreUnavailable
 
 _LOG: Final = logging.getLogger("keyturn")
 _SAMPLE_SECONDS: Final = 1.0
@@ -38,11 +40,17 @@ class Events:
         self._handlers: dict[type, tuple[Callable[[Any], object], ...]] = {}
         self._sampled: dict[str, tuple[float, int]] = {}
 
-    def subscribe(self, event: type[EventT], handler: Callable[[EventT], object]) -> Callable[[], None]:
+    @overload
+    def subscribe(self, event: type[EventT], handler: Callable[[EventT], object]) -> Callable[[], None]: ...
+    @overload
+    def subscribe(
+        self, event: type[errors.StoreUnavailable], handler: Callable[[StoreUnavailable], object]
+    ) -> Callable[[], None]: ...
+    def subscribe(self, event: type, handler: Callable[[Any], object]) -> Callable[[], None]:
         """Call a handler for every event of a type.
 
         Args:
-            event: A class of `keyturn.events`.
+            event: A class of `keyturn.events`. The error `StoreUnavailable` stands for the event of its name.
             handler: Called with the event. A plain function runs before the operation returns, so keep it
                 quick;
                 a coroutine function runs off the critical path (`manager.flush()` waits for it).
@@ -53,17 +61,19 @@ class Events:
         Raises:
             ConfigurationError: That is no event type, or the handler cannot be called.
         """
-        if event not in get_args(Event):
+        kind: type = StoreUnavailable if event is errors.StoreUnavailable else event
+        if kind not in get_args(Event):
             name = getattr(event, "__name__", repr(event))
             raise ConfigurationError(f"{name} is not an event: take one from keyturn.events")
         if not callable(handler):
             raise ConfigurationError("an event handler must be callable")
+        mine = partial(handler)  # the same handler may have several subscriptions, and each ends by itself
         with self._lock:
-            self._handlers[event] = (*self._handlers.get(event, ()), handler)
+            self._handlers[kind] = (*self._handlers.get(kind, ()), mine)
 
         def unsubscribe() -> None:
             with self._lock:
-                self._handlers[event] = tuple(h for h in self._handlers[event] if h is not handler)
+                self._handlers[kind] = tuple(each for each in self._handlers[kind] if each is not mine)
 
         return unsubscribe
 

@@ -7,6 +7,7 @@ All times are POSIX seconds (UTC), as in a JWT's NumericDate (RFC 7519, section 
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
@@ -145,7 +146,7 @@ def describe(session: Session, *, now: int, current: str | None = None) -> Sessi
     return SessionInfo(
         id=str(session.sid),
         user_id=session.user_id,
-        device=session.device,
+        device=deepcopy(session.device),  # a store in memory must not be changed through it
         created_at=session.created_at / 1000,
         last_seen_at=session.last_seen_at / 1000,
         expires_at=rests_until(session) / 1000,
@@ -155,7 +156,7 @@ def describe(session: Session, *, now: int, current: str | None = None) -> Sessi
         active=reason is None,
         ended_at=None if session.revoked_at is None else session.revoked_at / 1000,
         end_reason=reason,
-        claims=session.claims,
+        claims=deepcopy(session.claims),
     )
 
 

@@ -1,4 +1,4 @@
-"""Which generations this process has confirmed already. It knows no store, no token and no clock."""
+"""Which generations this process has told the store about. It knows no store, no token and no clock."""
 
 from __future__ import annotations
 
@@ -11,33 +11,40 @@ if TYPE_CHECKING:
 
     from keyturn._core.commands import Confirm
 
-_MOST: Final = (
-    100_000  # about 20 MB; beyond it the oldest are told to the store a second time, which is harmless
-)
+_MOST: Final = 100_000  # about 20 MB; beyond it the store is told of the oldest once more, harmlessly
 
 
 class Seen:
-    """The newest confirmed generation of each session, bounded. Safe for threads."""
+    """The newest generation of each session that the store was told about, bounded. Safe for threads."""
 
     def __init__(self, most: int = _MOST) -> None:
         """Start empty."""
         self._lock = Lock()
         self._most = most
         self._newest: OrderedDict[UUID, int] = OrderedDict()
+        self._on_its_way: set[UUID] = set()
 
-    def is_first(self, confirm: Confirm) -> bool:
-        """Tell whether a generation is news, and remember it."""
+    def is_due(self, confirm: Confirm, *, confirmed: bool) -> bool:
+        """Tell whether the store must be told now, and take it as being on its way.
+
+        Args:
+            confirm: What would be told.
+            confirmed: Whether the row says so already. Where it does not, telling it before was in vain: the
+                store was out, or has lost the write.
+        """
         with self._lock:
             known = self._newest.get(confirm.sid)
-            if known is not None and known >= confirm.gen:
+            is_news = known is None or known < confirm.gen
+            if confirm.sid in self._on_its_way or (confirmed and not is_news):
                 return False
+            self._on_its_way.add(confirm.sid)
             self._newest[confirm.sid] = confirm.gen
             self._newest.move_to_end(confirm.sid)
             if len(self._newest) > self._most:
                 self._newest.popitem(last=False)
             return True
 
-    def forget(self, confirm: Confirm) -> None:
-        """Take a generation for news again, because the store could not be told."""
+    def arrived(self, confirm: Confirm) -> None:
+        """Note that telling the store has ended, well or not."""
         with self._lock:
-            self._newest.pop(confirm.sid, None)
+            self._on_its_way.discard(confirm.sid)

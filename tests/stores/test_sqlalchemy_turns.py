@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -59,6 +61,36 @@ def test_a_thread_that_waits_too_long_is_told_so() -> None:
     assert failure.detail == "queue_timeout"
     with turns.turn():
         assert not turns._waiting
+
+
+def test_a_wait_that_is_interrupted_blocks_nobody() -> None:
+    """An exception in the middle of a wait, such as Ctrl-C, leaves no turn that nobody takes."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise InterruptedError
+
+    turns = Turns(patience=10)
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    entered, leave = Event(), Event()
+
+    def hold() -> None:
+        with turns.turn():
+            entered.set()
+            leave.wait(10)
+
+    holder = Thread(target=hold)
+    holder.start()
+    try:
+        assert entered.wait(10)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(InterruptedError), turns.turn():
+            pass
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+        leave.set()
+        holder.join(10)
+    with turns.turn():
+        pass
 
 
 def test_a_turn_is_passed_on_after_an_error() -> None:

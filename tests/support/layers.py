@@ -12,7 +12,7 @@ from __future__ import annotations
 from tests.support.sources import is_within
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("keyturn.errors",),
+    ("keyturn.errors", "keyturn.forks"),
     ("keyturn.durations",),
     ("keyturn.policy",),
     ("keyturn._core",),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, Generic, cast
+from typing import Any, Generic, cast, get_origin, get_type_hints
 
 from keyturn.errors import ConfigurationError, InvalidInput
 from keyturn.results import ClaimsT
@@ -30,30 +30,45 @@ def codec_for(model: type[ClaimsT] | None) -> ClaimsCodec[ClaimsT]:
     """Choose the codec of a claims model.
 
     Args:
-        model: A dataclass, a pydantic model, a `TypedDict`, `dict`, or None for a dict.
+        model: A dataclass without dataclasses inside, a pydantic model, a `TypedDict`, or `dict`; None is a
+            dict.
 
     Raises:
         ConfigurationError: The model is none of these.
     """
-    if model is None or issubclass(model, dict):  # a TypedDict is a dict at run time
+    kind: Any = get_origin(model) or model  # dict[str, Any] is a dict
+    if kind is None or (isinstance(kind, type) and issubclass(kind, dict)):  # so is a TypedDict, at run time
         return ClaimsCodec(dump=_as_mapping, load=lambda claims: cast("ClaimsT", claims))
-    if hasattr(model, "model_validate") and hasattr(model, "model_dump"):
-        pydantic: Any = model
-        return ClaimsCodec(
-            dump=lambda value: (
-                pydantic.model_dump(value, mode="json") if isinstance(value, model) else _as_mapping(value)
-            ),
-            load=lambda claims: cast("ClaimsT", pydantic.model_validate(claims)),
+    if not isinstance(kind, type):
+        raise ConfigurationError("claims must be a class: a dataclass, a pydantic model or dict")
+    if hasattr(kind, "model_validate") and hasattr(kind, "model_dump"):
+        return _pydantic_codec(kind)
+    if not is_dataclass(kind):
+        name = cast("type[object]", kind).__name__
+        raise ConfigurationError(f"claims must be a dataclass, a pydantic model or dict, not {name}")
+    return _dataclass_codec(kind)
+
+
+def _pydantic_codec(model: Any) -> ClaimsCodec[Any]:  # noqa: ANN401  (pydantic is not imported here)
+    return ClaimsCodec(
+        dump=lambda value: (
+            model.model_dump(value, mode="json") if isinstance(value, model) else _as_mapping(value)
+        ),
+        load=model.model_validate,
+    )
+
+
+def _dataclass_codec(model: Any) -> ClaimsCodec[Any]:  # noqa: ANN401  (any dataclass)
+    hints = get_type_hints(model)
+    if nested := sorted(name for name, hint in hints.items() if is_dataclass(hint)):
+        raise ConfigurationError(
+            f"claims: {', '.join(nested)} would come back as a dict; use a pydantic model"
         )
-    if is_dataclass(model):
-        names = frozenset(field.name for field in fields(model))
-        return ClaimsCodec(
-            dump=lambda value: (
-                asdict(value) if is_dataclass(value) and not isinstance(value, type) else _as_mapping(value)
-            ),
-            load=lambda claims: model(**{name: claims[name] for name in names & claims.keys()}),
-        )
-    raise ConfigurationError(f"claims must be a dataclass, a pydantic model or dict, not {model.__name__}")
+    names = frozenset(field.name for field in fields(model))
+    return ClaimsCodec(
+        dump=lambda value: asdict(cast("Any", value)) if isinstance(value, model) else _as_mapping(value),
+        load=lambda claims: model(**{name: claims[name] for name in names & claims.keys()}),
+    )
 
 
 def _as_mapping(value: object) -> Mapping[str, Any]:

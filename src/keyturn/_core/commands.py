@@ -166,12 +166,14 @@ class Where:
     Attributes:
         user_id: Only this user's.
         live_at: Only those that live at this moment.
-        after: Only those with a greater id: the last one of the page before.
+        after: Only those that come later in the order: the id of the last one of the page before.
+        newest_first: By descending id instead of ascending; ids sort by the moment of sign-in.
     """
 
     user_id: str | None = None
     live_at: Millis | None = None
     after: UUID | None = None
+    newest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

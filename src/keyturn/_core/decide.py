@@ -93,7 +93,7 @@ class Rule:
     case: Case
     when: str
     then: str
-    goes_to: Literal["same", "next generation", "ended"]
+    goes_to: Literal["same", "next generation", "ended", "stays ended"]
     matches: Callable[[Facts], bool]
     decision: Callable[[Facts], Decision]
 
@@ -154,9 +154,11 @@ def _expire(facts: Facts) -> Decision:
 def _rotate(facts: Facts, case: Case) -> Decision:
     row, command = facts.row, facts.command
     seen = _extend_idle(replace(row, last_seen_at=max(row.last_seen_at, command.now)), command.now)
-    if not command.rotation:
-        kept = replace(seen, gen=command.gen)
-        return Decision(case, Kept(kept, lost=facts.ahead), kept)
+    if (
+        not command.rotation and facts.ahead == 0
+    ):  # else the row does not know the presented generation's parent
+        kept = replace(seen, confirmed=True)
+        return Decision(case, Kept(kept), kept)
     rotated_at = max(row.rotated_at, command.now)
     rotated = replace(
         seen,
@@ -218,7 +220,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "6",
         "the session has ended",
         "nothing changes; revoked (or expired, where that was how it ended)",
-        "ended",
+        "stays ended",
         lambda f: f.row.revoked_at is not None,
         lambda f: Decision("6", Ended(f.row, first=False)),
     ),

@@ -6,18 +6,20 @@ It knows no store, no clock, no randomness and no colour: moments and entropy ar
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from keyturn._core.access_claims import AccessClaims, read_access_token
 from keyturn._core.claims import ClaimsCodec
-from keyturn._core.commands import Check, Create, Deny, Lookup, Revoke, RevokeUser, Rotate
+from keyturn._core.commands import Check, Create, Deny, Lookup, Revoke, RevokeUser, Rotate, Where
 from keyturn._core.ids import TOKEN_ID_BYTES, UUID7_BYTES, parse_session_id, uuid7
 from keyturn._core.inputs import (
     check_claims,
     check_context,
     check_device,
+    check_end_reason,
     check_reason,
     check_thumbprint,
     check_user_id,
@@ -26,12 +28,13 @@ from keyturn._core.minting import KeySource, Material, Mint
 from keyturn._core.outcomes import (
     CheckOutcome,
     CreateOutcome,
-    Found,
+    Denied,
+    Live,
     LookupOutcome,
     RefreshOutcome,
     Revocation,
 )
-from keyturn._core.records import EndReason, Millis, Session
+from keyturn._core.records import Millis, RevokeReason, Session
 from keyturn._core.refresh_tokens import (
     BRANCH_BYTES,
     SECRET_BYTES,
@@ -132,7 +135,9 @@ class Engine(Generic[ClaimsT]):
         absolute = (
             self.policy.absolute_ttl if absolute_ttl is None else seconds(absolute_ttl, name="absolute_ttl")
         )
-        check_lifetimes(access_ttl=access, idle_ttl=idle, absolute_ttl=absolute)
+        check_lifetimes(
+            access_ttl=access, idle_ttl=idle, absolute_ttl=absolute, race_window=self.policy.race_window
+        )
         expires_at = now + milliseconds(absolute)
         secret = entropy[UUID7_BYTES : UUID7_BYTES + SECRET_BYTES]
         session = Session(
@@ -169,6 +174,7 @@ class Engine(Generic[ClaimsT]):
     ) -> RefreshPlan:
         """Redeem a refresh token. What its tag does not vouch for is refused before the store is asked."""
         check_context(context)
+        proven = None if jkt is None else check_thumbprint(jkt)
         material = self.material
         try:
             presented, key = material.refresh.decode(token)
@@ -179,7 +185,7 @@ class Engine(Generic[ClaimsT]):
             digest=presented.digest,
             gen=presented.gen,
             branch=presented.branch,
-            jkt=jkt,
+            jkt=proven,
             now=now,
             race_window=self._race,
             recovery_window=self._recovery,
@@ -214,11 +220,12 @@ class Engine(Generic[ClaimsT]):
             return Settled(AccessTokenError(detail="claims"))
         return Step(Check(sid, claims.token_id, now), partial(settle_check, principal, now))
 
-    def renew(self, token: str, *, now: Millis, entropy: bytes) -> Plan[Lookup, LookupOutcome, AccessToken]:
-        """Sign a fresh access token for the session of one that is still good.
+    def renew(self, token: str, *, now: Millis, entropy: bytes) -> Plan[Check, CheckOutcome, AccessToken]:
+        """Sign a fresh access token in place of one that still counts: the same claims, the same generation.
 
         The session's idle limit is not extended, and the new token does not outlive it: whoever holds nothing
-        but access tokens cannot keep a session alive.
+        but access tokens cannot keep a session alive. The generation must be the token's own: its successor's
+        would confirm what may never have reached the client.
         """
         try:
             claims = self._read_access(token, now)
@@ -227,7 +234,7 @@ class Engine(Generic[ClaimsT]):
         sid = parse_session_id(claims.session_id)
         if sid is None:
             return Settled(AccessTokenError(detail="no_session"))
-        return Step(Lookup(sid), partial(self._settle_renew, now, entropy))
+        return Step(Check(sid, claims.token_id, now), partial(self._settle_renew, claims, now, entropy))
 
     def sign_access(
         self,
@@ -269,7 +276,7 @@ class Engine(Generic[ClaimsT]):
         """
         try:
             own = self.codec.load(claims.claims)
-        except (TypeError, ValueError):
+        except Exception:  # noqa: BLE001  (a model may raise anything; it says that the claims do not fit)
             raise AccessTokenError(detail="claims") from None
         return Principal(
             user_id=claims.subject,
@@ -282,6 +289,10 @@ class Engine(Generic[ClaimsT]):
             generation=claims.gen,
             jkt=claims.jkt,
         )
+
+    def sessions(self, user_id: str, *, active: bool, now: Millis) -> Where:
+        """Say which sessions a list of a user's shows."""
+        return Where(user_id=check_user_id(user_id), live_at=now if active else None, newest_first=True)
 
     # --- Refresh tokens without a refresh ----------------------------------------------------------
 
@@ -304,24 +315,28 @@ class Engine(Generic[ClaimsT]):
 
     # --- Sessions end -----------------------------------------------------------------------------
 
-    def revoke(self, session_id: str, *, user_id: str | None, reason: EndReason, now: Millis) -> RevokePlan:
+    def revoke(
+        self, session_id: str, *, user_id: str | None, reason: RevokeReason, now: Millis
+    ) -> RevokePlan:
         """End one session by its id."""
+        owner = None if user_id is None else check_user_id(user_id)
+        command_reason = check_end_reason(reason)
         sid = parse_session_id(session_id)
         if sid is None:
             return Settled(result=False)
-        return Step(Revoke(sid, user_id, None, reason, now), partial(settle_revoke, now))
+        return Step(Revoke(sid, owner, None, command_reason, now), partial(settle_revoke, now))
 
-    def revoke_token(self, token: str, *, reason: EndReason, now: Millis) -> RevokePlan:
+    def revoke_token(self, token: str, *, reason: RevokeReason, now: Millis) -> RevokePlan:
         """End the session of a refresh token: logout. Only who knows the session's secret can do so."""
         try:
             presented, _ = self._read_refresh(token)
         except InvalidToken as error:
             return Settled(error)
-        command = Revoke(presented.sid, None, presented.digest, reason, now)
+        command = Revoke(presented.sid, None, presented.digest, check_end_reason(reason), now)
         return Step(command, partial(settle_revoke, now))
 
     def revoke_user(
-        self, user_id: str, *, keep: str | None, reason: EndReason, now: Millis
+        self, user_id: str, *, keep: str | None, reason: RevokeReason, now: Millis
     ) -> Step[RevokeUser, Revocation, int]:
         """End all sessions of a user, but for one to keep.
 
@@ -331,8 +346,12 @@ class Engine(Generic[ClaimsT]):
         kept = None if keep is None else parse_session_id(keep)
         if keep is not None and kept is None:
             raise InvalidInput("keep must be a session id")
-        command = RevokeUser(check_user_id(user_id), kept, reason, now)
+        command = RevokeUser(check_user_id(user_id), kept, check_end_reason(reason), now)
         return Step(command, partial(settle_revoke_user, now))
+
+    def peek(self, command: Rotate) -> Lookup:
+        """Give the command that reads the session of a refresh, to load its user's claims beforehand."""
+        return Lookup(command.sid, command.digest)
 
     def revoke_inactive(self, user_id: str, *, now: Millis) -> RevokeUser:
         """Give the command that ends all sessions of a user who may not go on."""
@@ -367,13 +386,18 @@ class Engine(Generic[ClaimsT]):
         except BadRefreshToken as error:
             raise InvalidToken(detail=str(error)) from None
 
-    def _settle_renew(self, now: Millis, entropy: bytes, outcome: LookupOutcome) -> Settled[AccessToken]:
+    def _settle_renew(
+        self, claims: AccessClaims, now: Millis, entropy: bytes, outcome: CheckOutcome
+    ) -> Settled[AccessToken]:
         match outcome:
-            case Found(session) if rests_until(session) > now and session.revoked_at is None:
+            case Live(Session() as session) if session.user_id == claims.subject:
+                as_before = replace(session, gen=claims.gen or 0, claims=claims.claims)
                 until = rests_until(session)
                 return Settled(
-                    self._mint.access_for(session, self.material, now=now, entropy=entropy, until=until)
+                    self._mint.access_for(as_before, self.material, now=now, entropy=entropy, until=until)
                 )
+            case Denied():
+                return Settled(AccessTokenError(detail="denied"))
             case _:
                 return Settled(AccessTokenError(detail="revoked"))
 

@@ -6,10 +6,11 @@ It knows no token and no store.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from keyturn._core.access_claims import RESERVED_CLAIMS
 from keyturn._core.encoding import EncodingError, dump_json, parse_json_object
+from keyturn._core.records import RevokeReason
 from keyturn.errors import InvalidInput
 
 MAX_USER_ID: Final = 255  # OpenID Connect Core, section 2: sub "MUST NOT exceed 255 ASCII characters"
@@ -78,6 +79,17 @@ def check_reason(reason: object) -> str:
     return reason
 
 
+def check_end_reason(reason: RevokeReason) -> RevokeReason:
+    """Accept a reason for ending a session; expiries are found, not given.
+
+    Raises:
+        InvalidInput: It is none.
+    """
+    if reason not in get_args(RevokeReason):
+        raise InvalidInput(f"reason must be one of {', '.join(get_args(RevokeReason))}")
+    return reason
+
+
 def check_thumbprint(jkt: object) -> str:
     """Accept a JWK thumbprint: 43 characters of base64url (RFC 7638 with SHA-256; RFC 9449, section 6.1).
 
@@ -89,15 +101,15 @@ def check_thumbprint(jkt: object) -> str:
     return jkt
 
 
-def check_batch(batch: object) -> int:
-    """Accept the size of a batch: a whole number from 1.
+def check_batch(size: object, *, name: str = "batch") -> int:
+    """Accept the size of a batch or a page: a whole number from 1.
 
     Raises:
         InvalidInput: It is anything else.
     """
-    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
-        raise InvalidInput("batch must be a whole number from 1")
-    return batch
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise InvalidInput(f"{name} must be a whole number from 1")
+    return size
 
 
 def _json_object(value: object, name: str, limit: int) -> dict[str, Any]:

@@ -70,10 +70,9 @@ class Rotated:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The presented refresh token stays valid; only a fresh access token is due. `lost` as in `Rotated`."""
+    """The presented refresh token stays valid; only a fresh access token is due."""
 
     session: Session
-    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

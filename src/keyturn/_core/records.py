@@ -16,10 +16,11 @@ Millis: TypeAlias = int
 Json: TypeAlias = Mapping[str, Any]
 """A JSON object. `Any`, because JSON is checked where it enters and is opaque to the core."""
 
-EndReason: TypeAlias = Literal[
-    "logout", "revoked", "user", "admin", "reuse", "limit", "inactive", "idle", "absolute"
-]
-"""Why a session ended. `idle` and `absolute` are expiries; all others are revocations."""
+RevokeReason: TypeAlias = Literal["logout", "revoked", "user", "admin", "reuse", "limit", "inactive"]
+"""Why a session was ended."""
+
+EndReason: TypeAlias = RevokeReason | Literal["idle", "absolute"]
+"""Why a session is over: it was ended, or it expired."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class BadRefreshToken(ValueError):
 
     def __init__(self, *, unknown_key: bool = False) -> None:
         """Say no more than that: the text of the token is nobody's business."""
-        super().__init__("unknown key" if unknown_key else "invalid")
+        super().__init__("unknown_key" if unknown_key else "invalid")
         self.unknown_key = unknown_key
 
 
@@ -170,9 +170,7 @@ def _split_opaque(text: str) -> tuple[bytes, bytes]:
 def _read_opaque(body: bytes) -> tuple[str, RefreshToken]:
     """Give the kid and the content of a body; nothing of it is vouched for."""
     kid, rest = body[2 : 2 + body[1]], body[2 + body[1] :]
-    token = RefreshToken(
-        UUID(bytes=rest[:16]), int.from_bytes(rest[16:20], "big"), rest[20:28], rest[28:44]
-    )
+    token = RefreshToken(UUID(bytes=rest[:16]), int.from_bytes(rest[16:20], "big"), rest[20:28], rest[28:44])
     return kid.decode("ascii", "replace"), token
 
 

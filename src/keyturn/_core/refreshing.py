@@ -6,7 +6,7 @@ It knows no store and no clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from keyturn._core.keyset import Key
@@ -70,12 +70,12 @@ class Refresh:
     mint: Mint
     material: Material
     presented: RefreshToken
-    text: str
+    text: str = field(repr=False)
     key: Key
-    context: str
+    context: str = field(repr=False)
     rotation: bool
     now: Millis
-    entropy: bytes
+    entropy: bytes = field(repr=False)
 
     def settle(self, outcome: RefreshOutcome) -> Settled[TokenPair]:
         """End the refresh."""
@@ -121,9 +121,9 @@ class Refresh:
         stays = isinstance(outcome, Kept) and (self.rotation or not migrated)
         pair = self._same_pair(session) if stays else self._successor_pair(session)
         events: list[Event] = [
-            Refreshed(at, session.user_id, str(session.sid), session.gen, not stays, migrated),
+            Refreshed(at, session.user_id, str(session.sid), session.gen, not stays, migrated and not stays),
         ]
-        if outcome.lost:
+        if isinstance(outcome, Rotated) and outcome.lost:
             events.append(
                 StoreRolledBack(at, session.user_id, str(session.sid), outcome.lost, recovered=True)
             )

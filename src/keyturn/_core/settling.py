@@ -5,6 +5,7 @@ It knows no store, no clock and no token text.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import assert_never
 
 from keyturn._core.commands import Confirm
@@ -36,7 +37,7 @@ def settle_issue(pair: TokenPair, outcome: CreateOutcome) -> Settled[TokenPair]:
     match outcome:
         case Created(session, evicted):
             at = session.created_at / 1000
-            issued = Issued(at, session.user_id, str(session.sid), session.device)
+            issued = Issued(at, session.user_id, str(session.sid), deepcopy(session.device))
             return Settled(pair, (issued, *revocations(evicted, at)))
         case LimitReached():
             return Settled(SessionLimitReached())
@@ -54,7 +55,7 @@ def settle_check(
         case Live(Session() as session) if session.user_id == principal.user_id:
             gen = principal.generation
             confirm = None if gen is None else Confirm(session.sid, gen, now)
-            return Settled(principal, confirm=confirm)
+            return Settled(principal, confirm=confirm, confirmed=session.confirmed or session.gen != gen)
         case Unchecked():
             return Settled(principal)
         case Denied():

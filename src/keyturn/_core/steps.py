@@ -26,11 +26,13 @@ class Settled(Generic[ResultT]):
         result: What the caller gets, or the error that is raised.
         events: What happened, to be published.
         confirm: What the store should be told off the critical path, if anything.
+        confirmed: Whether the store knows that already, by the row that it answered.
     """
 
     result: ResultT | KeyturnError
     events: tuple[Event, ...] = ()
     confirm: Confirm | None = None
+    confirmed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

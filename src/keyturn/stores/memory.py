@@ -26,6 +26,7 @@ from keyturn._core.outcomes import (
     Unknown,
 )
 from keyturn._core.records import ending
+from keyturn.errors import StoreUnavailable
 from keyturn.stores.protocol import EVERY, PAGE
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class MemoryStore:
                 surplus = oldest_first[: max(0, len(live) - command.limit + 1)]
                 if surplus and not command.evict:
                     return LimitReached(len(live))
+            if command.session.sid in self._sessions:  # as a database's primary key has it
+                raise StoreUnavailable("This session id is taken.")
             self._sessions[command.session.sid] = command.session
             return Created(command.session, self._end(surplus, "limit", command.now))
 
@@ -99,7 +102,8 @@ class MemoryStore:
     def check(self, command: Check, /) -> CheckOutcome:
         """See `Store.check`."""
         with self._lock:
-            if self._denied.get(command.token_id, 0) > command.now:
+            until = self._denied.get(command.token_id)
+            if until is not None and until > command.now:
                 return Denied()
             if command.sid is None:
                 return Live(None)
@@ -143,7 +147,7 @@ class MemoryStore:
     def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
         """See `Store.find`."""
         with self._lock:
-            return sorted(self._matching(where), key=lambda s: s.sid)[:limit]
+            return sorted(self._matching(where), key=lambda s: s.sid, reverse=where.newest_first)[:limit]
 
     def count(self, where: Where = EVERY, /) -> int:
         """See `Store.count`."""
@@ -178,7 +182,10 @@ class MemoryStore:
                 continue
             if where.live_at is not None and ending(session, where.live_at) is not None:
                 continue
-            if where.after is None or session.sid > where.after:
+            later = where.after is None or (
+                session.sid < where.after if where.newest_first else session.sid > where.after
+            )
+            if later:
                 yield session
 
     def _end_user(

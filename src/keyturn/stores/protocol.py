@@ -71,7 +71,7 @@ class Store(Protocol):
         ...
 
     def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
-        """Read sessions, by ascending id; give the last one's id as `after` to read on."""
+        """Read sessions, by id; give the last one's id as `after` to read on."""
         ...
 
     def count(self, where: Where = EVERY, /) -> int:
@@ -127,7 +127,7 @@ class AsyncStore(Protocol):
         ...
 
     async def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
-        """Read sessions, by ascending id; give the last one's id as `after` to read on."""
+        """Read sessions, by id; give the last one's id as `after` to read on."""
         ...
 
     async def count(self, where: Where = EVERY, /) -> int:

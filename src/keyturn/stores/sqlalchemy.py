@@ -219,7 +219,10 @@ class AsyncSQLAlchemyStore:
         return store
 
     async def create_schema(self) -> None:
-        """Make the tables, or bring them to this version: see `SQLAlchemyStore.create_schema`."""
+        """Make the tables, or bring them to this version. Safe when several processes start at once.
+
+        See `SQLAlchemyStore.create_schema`.
+        """
         await self._write(schema.upgrade_on)
 
     async def _read(self, operation: Callable[[Connection], T]) -> T:

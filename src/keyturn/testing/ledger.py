@@ -38,20 +38,17 @@ class Ledger:
         self._redeemed: dict[int, str] = {}
         self._in_use: set[int] = set()
         self._handed: dict[int, int] = {}
-        self._forgotten = -1
         self._latest = now
 
     def used(self, generation: int) -> None:
         """Note that an access token of a generation was accepted, and that the store was told."""
-        if generation > self._forgotten:
-            self._in_use.add(generation)
+        self._in_use.add(generation)
 
     def lost(self, generation: int) -> None:
         """Note that the store knows nothing any more of what happened from a generation on.
 
-        What this process has confirmed already it does not confirm again, so that is forgotten, too.
+        What was confirmed is confirmed again when an access token of it is accepted the next time.
         """
-        self._forgotten = max(self._generation.values())
         self._in_use.clear()
         self._redeemed = {gen: token for gen, token in self._redeemed.items() if gen < generation}
 

@@ -14,7 +14,7 @@ from sqlalchemy import event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from keyturn.errors import ConfigurationError
-from keyturn.stores._sql.turns import in_forked_children
+from keyturn.forks import in_forked_children
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine

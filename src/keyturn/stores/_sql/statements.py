@@ -148,13 +148,14 @@ def matching(where: Where) -> list[ColumnElement[bool]]:
     if where.live_at is not None:
         conditions.append(lives(where.live_at))
     if where.after is not None:
-        conditions.append(_s.sid > where.after)
+        conditions.append(_s.sid < where.after if where.newest_first else _s.sid > where.after)
     return conditions
 
 
 def find(where: Where, limit: int) -> Select[Any]:
-    """Read a page of sessions, by ascending id."""
-    return select(sessions).where(*matching(where)).order_by(_s.sid).limit(limit)
+    """Read a page of sessions, by id."""
+    order = _s.sid.desc() if where.newest_first else _s.sid.asc()
+    return select(sessions).where(*matching(where)).order_by(order).limit(limit)
 
 
 def count(where: Where) -> Select[int]:

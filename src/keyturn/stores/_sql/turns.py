@@ -9,19 +9,16 @@ Readers never wait.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
 from contextlib import asynccontextmanager, contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
-from weakref import ref
+from typing import TYPE_CHECKING
 
 from keyturn.errors import StoreUnavailable
+from keyturn.forks import in_forked_children
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
-
-T = TypeVar("T")
+    from collections.abc import AsyncGenerator, Generator
 
 
 class Turns:
@@ -66,14 +63,21 @@ class Turns:
             called = Lock()
             called.acquire()  # released by whoever passes the turn on
             self._waiting.append(called)
-        if called.acquire(timeout=self._patience):
-            return
+        has_turn = False
+        try:
+            has_turn = called.acquire(timeout=self._patience)
+        finally:  # also where a signal's handler raises: a turn that nobody takes would stop all writers
+            if not has_turn:
+                self._leave(called)
+        if not has_turn:
+            raise _too_long()
+
+    def _leave(self, called: Lock) -> None:
         with self._lock:
             if called in self._waiting:
                 self._waiting.remove(called)
             else:
                 self._pass_on()  # called at the very last moment
-        raise _too_long()
 
     def _pass_on(self) -> None:
         # Directly to the next in the queue: were it set free first, whoever comes by would take it.
@@ -103,18 +107,6 @@ class AsyncTurns:
             yield
         finally:
             self._lock.release()
-
-
-def in_forked_children(target: T, action: Callable[[T], object]) -> None:
-    """Do something with an object in each child process that is forked while the object is in use."""
-    known = ref(target)
-
-    def act() -> None:
-        still_used = known()
-        if still_used is not None:
-            action(still_used)
-
-    os.register_at_fork(after_in_child=act)
 
 
 def _too_long() -> StoreUnavailable:
