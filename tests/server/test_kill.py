@@ -94,7 +94,7 @@ class Storm:
 
 def post(url: str, path: str, client: Client) -> int:
     """Send a client's token, and give the status of the answer."""
-    return httpx.post(f"{url}{path}", json={"refresh_token": client.token}).status_code
+    return httpx.post(f"{url}{path}", json={"refresh_token": client.token}, timeout=20).status_code
 
 
 def test_killed_in_a_storm(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.support.keyturn_server import demo_password, keyturn_server
 def sign_in(url: str, password: str) -> dict[str, str]:
     """Sign alice in with the refresh token in the body."""
     body = {"username": "alice", "password": password, "transport": "body"}
-    answer = httpx.post(f"{url}/auth/login", json=body)
+    answer = httpx.post(f"{url}/auth/login", json=body, timeout=20)
     assert answer.status_code == 200, answer.text
     tokens: dict[str, str] = answer.json()
     return tokens

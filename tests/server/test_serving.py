@@ -55,6 +55,7 @@ def test_only_configured_proxies_are_believed(tmp_path: Path, flags: list[str], 
                 f"{server.url}/auth/login?token=not-in-the-log",
                 json={"username": f"user-{i}", "password": "a password"},
                 headers={"X-Forwarded-For": f"192.0.2.{i}"},
+                timeout=20,
             ).status_code
             for i in range(2)
         ]
