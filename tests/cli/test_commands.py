@@ -184,6 +184,17 @@ def test_purge_tells_how_far_it_is(alice: str) -> None:
     assert [row["id"] for row in listed("sessions", "list", "--all")] == [kept.session_id]
 
 
+def test_purge_on_a_terminal_shows_one_moving_line(alice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person sees how far it is and how long it took, and then only the result."""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # how rich is told that somebody is looking
+    for _ in range(3):
+        issue(alice, days_ago=95)
+    output = run("purge", "--retention", "4d", "--batch", "2", "--yes")
+    assert "removed so far" not in output
+    assert re.search(r"3 removed.*0:00:0", output)
+    assert output.endswith("3 rows removed.\n")
+
+
 # --- database and keys ------------------------------------------------------------------------------
 
 
@@ -216,7 +227,7 @@ def test_a_file_that_is_no_database(empty_folder: Path) -> None:
 
 def test_keys_are_made_once(empty_folder: Path) -> None:
     """A keys file is its owner's; it is replaced only by force and after asking."""
-    assert "(EdDSA)" in run("keys", "generate", "--key-algorithm", "eddsa")
+    assert "(EdDSA)" in run("keys", "generate", "--alg", "eddsa")
     path = empty_folder / "keyturn-keys.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     first = listed("keys", "list")

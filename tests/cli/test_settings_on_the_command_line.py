@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -53,11 +54,12 @@ def test_every_setting_has_one_name_everywhere(empty_folder: Path) -> None:
     result = run("config", "--json")
     rows = json.loads(result.stdout)
     assert [row["name"] for row in rows] == [setting.name for setting in SETTINGS]
-    usage = run("serve", "--help").output
+    usage = " ".join(run("serve", "--help").output.split())
     for row in rows:
         dashed = row["name"].replace("_", "-")
         assert (row["flag"], row["variable"]) == (f"--{dashed}", f"KEYTURN_{row['name'].upper()}")
-        assert f"{row['flag']} " in usage
+        assert re.search(rf"{row['flag']}[ ,]", usage)
+        assert f"[env var: {row['variable']}" in usage
 
 
 def test_none_and_off(empty_folder: Path) -> None:

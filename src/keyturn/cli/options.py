@@ -23,6 +23,7 @@ DEFAULT_FILE: Final = "keyturn.toml"
 _CONFIG: Final = "config_file"
 _METAVARS: Final = {"duration": "DURATION", "number": "NUMBER", "list": "LIST", "text": "TEXT"}
 _PASSWORD: Final = re.compile(r"(://[^:/@]*:)[^/]*@")
+_ALIASES: Final = {"key_algorithm": ("--alg",)}
 SOURCES: Final = {
     ParameterSource.COMMANDLINE: "flag",
     ParameterSource.ENVIRONMENT: "environment",
@@ -107,16 +108,18 @@ def _settings(values: Mapping[str, Any]) -> Settings:
 
 def _option(setting: Setting) -> Callable[[Callable[P, R]], Callable[P, R]]:
     switch = setting.kind == "switch"
-    names = f"{setting.flag}/--no-{setting.flag[2:]}" if switch else setting.flag
+    name = f"{setting.flag}/--no-{setting.flag[2:]}" if switch else setting.flag
     default = setting.read(setting.default)
     shown = show(setting, default)
     metavar = None if switch else "|".join(setting.choices) or _METAVARS[setting.kind]
     return click.option(
-        names,
+        name,
+        *_ALIASES.get(setting.name, ()),
         setting.name,
         type=SwitchType(setting) if switch else SettingType(setting),
         default=default,
         envvar=setting.variable,
+        show_envvar=True,
         metavar=metavar,
         help=f"{setting.help}  [default: {shown or 'empty'}]",
     )
