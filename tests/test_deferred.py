@@ -56,15 +56,18 @@ def test_a_failure_is_logged_and_stops_nothing(
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
+def submit_twenty(worker: Worker, done: list[int]) -> None:
+    """Submit some work that notes that it was done."""
+    for number in range(20):
+        worker.submit(partial(done.append, number))
+
+
 def test_closing_beside_submitting_ends() -> None:
     """What is submitted while the worker closes is done, by the old thread or by a new one."""
     for _ in range(50):
         worker = Worker()
         done: list[int] = []
-        writers = [
-            Thread(target=lambda: [worker.submit(partial(done.append, n)) for n in range(20)])  # noqa: B023
-            for _ in range(3)
-        ]
+        writers = [Thread(target=submit_twenty, args=(worker, done)) for _ in range(3)]
         for each in writers:
             each.start()
         worker.close(timeout=10)

@@ -480,9 +480,10 @@ def test_a_reason_is_one_of_a_few(bench: Callable[..., Bench], reason: Any) -> N
     """An expiry is found and never given as a reason, and no other text is one."""
     b = bench()
     pair = b.issue("u")
-    for call in (lambda: b.revoke(pair.session_id, reason=reason), lambda: b.revoke_user("u", reason=reason)):
-        with pytest.raises(InvalidInput, match="reason must be one of"):
-            call()
+    with pytest.raises(InvalidInput, match="reason must be one of"):
+        b.revoke(pair.session_id, reason=reason)
+    with pytest.raises(InvalidInput, match="reason must be one of"):
+        b.revoke_user("u", reason=reason)
     assert b.refresh(pair.refresh_token).rotated is True
 
 

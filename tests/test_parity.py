@@ -55,7 +55,8 @@ class Plain(ast.NodeTransformer):
     """Takes the colour out of a method."""
 
     def visit_Await(self, node: ast.Await) -> ast.AST:
-        return self.visit(node.value)
+        plain: ast.AST = self.visit(node.value)
+        return plain
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)

@@ -47,7 +47,8 @@ ZEROS: Final = "A" * 43
 OURS: Final = {"HS256", "ES256", "RS256", "EdDSA"}
 
 pytestmark = pytest.mark.skipif(
-    not FOLDER and "CI" not in os.environ, reason="no vectors: run `python3 dev.py test`, or tools/wycheproof.py and name its folder"
+    not FOLDER and "CI" not in os.environ,
+    reason="no vectors: run `python3 dev.py test`, or tools/wycheproof.py and name its folder",
 )
 
 

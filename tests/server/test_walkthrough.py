@@ -8,14 +8,16 @@ from pathlib import Path
 
 from tests.support.keyturn_server import demo_password, keyturn_server
 
-SCRIPT = Path(__file__).with_name("walkthrough.sh")
+README = Path(__file__).parents[2] / "README.md"
 
 
 def test_the_walkthrough_does_what_it_says(tmp_path: Path) -> None:
     """Login, refresh, and the new token works; a replay of the old one ends the session for everybody."""
     with keyturn_server(tmp_path, "--demo", "--race-window", "1s") as server:
+        block = re.search(r"## With curl\n.*?```sh\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+        assert block
         script = (
-            SCRIPT.read_text("utf-8")
+            block[1]
             .replace("what the server printed for alice", demo_password(server, "alice"))
             .replace("http://127.0.0.1:8000", server.url)
         )
