@@ -124,7 +124,7 @@ class Policy:
             value = getattr(self, name)
             if not isinstance(value, str) or value not in allowed:
                 raise ConfigurationError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
-        _check_switch("rotation", self.rotation)
+        check_switch("rotation", self.rotation)
         _check_session_limit(self.max_sessions_per_user)
         if self.leeway > MAX_LEEWAY_SECONDS:
             raise ConfigurationError(f"leeway must be at most {MAX_LEEWAY_SECONDS:g}s")
@@ -209,7 +209,12 @@ def check_lifetimes(
             raise ConfigurationError(f"{shorter} must be shorter than {name} ({nearest:.15g}s)")
 
 
-def _check_switch(name: str, value: object) -> None:
+def check_switch(name: str, value: object) -> None:
+    """Refuse a setting that is neither True nor False.
+
+    Raises:
+        ConfigurationError: It is something else; the message names it.
+    """
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be True or False, not {value!r}")
 

@@ -13,7 +13,7 @@ from keyturn.durations import Duration
 from keyturn.errors import ConfigurationError
 from keyturn.http import clients
 from keyturn.http.messages import HttpRequest
-from keyturn.policy import Span
+from keyturn.policy import Span, check_switch
 
 SameSite: TypeAlias = Literal["Strict", "Lax", "None"]
 CookiePrefix: TypeAlias = Literal["__Secure-", "__Host-", "__Host-Http-"]
@@ -90,8 +90,8 @@ class HttpSettings:
         _check_text("access_header", self.access_header, _TOKEN)
         _check_choice("cookie_samesite", self.cookie_samesite, get_args(SameSite))
         _check_choice("cookie_prefix", self.cookie_prefix, get_args(CookiePrefix))
-        _check_switch("cookie_secure", self.cookie_secure)
-        _check_switch("cookie_partitioned", self.cookie_partitioned)
+        check_switch("cookie_secure", self.cookie_secure)
+        check_switch("cookie_partitioned", self.cookie_partitioned)
         object.__setattr__(self, "allowed_origins", _check_origins(self.allowed_origins))
         self._check_cookie()
 
@@ -132,11 +132,6 @@ def _check_text(name: str, value: object, pattern: re.Pattern[str]) -> None:
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
-
-
-def _check_switch(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be True or False, not {value!r}")
 
 
 def _check_origins(origins: object) -> tuple[str, ...]:
