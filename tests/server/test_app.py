@@ -31,6 +31,7 @@ from keyturn.server.logs import JsonFormatter, TextFormatter, log_events
 from keyturn.server.opening import Service, open_service
 from keyturn.server.page import CONTENT_SECURITY_POLICY
 from keyturn.server.safety import check_safety
+from tests.support.processes import wait_until
 
 PASSWORD = "correct horse"
 REFRESH_TOKEN = "ktr_" + "A" * 60
@@ -314,9 +315,15 @@ def test_the_access_log_has_no_query_and_no_forged_lines(
     running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What a client puts into its address cannot write lines of its own, and queries stay out."""
+    messages: list[str] = []
+
+    def logged() -> bool:  # it is, once the answer is on its way
+        messages[:] = [entry.getMessage() for entry in caplog.records if entry.name == "keyturn.access"]
+        return messages != []
+
     with caplog.at_level(logging.INFO, "keyturn.access"):
         running.http.get("/x%0AERROR%20forged?token=secret-in-a-query")
-    messages = [entry.getMessage() for entry in caplog.records if entry.name == "keyturn.access"]
+        wait_until(logged, what="a line in the access log")
     assert messages == ["GET /x%0AERROR%20forged"]
 
 

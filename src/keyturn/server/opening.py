@@ -66,7 +66,9 @@ def open_service(settings: Settings, *, demo: bool = False) -> Service:
     own = None if settings.authenticator is None else load_authenticator(settings.authenticator)
     check_safety(settings, demo=demo)
     engine = _memory_engine() if settings.store == MEMORY else open_engine(settings, create=True)
-    users = open_users(engine)
+    passwords = Passwords()
+    passwords.prepare()
+    users = open_users(engine, passwords)
     held = 0
     if settings.store != MEMORY:
         sessions = SQLAlchemyStore(engine)
@@ -132,9 +134,9 @@ def _memory_engine() -> Engine:
     )
 
 
-def open_users(engine: Engine) -> Users:
+def open_users(engine: Engine, passwords: Passwords | None = None) -> Users:
     """Open the table of users."""
-    return Users(engine, passwords=Passwords(), clock=time.time, entropy=os.urandom)
+    return Users(engine, passwords=passwords or Passwords(), clock=time.time, entropy=os.urandom)
 
 
 def database_file(settings: Settings) -> Path:

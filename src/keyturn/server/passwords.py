@@ -6,6 +6,7 @@ The one rule is length (NIST SP 800-63B-4, section 3.1.1.2): no classes of chara
 from __future__ import annotations
 
 import unicodedata
+from functools import cached_property
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -21,13 +22,20 @@ class Passwords:
     """Hashes and verifies; each call takes tens of milliseconds and 64 MiB, so never on an event loop."""
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
-        """Prepare the hash that stands in for users who do not exist.
+        """Choose parameters.
 
         Args:
             hasher: The parameters of new hashes; None: those of argon2-cffi (RFC 9106).
         """
         self._hasher = hasher or PasswordHasher()
-        self._nobody = self._hasher.hash("nobody's password")
+
+    @cached_property
+    def _nobody(self) -> str:
+        return self._hasher.hash("nobody's password")
+
+    def prepare(self) -> None:
+        """Make the hash that stands in for users who do not exist: not even the first one is slower."""
+        _ = self._nobody
 
     def hash(self, password: str) -> str:
         """Hash a password that keeps the rules.
