@@ -2,7 +2,7 @@
 
 The six duties of a store:
 
-1. Each method is one atomic operation. `rotate` answers what `keyturn._core.decide.decide` says for the row
+1. Each method is one atomic operation. `rotate` answers what `decide` says for the row
    as it is at that moment, and nothing else writes in between.
 2. A revocation marks its row even where a limit has passed (a clock may go back), and is durable before the
    method returns. A rotation that runs beside it happened before it or sees it. Whole rows are never written
@@ -14,22 +14,81 @@ The six duties of a store:
 6. It keeps one row per session however often it refreshes, and `Session` values compare equal after a round
    trip.
 
-`keyturn.testing.conformance` holds a store to all of this.
+`keyturn.testing.conformance` holds a store to all of this. Everything that a store of your own needs is
+exported here: the commands, the outcomes, `decide` and `ending`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Sequence
+from typing import Final, Protocol
+from uuid import UUID
 
-from keyturn._core.commands import Where
+from keyturn._core.commands import (
+    Check,
+    Confirm,
+    Create,
+    Deny,
+    Lookup,
+    Purge,
+    Revoke,
+    RevokeUser,
+    Rotate,
+    Where,
+)
+from keyturn._core.decide import Decision, decide
+from keyturn._core.outcomes import (
+    CheckOutcome,
+    Created,
+    CreateOutcome,
+    Denied,
+    Ended,
+    Forged,
+    Found,
+    LimitReached,
+    Live,
+    LookupOutcome,
+    Reused,
+    Revocation,
+    RotateOutcome,
+    Unknown,
+)
+from keyturn._core.records import Session, ending
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from uuid import UUID
-
-    from keyturn._core.commands import Check, Confirm, Create, Deny, Lookup, Purge, Revoke, RevokeUser, Rotate
-    from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
-    from keyturn._core.records import Session
+__all__ = [
+    "EVERY",
+    "PAGE",
+    "AsyncStore",
+    "Check",
+    "CheckOutcome",
+    "Confirm",
+    "Create",
+    "CreateOutcome",
+    "Created",
+    "Decision",
+    "Denied",
+    "Deny",
+    "Ended",
+    "Forged",
+    "Found",
+    "LimitReached",
+    "Live",
+    "Lookup",
+    "LookupOutcome",
+    "Purge",
+    "Reused",
+    "Revocation",
+    "Revoke",
+    "RevokeUser",
+    "Rotate",
+    "RotateOutcome",
+    "Session",
+    "Store",
+    "Unknown",
+    "Where",
+    "decide",
+    "ending",
+]
 
 EVERY: Final = Where()
 PAGE: Final = 1000  # rows in one answer at most, unless asked otherwise
