@@ -18,9 +18,12 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One real Chromium for the whole run; fails in CI and skips elsewhere where there is none."""
+    """One real Chromium for a module's tests; fails in CI and skips elsewhere where there is none.
+
+    Not for the whole run: while Playwright's plain API is open, its event loop runs, and no other can.
+    """
     executable = require_chromium()
     with sync_playwright() as playwright:
         # Chromium's sandbox does not start as root, which CI is; the pages opened here are our own.
