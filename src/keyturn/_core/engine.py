@@ -6,7 +6,6 @@ It knows no store, no clock, no randomness and no colour: moments and entropy ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
@@ -20,6 +19,7 @@ from keyturn._core.inputs import (
     check_context,
     check_device,
     check_end_reason,
+    check_identifier,
     check_reason,
     check_thumbprint,
     check_user_id,
@@ -28,8 +28,6 @@ from keyturn._core.minting import KeySource, Material, Mint
 from keyturn._core.outcomes import (
     CheckOutcome,
     CreateOutcome,
-    Denied,
-    Live,
     LookupOutcome,
     RefreshOutcome,
     Revocation,
@@ -47,6 +45,7 @@ from keyturn._core.settling import (
     settle_check,
     settle_inspect,
     settle_issue,
+    settle_renew,
     settle_revoke,
     settle_revoke_user,
 )
@@ -68,7 +67,6 @@ from keyturn.results import (
     RefreshTokenInfo,
     SessionInfo,
     TokenPair,
-    rests_until,
 )
 
 if TYPE_CHECKING:
@@ -94,8 +92,8 @@ class Engine(Generic[ClaimsT]):
             ConfigurationError: Issuer or audience is not usable text.
         """
         self.policy = policy
-        self.issuer = _check_identifier("issuer", issuer)
-        self.audience = _check_identifier("audience", audience)
+        self.issuer = check_identifier("issuer", issuer)
+        self.audience = check_identifier("audience", audience)
         self.codec = codec
         self._keys = keys
         self._mint = Mint(issuer, audience, milliseconds(policy.access_ttl))
@@ -234,7 +232,12 @@ class Engine(Generic[ClaimsT]):
         sid = parse_session_id(claims.session_id)
         if sid is None:
             return Settled(AccessTokenError(detail="no_session"))
-        return Step(Check(sid, claims.token_id, now), partial(self._settle_renew, claims, now, entropy))
+        return Step(
+            Check(sid, claims.token_id, now),
+            partial(
+                settle_renew, mint=self._mint, material=self.material, claims=claims, now=now, entropy=entropy
+            ),
+        )
 
     def sign_access(
         self,
@@ -385,27 +388,6 @@ class Engine(Generic[ClaimsT]):
             return self.material.refresh.decode(token)
         except BadRefreshToken as error:
             raise InvalidToken(detail=str(error)) from None
-
-    def _settle_renew(
-        self, claims: AccessClaims, now: Millis, entropy: bytes, outcome: CheckOutcome
-    ) -> Settled[AccessToken]:
-        match outcome:
-            case Live(Session() as session) if session.user_id == claims.subject:
-                as_before = replace(session, gen=claims.gen or 0, claims=claims.claims)
-                until = rests_until(session)
-                return Settled(
-                    self._mint.access_for(as_before, self.material, now=now, entropy=entropy, until=until)
-                )
-            case Denied():
-                return Settled(AccessTokenError(detail="denied"))
-            case _:
-                return Settled(AccessTokenError(detail="revoked"))
-
-
-def _check_identifier(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value or not value.isprintable():
-        raise ConfigurationError(f"{name} must be text, such as 'https://auth.example.com'")
-    return value
 
 
 def _reject(error: BadRefreshToken, now: Millis) -> Settled[TokenPair]:

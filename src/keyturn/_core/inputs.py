@@ -11,7 +11,7 @@ from typing import Any, Final, cast, get_args
 from keyturn._core.access_claims import RESERVED_CLAIMS
 from keyturn._core.encoding import EncodingError, dump_json, parse_json_object
 from keyturn._core.records import RevokeReason
-from keyturn.errors import InvalidInput
+from keyturn.errors import ConfigurationError, InvalidInput
 
 MAX_USER_ID: Final = 255  # OpenID Connect Core, section 2: sub "MUST NOT exceed 255 ASCII characters"
 MAX_CLAIMS_BYTES: Final = 4096  # with header and signature it stays below the 8 KiB that verifiers accept
@@ -19,6 +19,17 @@ MAX_CLAIMS: Final = 200  # verifiers accept 256 members, and some are Keyturn's 
 MAX_DEVICE_BYTES: Final = 2048
 MAX_CONTEXT: Final = 4096
 MAX_REASON: Final = 255
+
+
+def check_identifier(name: str, value: object) -> str:
+    """Accept the name of an issuer or an audience: printable text.
+
+    Raises:
+        ConfigurationError: It is anything else.
+    """
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ConfigurationError(f"{name} must be text, such as 'https://auth.example.com'")
+    return value
 
 
 def check_user_id(user_id: object) -> str:

@@ -6,9 +6,12 @@ It knows no store, no clock and no token text.
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import assert_never
 
+from keyturn._core.access_claims import AccessClaims
 from keyturn._core.commands import Confirm
+from keyturn._core.minting import Material, Mint
 from keyturn._core.outcomes import (
     CheckOutcome,
     Created,
@@ -29,7 +32,7 @@ from keyturn._core.refreshing import revocations
 from keyturn._core.steps import Settled
 from keyturn.errors import AccessTokenError, InvalidToken, SessionLimitReached
 from keyturn.events import Issued
-from keyturn.results import ClaimsT, Principal, SessionInfo, TokenPair, describe, rests_until
+from keyturn.results import AccessToken, ClaimsT, Principal, SessionInfo, TokenPair, describe, rests_until
 
 
 def settle_issue(pair: TokenPair, outcome: CreateOutcome) -> Settled[TokenPair]:
@@ -64,6 +67,27 @@ def settle_check(
             return Settled(AccessTokenError(detail="revoked"))
         case _:
             assert_never(outcome)
+
+
+def settle_renew(
+    outcome: CheckOutcome,
+    *,
+    mint: Mint,
+    material: Material,
+    claims: AccessClaims,
+    now: Millis,
+    entropy: bytes,
+) -> Settled[AccessToken]:
+    """End a renewal: the old token's generation and claims, within the session's limits."""
+    match outcome:
+        case Live(Session() as session) if session.user_id == claims.subject:
+            as_before = replace(session, gen=claims.gen or 0, claims=claims.claims)
+            until = rests_until(session)
+            return Settled(mint.access_for(as_before, material, now=now, entropy=entropy, until=until))
+        case Denied():
+            return Settled(AccessTokenError(detail="denied"))
+        case _:
+            return Settled(AccessTokenError(detail="revoked"))
 
 
 def settle_inspect(now: Millis, outcome: LookupOutcome) -> Settled[SessionInfo]:
