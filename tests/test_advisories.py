@@ -6,9 +6,9 @@ What is not here is held where its rule lives:
 | --- | --- | --- |
 | CVE-2017-11424, CVE-2022-29217, CVE-2024-33663 | a public key taken for a secret | also `test_keys.py` |
 | CVE-2026-48524 | unlimited fetches, good keys lost | `test_jwks.py`, `test_access_verifier.py` |
-| CVE-2020-10594, CVE-2026-1035 | check and use of a token not atomic | `races/test_races.py`, `conformance/` |
-| CVE-2026-9802 | a restart resets the stale-token check | `server/test_kill.py`, `server/test_restart.py` |
-| keycloak#49213 | state changed outside the transaction | `stores/test_sqlalchemy_failures.py`, `faults/` |
+| CVE-2020-10594, CVE-2026-1035 | check and use of a token not atomic | `races/`, `conformance/` |
+| CVE-2026-9802 | a restart resets the stale-token check | `server/test_kill.py` |
+| keycloak#49213 | state changed outside the transaction | `stores/`, `faults/` |
 | supabase 52614, seamless-auth-api 279, 296 | a walk over tokens misses some | `test_managers.py`, `conformance/` |
 | Infisical 5947 | a converged answer without its cookie | `http/test_frameworks.py` |
 | HQBase 41 | twins kill the family | `races/test_races.py` |
