@@ -9,7 +9,7 @@ What is not here is held where its rule lives:
 | CVE-2020-10594, CVE-2026-1035 | check and use of a token not atomic | `races/`, `conformance/` |
 | CVE-2026-9802 | a restart resets the stale-token check | `server/test_kill.py` |
 | keycloak#49213 | state changed outside the transaction | `stores/`, `faults/` |
-| supabase 52614, seamless-auth-api 279, 296 | a walk over tokens misses some | `test_managers.py`, `conformance/` |
+| supabase 52614, seamless-auth-api 279 | a walk over tokens misses some | `conformance/` |
 | Infisical 5947 | a converged answer without its cookie | `http/test_frameworks.py` |
 | HQBase 41 | twins kill the family | `races/test_races.py` |
 | CVE-2024-22513 | a disabled user goes on | `test_managers.py`, `server/test_users.py` |
