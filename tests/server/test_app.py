@@ -7,9 +7,11 @@ import logging
 import socket
 import threading
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import httpx
@@ -26,7 +28,7 @@ from keyturn.keys import KeyRing
 from keyturn.publishing import Events
 from keyturn.server import Settings, create_app
 from keyturn.server.app import build_app
-from keyturn.server.demo import prepare_demo
+from keyturn.server.demo import DemoUser, prepare_demo
 from keyturn.server.logs import JsonFormatter, TextFormatter, log_events
 from keyturn.server.opening import Service, open_service
 from keyturn.server.page import CONTENT_SECURITY_POLICY
@@ -205,6 +207,24 @@ def test_without_a_file_everything_is_in_memory(tmp_path: Path) -> None:
         body = {"username": "alice", "password": alice.password}
         assert http.post("/auth/login", json=body).status_code == 200
     assert not list(tmp_path.glob("*.db"))
+
+
+def test_two_demonstrations_start_at_once(tmp_path: Path) -> None:
+    """Two first starts on one database both succeed; for each user the password of one of them holds."""
+    services = [open_service(settings_in(tmp_path)) for _ in range(2)]
+    together = Barrier(2, timeout=30)
+
+    def start(service: Service) -> list[DemoUser]:
+        assert service.users is not None
+        together.wait()
+        return prepare_demo(service.users)
+
+    with ThreadPoolExecutor(2) as threads:
+        shown = list(threads.map(start, services))
+    users = services[0].users
+    assert users is not None
+    for same_user in zip(*shown, strict=True):
+        assert sum(users.check(one.username, one.password) is not None for one in same_user) == 1
 
 
 def test_the_demonstration_keeps_away_from_real_users(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Final
 
-from keyturn.errors import ConfigurationError
+from keyturn.errors import ConfigurationError, InvalidInput
 from keyturn.server.users import Users
 
 _ROLES: Final = {"alice": ["admin", "member"], "bob": ["member"]}
@@ -30,6 +30,8 @@ def has_demo_users(users: Users) -> bool:
 def prepare_demo(users: Users) -> list[DemoUser]:
     """Add the users of the demonstration, or give them new passwords; their sessions stay.
 
+    Where two demonstrations start on one database, the passwords of the later one hold.
+
     Raises:
         ConfigurationError: The database has other users: it is no place for a demonstration.
     """
@@ -41,8 +43,14 @@ def prepare_demo(users: Users) -> list[DemoUser]:
         )
     shown = [DemoUser(name, secrets.token_urlsafe(_PASSWORD_BYTES)) for name in _ROLES]
     for user in shown:
-        if user.username in known:
+        if user.username in known or not _is_added(users, user):
             users.set_password(user.username, user.password)
-        else:
-            users.add(user.username, user.password, {"roles": _ROLES[user.username], _MARK: True})
     return shown
+
+
+def _is_added(users: Users, user: DemoUser) -> bool:
+    try:
+        users.add(user.username, user.password, {"roles": _ROLES[user.username], _MARK: True})
+    except InvalidInput:  # another start on the same database was first
+        return False
+    return True

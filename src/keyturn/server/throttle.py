@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
+from threading import Lock
 from typing import Final
 
 from limits.storage import MemoryStorage
@@ -52,6 +53,7 @@ class Throttle:
         """
         self._rate = rate_of(rate)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._lock = Lock()
         self._clock = clock
         self._key = entropy(32)
 
@@ -68,11 +70,13 @@ class Throttle:
         places = [self._place("account", normalised(username) or username[:LONGEST_NAME])]
         if request.client is not None:
             places.insert(0, self._place("address", network_of(request.client)))
-        for place in places:
-            if not self._limiter.test(self._rate, place):
-                return max(1.0, self._limiter.get_window_stats(self._rate, place).reset_time - self._clock())
-        for place in places:
-            self._limiter.hit(self._rate, place)
+        with self._lock:  # nobody may come between the look and the count
+            for place in places:
+                if not self._limiter.test(self._rate, place):
+                    until = self._limiter.get_window_stats(self._rate, place).reset_time
+                    return max(1.0, until - self._clock())
+            for place in places:
+                self._limiter.hit(self._rate, place)
         return None
 
     def _place(self, kind: str, name: str) -> str:
