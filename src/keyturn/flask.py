@@ -24,7 +24,6 @@ try:
     from flask import Blueprint, Flask, Response, after_this_request, current_app, g, make_response, request
     from flask.blueprints import BlueprintSetupState
     from flask.typing import ResponseReturnValue
-    from werkzeug.exceptions import ClientDisconnected
     from werkzeug.local import LocalProxy
     from werkzeug.routing import BaseConverter, Rule
 except ImportError as error:
@@ -33,6 +32,7 @@ except ImportError as error:
 from keyturn.errors import ConfigurationError
 from keyturn.http import (
     JWKS_PATH,
+    LIST_VALUED,
     MAX_BODY,
     Admitted,
     Endpoints,
@@ -129,7 +129,8 @@ def _admit(verdict: Admitted | HttpReply) -> Response | None:
 
     @after_this_request
     def add_headers(response: Response) -> Response:
-        response.headers.update(dict(verdict.headers))
+        for name, value in verdict.headers:
+            (response.headers.add if name in LIST_VALUED else response.headers.set)(name, value)
         return response
 
     return None
@@ -142,12 +143,10 @@ def sign_in(who: SignIn, *, transport: Transport = "cookie") -> Response:
 
 def _configured(app: Flask, settings: HttpSettings) -> HttpSettings:
     """Take the settings from the application's configuration, and fill in there what it leaves open."""
-    config = cast("dict[str, Any]", app.config)
-    values: dict[str, Any] = {}
-    for field in fields(settings):
-        key = f"KEYTURN_{field.name.upper()}"
-        values[field.name] = config.setdefault(key, getattr(settings, field.name))
-    return HttpSettings(**values)
+    config, names = cast("dict[str, Any]", app.config), [field.name for field in fields(settings)]
+    return HttpSettings(
+        **{name: config.setdefault(f"KEYTURN_{name.upper()}", getattr(settings, name)) for name in names}
+    )
 
 
 class _Rest(BaseConverter):
@@ -176,7 +175,7 @@ def _serve(**_: object) -> Response:
     request.max_content_length = sys.maxsize  # an application's own limit would be answered in HTML
     try:
         body = request.stream.read(MAX_BODY + 1)
-    except (OSError, ClientDisconnected):
+    except Exception:  # noqa: BLE001  (what servers raise where a body breaks off has no common class)
         return _response(unreadable_body())
     return _response(_extension().endpoints.handle(_read(body)))
 

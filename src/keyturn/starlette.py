@@ -9,7 +9,6 @@ app = Starlette(routes=[*auth.routes, Route("/orders", orders)], middleware=[Mid
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -32,6 +31,7 @@ except ImportError as error:
 
 from keyturn.http import (
     JWKS_PATH,
+    LIST_VALUED,
     Admitted,
     AsyncEndpoints,
     AsyncGuard,
@@ -42,6 +42,7 @@ from keyturn.http import (
     Needs,
     SignIn,
     Transport,
+    is_awaited,
 )
 from keyturn.http.asgi import AsgiEndpoints, AsgiGuard, read_scope
 from keyturn.manager import AsyncTokenManager
@@ -101,7 +102,7 @@ class Keyturn(AuthenticationBackend):
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
         """Say who asks; raise `Refused` where a token was sent that is not acceptable."""
-        answer = await self._guard.check(read_scope(conn.scope), Needs(optional=True))
+        answer = await self._guard.identify(read_scope(conn.scope))
         if isinstance(answer, HttpReply):
             raise Refused(answer)
         return _identity(answer)
@@ -132,16 +133,19 @@ class Keyturn(AuthenticationBackend):
         needs = Needs(optional=optional, scopes=scopes, claims=tuple((claims or {}).items()))
 
         def decorate(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+            awaited = is_awaited(endpoint)
+
             @functools.wraps(endpoint)
             async def guarded(request: Request) -> Response:
                 answer = await self._guard.check(read_scope(request.scope), needs)
                 if isinstance(answer, HttpReply):
                     return _response(answer)
                 _admit(request.scope, answer)
-                is_async = inspect.iscoroutinefunction(endpoint)
-                made = endpoint(request) if is_async else await run_in_threadpool(endpoint, request)
-                response: Response = await made if is_async else made
-                response.headers.update(dict(answer.headers))
+                made = endpoint(request) if awaited else await run_in_threadpool(endpoint, request)
+                response: Response = await made if awaited else made
+                for name, value in answer.headers:
+                    put = response.headers.append if name in LIST_VALUED else response.headers.__setitem__
+                    put(name, value)
                 return response
 
             return guarded

@@ -81,6 +81,13 @@ def test_a_login_check_that_names_nobody_usable_is_refused() -> None:
     assert endpoints(World(), login=lambda _u, _p: "").handle(login()).status == 400
 
 
+@pytest.mark.parametrize("accepted", [7, True, False, ["u"]])
+def test_a_login_check_that_gives_no_user_id_is_a_mistake(accepted: Any) -> None:
+    """Only a str is taken for a user id; anything else is the application's mistake, and is seen."""
+    with pytest.raises(ConfigurationError, match="login must give"):
+        endpoints(World(), login=lambda _u, _p: accepted).handle(login())
+
+
 def test_a_mistake_of_the_application_is_not_hidden() -> None:
     """A configuration error is raised, to be seen by whoever runs the server."""
     with pytest.raises(ConfigurationError):
@@ -151,3 +158,23 @@ def test_a_refusal_never_sets_what_it_was_not_given(error: Any) -> None:
     """Cookies go along only where a rule says so."""
     assert values(refuse(error), "set-cookie") == []
     assert isinstance(refuse(error), HttpReply)
+
+
+@pytest.mark.parametrize("path", ["/auth/logout-all", "/auth/sessions/{own}"])
+def test_a_cookie_of_another_session_is_ambiguous(path: str) -> None:
+    """A bearer token and a refresh cookie of different sessions are refused, and nothing changes."""
+    world = World()
+    site = endpoints(world)
+    mine, other = world.manager().issue("ann"), world.manager().issue("ann")
+    method = "POST" if path.endswith("all") else "DELETE"
+
+    def ask(cookie: str) -> HttpReply:
+        headers = (("authorization", f"Bearer {mine.access_token}"), ("cookie", cookie), ("x-keyturn", "1"))
+        return site.handle(request(method, path.format(own=mine.session_id), *headers))
+
+    foreign = f"__Secure-keyturn={other.refresh_token}"
+    assert ask(foreign).status == 400
+    assert ask(f"__Secure-keyturn={mine.refresh_token}; __Secure-keyturn=x").status == 400
+    assert ask(f"__Secure-keyturn; __Secure-keyturn={mine.refresh_token}").status == 400
+    assert len(world.manager().sessions("ann")) == 2
+    assert ask(f"__Secure-keyturn={mine.refresh_token}").status in {200, 204}

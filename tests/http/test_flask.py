@@ -110,3 +110,19 @@ def test_nobody_is_signed_in_outside_a_guarded_view() -> None:
     app = Flask(__name__)
     with app.app_context():
         assert not bool(current_principal)
+
+
+class BrokenBody:
+    """A body whose reading fails as gunicorn's does: with an exception of no common class."""
+
+    def read(self, _: int = -1) -> bytes:
+        raise Exception("invalid chunk size")  # noqa: TRY002  (that is what servers raise)
+
+
+def test_a_body_that_the_server_cannot_parse_is_a_bad_request() -> None:
+    """Whatever a server's parser raises while a body is read, the answer is 400 and JSON, never a 500."""
+    app = Flask(__name__)
+    Keyturn(World().manager(), login=check_password).init_app(app)
+    environ = {"wsgi.input": BrokenBody(), "wsgi.input_terminated": True, "CONTENT_LENGTH": "9"}
+    answer = app.test_client().post("/auth/refresh", environ_overrides=environ)
+    assert (answer.status_code, json.loads(answer.data)["error"]) == (400, "invalid_request")

@@ -92,3 +92,63 @@ def test_a_token_without_a_session_is_not_renewed() -> None:
     assert verdict.headers == ()
     assert verdict.principal
     assert verdict.principal.user_id == "robot"
+
+
+@pytest.mark.parametrize("path", ["/admin/", "//admin", "/admin//*", "/a/../admin/*", "/admin/./x", "/x/./*"])
+def test_a_requirement_that_would_cover_nothing_is_refused(path: str) -> None:
+    """Paths are compared in one spelling; a requirement in another would silently not hold."""
+    with pytest.raises(ConfigurationError, match="require: write"):
+        Guard(World().manager(), require={path: {"roles": "admin"}})
+
+
+def test_scopes_are_names_and_not_letters() -> None:
+    """One text in place of a tuple is a mistake that is told; other collections are taken as meant."""
+    with pytest.raises(ConfigurationError, match="tuple"):
+        Needs(scopes="orders")  # type: ignore[arg-type] # on purpose
+    assert ask(claims=(("roles", ("owner", "member")),)) == 200
+    assert ask(claims=(("roles", {"owner"}),)) == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "exempt"),
+    [
+        ("/auth/sessions/x", True),
+        ("/auth/sessions", True),
+        ("/auth/me", True),
+        ("/.well-known/jwks.json", True),
+        ("/auth/sessions/x/export", False),
+        ("/auth/sessions/..", False),
+        ("/auth/sessions/", False),
+        ("/auth/own", False),
+        ("/auth", False),
+    ],
+)
+def test_only_the_endpoints_themselves_are_exempt(path: str, *, exempt: bool) -> None:
+    """An application's own route below the prefix needs a token like any other."""
+    verdict = Guard(World().manager()).check_path(request("GET", path))
+    assert isinstance(verdict, Admitted) is exempt
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ('Digest username="a", realm="b"', None),
+        ("Basic YTpi", None),
+        ("Bearer a, Bearer b", 400),
+        ("Bearer a, Digest b", 400),
+        ("Bearer a", 401),
+    ],
+)
+def test_another_scheme_is_no_bearer_token(header: str, status: int | None) -> None:
+    """Credentials of another scheme are nobody's access token; several bearer tokens are ambiguous."""
+    verdict = Guard(World().manager()).check(
+        request("GET", "/x", ("authorization", header)), Needs(optional=True)
+    )
+    assert (verdict.status if isinstance(verdict, HttpReply) else None) == status
+
+
+@pytest.mark.parametrize("name", ["Cookie", "host", "Origin", "X-Keyturn", "Sec-Fetch-Site"])
+def test_the_access_header_must_mean_nothing_else(name: str) -> None:
+    """A header that the layer reads for something else cannot carry the access token."""
+    with pytest.raises(ConfigurationError, match="access_header"):
+        HttpSettings(access_header=name)

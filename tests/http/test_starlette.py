@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette._utils import get_route_path
 from starlette.applications import Starlette
 from starlette.authentication import AuthenticationError, requires
 from starlette.middleware import Middleware
@@ -19,6 +20,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from keyturn.http import HttpSettings, SignIn
+from keyturn.http.asgi import read_scope
 from keyturn.starlette import Keyturn
 from keyturn.testing._http.wire import head
 from keyturn.testing.http_suite import World, check_password
@@ -61,6 +63,25 @@ def test_starlettes_own_authentication_works() -> None:
         refused = client.get("/orders", headers={"Authorization": "Bearer garbage"})
         assert refused.status_code == 401
         assert refused.json()["error"] == "invalid_token"
+        stale = client.post("/auth/refresh", headers={"Authorization": "Bearer stale"})
+        assert stale.json()["error"] == "invalid_request"  # the endpoint answers, for want of a refresh token
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "route"),
+    [
+        ("", "/admin", "/admin"),
+        ("/api", "/api/admin", "/admin"),
+        ("/api", "/api-admin", "/api-admin"),
+        ("/api", "/admin", "/admin"),
+        ("/api", "/api", ""),
+        ("/api/", "/api/admin", "/api/admin"),
+    ],
+)
+def test_the_guard_sees_the_path_that_the_router_sees(root: str, path: str, route: str) -> None:
+    """The root of a mounted application is taken away as Starlette does: only where it ends at a slash."""
+    scope = {"type": "http", "path": path, "root_path": root, "headers": []}
+    assert read_scope(scope).path == get_route_path(scope) == route
 
 
 def test_an_error_of_another_backend_is_no_answer_of_ours() -> None:

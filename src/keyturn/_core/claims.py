@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any, Generic, cast, get_origin, get_type_hints
 
+from keyturn._core.inputs import check_claims
 from keyturn.errors import ConfigurationError, InvalidInput
 from keyturn.results import ClaimsT
 
@@ -69,6 +70,20 @@ def _dataclass_codec(model: Any) -> ClaimsCodec[Any]:  # noqa: ANN401  (any data
         dump=lambda value: asdict(cast("Any", value)) if isinstance(value, model) else _as_mapping(value),
         load=lambda claims: model(**{name: claims[name] for name in names & claims.keys()}),
     )
+
+
+def checked_claims(codec: ClaimsCodec[ClaimsT], claims: ClaimsT | Mapping[str, Any] | None) -> dict[str, Any]:
+    """Turn an application's claims into JSON, and see that they come back.
+
+    Raises:
+        InvalidInput: They cannot be used, or every token with them would be refused.
+    """
+    checked = check_claims(codec.dump(claims))
+    try:
+        codec.load(checked)
+    except Exception:  # noqa: BLE001  (a model may raise anything; it says that the claims do not fit)
+        raise InvalidInput("claims do not fit the manager's claims model") from None
+    return checked
 
 
 def _as_mapping(value: object) -> Mapping[str, Any]:

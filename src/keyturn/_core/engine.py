@@ -11,11 +11,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from keyturn._core.access_claims import AccessClaims, read_access_token
-from keyturn._core.claims import ClaimsCodec
+from keyturn._core.claims import ClaimsCodec, checked_claims
 from keyturn._core.commands import Check, Create, Deny, Lookup, Revoke, RevokeUser, Rotate, Where
 from keyturn._core.ids import TOKEN_ID_BYTES, UUID7_BYTES, parse_session_id, uuid7
 from keyturn._core.inputs import (
-    check_claims,
     check_context,
     check_device,
     check_end_reason,
@@ -153,7 +152,7 @@ class Engine(Generic[ClaimsT]):
             idle_expires_at=None if idle is None else min(now + milliseconds(idle), expires_at),
             expires_at=expires_at,
             access_ttl=None if access_ttl is None else milliseconds(access),
-            claims=check_claims(self.codec.dump(claims)),
+            claims=checked_claims(self.codec, claims),
             device=check_device(device),
             jkt=None if jkt is None else check_thumbprint(jkt),
         )
@@ -252,7 +251,7 @@ class Engine(Generic[ClaimsT]):
         lifetime = self.policy.access_ttl if ttl is None else seconds(ttl, name="ttl")
         if lifetime < 1:
             raise InvalidInput("ttl must be at least 1 second")
-        own = check_claims(self.codec.dump(claims))
+        own = checked_claims(self.codec, claims)
         ends = now + milliseconds(lifetime)
         key = self.material.active
         return self._mint.access(
@@ -367,7 +366,7 @@ class Engine(Generic[ClaimsT]):
             ConfigurationError: They are not usable as claims: a fault of the application, not of a client.
         """
         try:
-            return check_claims(self.codec.dump(claims))
+            return checked_claims(self.codec, claims)
         except InvalidInput as error:
             raise ConfigurationError(f"load_claims: {error}") from None
 

@@ -5,10 +5,10 @@ A leaf reads an `HttpRequest`, asks `Endpoints` or a `Guard` (or an async twin),
 
 from __future__ import annotations
 
-from keyturn.http.calls import Accepted, AsyncLogin, Login, SignIn
+from keyturn.http.calls import Accepted, AsyncLogin, Login, SignIn, is_awaited
 from keyturn.http.clients import context_from, device_from
 from keyturn.http.endpoints import AsyncEndpoints, Endpoints
-from keyturn.http.guard import Admitted, AsyncGuard, Guard, Needs
+from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard, Guard, Needs
 from keyturn.http.messages import MAX_BODY, HttpReply, HttpRequest
 from keyturn.http.replies import unreadable_body
 from keyturn.http.routes import JWKS_PATH
@@ -27,6 +27,7 @@ __all__ = [
     "HttpRequest",
     "HttpSettings",
     "JWKS_PATH",
+    "LIST_VALUED",
     "Login",
     "LoginThrottle",
     "MAX_BODY",
@@ -35,5 +36,6 @@ __all__ = [
     "Transport",
     "context_from",
     "device_from",
+    "is_awaited",
     "unreadable_body",
 ]

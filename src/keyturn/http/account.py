@@ -7,7 +7,7 @@ from typing import Any
 from keyturn.http.calls import call
 from keyturn.http.messages import HttpReply, HttpRequest
 from keyturn.http.replies import cacheable_reply, empty_reply, json_reply, not_found, refuse
-from keyturn.http.site import Answer, Site, authenticated, cleared
+from keyturn.http.site import Answer, Site, authenticated, check_cookie_agrees, cleared
 from keyturn.results import Principal, SessionInfo
 
 
@@ -32,6 +32,8 @@ def end_session(site: Site, request: HttpRequest, session_id: str) -> Answer:
             if not found:
                 raise not_found()
             return empty_reply(*cleared(site, when=session_id == principal.session_id))
+
+        check_cookie_agrees(site, request, principal)
 
         return call(
             lambda backend: backend.manager.revoke(session_id, user_id=principal.user_id), reply, refuse

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
 from keyturn.http.endpoints import AsyncEndpoints
-from keyturn.http.guard import Admitted, AsyncGuard
+from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard
 from keyturn.http.messages import MAX_BODY, Headers, HttpReply, HttpRequest
 from keyturn.http.replies import unreadable_body
 
@@ -73,7 +73,7 @@ def read_scope(scope: Scope, body: bytes = b"") -> HttpRequest:
     client = scope.get("client")
     return HttpRequest(
         method=scope.get("method", "GET"),
-        path=scope["path"].removeprefix(scope.get("root_path", "")),
+        path=_route_path(scope["path"], scope.get("root_path", "")),
         headers=tuple(
             (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
         ),
@@ -81,6 +81,12 @@ def read_scope(scope: Scope, body: bytes = b"") -> HttpRequest:
         client=client[0] if client else None,
         scheme=scope.get("scheme", "http"),
     )
+
+
+def _route_path(path: str, root: str) -> str:
+    """Give the path as routers see it: a root is taken away only where it ends at a slash or at the end."""
+    below = path.removeprefix(root)
+    return below if not below or below.startswith("/") else path
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -109,7 +115,7 @@ def _with_headers(send: Send, headers: Headers) -> Send:
     if not headers:
         return send
     ours = _encoded(headers)
-    names = {name for name, _ in ours}
+    names = {name for name, _ in ours} - {name.lower().encode() for name in LIST_VALUED}
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -6,6 +6,7 @@ decide. The drivers differ by `await` alone.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar, cast
@@ -129,3 +130,8 @@ async def drive_async(step: Step[AnswerT], backend: AsyncBackend) -> AnswerT:
         else:
             step = asked.then(result)
     return step
+
+
+def is_awaited(function: Callable[..., object]) -> bool:
+    """Tell whether what a callable gives must be awaited; its class may be what makes it so."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)

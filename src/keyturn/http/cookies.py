@@ -23,7 +23,7 @@ def read_cookie(request: HttpRequest, settings: HttpSettings) -> str | None:
     """
     name = settings.cookie
     lines = request.values("cookie")
-    named = re.compile(rf"(?:^|[;,])[ \t]*{re.escape(name)}[ \t]*(?:=|;|,|$)")
+    named = re.compile(rf"(?:^|[;,])[ \t]*{re.escape(name)}[ \t]*(?=[=;,]|$)")
     if sum(len(named.findall(line)) for line in lines) > 1:
         raise invalid_request("The refresh cookie was sent more than once.")
     for line in lines:

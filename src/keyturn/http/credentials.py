@@ -15,11 +15,14 @@ def read_bearer(request: HttpRequest, settings: HttpSettings) -> str | None:
             with a comma, which no token contains.
     """
     values = request.values(settings.access_header.lower())
-    if len(values) > 1 or any("," in value for value in values):
+    parts = [part.strip(" \t") for value in values for part in value.split(",")]
+    is_bare = settings.access_header.lower() != DEFAULT_ACCESS_HEADER.lower()
+    meant = parts if is_bare else [part for part in parts if part.partition(" ")[0].lower() == "bearer"]
+    if len(values) > 1 or (meant and len(parts) > 1):
         raise invalid_request("More than one access token was sent.")
-    if not values:
+    if not meant:
         return None
-    if settings.access_header.lower() != DEFAULT_ACCESS_HEADER.lower():
+    if is_bare:
         return values[0].strip(" \t")
     scheme, _, token = values[0].strip(" \t").partition(" ")
     return token.strip(" ") if scheme.lower() == "bearer" else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from keyturn.http.calls import (
     SignIn,
     drive,
     drive_async,
+    is_awaited,
     nobody,
 )
 from keyturn.http.messages import HttpReply, HttpRequest
@@ -97,7 +97,7 @@ def _awaitable(login: AsyncLogin) -> Callable[[str, str], Awaitable[Accepted]]:
     """Make any login check awaitable; a plain one hashes passwords, so it must not hold the event loop up."""
 
     async def check(username: str, password: str) -> Accepted:
-        if inspect.iscoroutinefunction(login) or inspect.iscoroutinefunction(type(login).__call__):
+        if is_awaited(login):
             accepted = login(username, password)
         else:
             accepted = await asyncio.to_thread(login, username, password)

@@ -19,12 +19,15 @@ from keyturn.http.credentials import read_bearer
 from keyturn.http.messages import Headers, HttpReply, HttpRequest
 from keyturn.http.origins import REFRESHED_HEADER, cors_headers, is_preflight, preflight_reply
 from keyturn.http.replies import insufficient_scope, no_credentials, refuse
-from keyturn.http.routes import paths
+from keyturn.http.routes import is_endpoint
 from keyturn.http.settings import HttpSettings
 from keyturn.http.site import authenticate
 from keyturn.manager import AsyncTokenManager, TokenManager
 from keyturn.manager_base import ManagerBase
 from keyturn.results import Principal
+
+LIST_VALUED: Final = frozenset({"Access-Control-Expose-Headers"})
+"""Headers that are added to an application's own of that name; all others replace them."""
 
 _METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
@@ -38,8 +41,8 @@ class Admitted:
 
     Attributes:
         principal: Who asks; None where the route is exempt or asks nobody to sign in.
-        scopes: What their token's `scope` claim allows (RFC 9068, section 2.2.3).
-        headers: What the answer must carry, instead of any header of the same name.
+        scopes: What the `scope` claim allows (RFC 9068, section 2.2.3), as the manager's claims model has it.
+        headers: What the answer must carry, instead of any header of the same name (but see `LIST_VALUED`).
     """
 
     principal: Principal[Any] | None
@@ -70,6 +73,16 @@ class Needs:
     scopes: tuple[str, ...] = ()
     claims: tuple[tuple[str, Any], ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse what would never be met.
+
+        Raises:
+            ConfigurationError: The scopes are one text, where a tuple of names is meant.
+        """
+        scopes: object = self.scopes
+        if isinstance(scopes, str):
+            raise ConfigurationError(f"scopes must be a tuple such as ({scopes!r},)")
+
 
 EVERYBODY: Final = Needs()
 """Anybody with an acceptable token."""
@@ -98,15 +111,25 @@ class Rules:
         except KeyturnError as error:
             return self._refuse(request, error)
 
+    def begin_identity(self, request: HttpRequest) -> Admission:
+        """Take the first step of a request that nobody need be signed in for; exempt paths ask nobody."""
+        if self._is_exempt(request):
+            return Admitted(None)
+        return self.begin(request, Needs(optional=True))
+
     def begin_path(self, request: HttpRequest) -> Admission:
         """Take the first step of a request that is judged by its path."""
-        if any(_covers(pattern, request.path) for pattern in self.exempt):
+        if self._is_exempt(request):
             return Admitted(None)
         if is_preflight(request):  # browsers send no token with it
-            return preflight_reply(request, self.settings, _METHODS)
+            return self._for_other_origins(request, preflight_reply(request, self.settings, _METHODS))
         path = posixpath.normpath("/" + request.path.lstrip("/"))  # as generously as any server may read it
         found = [claims for pattern, claims in self.require if _covers(pattern, path)]
         return self.begin(request, Needs(claims=tuple(chain.from_iterable(found))))
+
+    def _is_exempt(self, request: HttpRequest) -> bool:
+        own = is_endpoint(self.settings.prefix, request.path)  # the endpoints see to their own callers
+        return own or any(_covers(pattern, request.path) for pattern in self.exempt)
 
     def _begin(self, request: HttpRequest, needs: Needs) -> Admission:
         token = read_bearer(request, self.settings)
@@ -144,7 +167,9 @@ class Rules:
         )
 
     def _refuse(self, request: HttpRequest, error: KeyturnError) -> HttpReply:
-        reply = refuse(error)
+        return self._for_other_origins(request, refuse(error))
+
+    def _for_other_origins(self, request: HttpRequest, reply: HttpReply) -> HttpReply:
         return replace(reply, headers=(*reply.headers, *cors_headers(request, self.settings)))
 
 
@@ -154,12 +179,17 @@ def rules_of(
     """Check a guard's patterns. The endpoints themselves are always exempt; other paths below them are not.
 
     Raises:
-        ConfigurationError: A pattern is none.
+        ConfigurationError: A pattern is none, or is spelled so that it would cover nothing.
     """
-    patterns = (*exempt, *paths(settings.prefix))
+    patterns = tuple(exempt)
     for pattern in (*patterns, *require):
         if not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
             raise ConfigurationError(f"a path must look like /health or /public/*, not {pattern!r}")
+    for pattern in require:  # requests are compared in this spelling
+        base = pattern.removesuffix("/*")
+        if base and posixpath.normpath("/" + base.lstrip("/")) != base:
+            plain = posixpath.normpath("/" + base.lstrip("/"))
+            raise ConfigurationError(f"require: write {plain!r} (it covers {plain}/ too), not {pattern!r}")
     return Rules(
         manager, settings, patterns, tuple((path, tuple(claims.items())) for path, claims in require.items())
     )
@@ -182,7 +212,8 @@ def _scopes(scope: object) -> tuple[str, ...]:
 
 
 def _holds(claim: object, wanted: object) -> bool:
-    held, options = (value if is_array(value) else [value] for value in (claim, wanted))
+    held = claim if is_array(claim) else [claim]
+    options = wanted if is_array(wanted) else list(wanted) if isinstance(wanted, tuple | set) else [wanted]
     # True is no 1 here: Python would call them equal.
     return any(type(one) is type(other) and one == other for one in held for other in options)
 
@@ -220,6 +251,10 @@ class Guard:
         """Admit a request that brings what its path needs, or say what to answer it."""
         return _drive(self._rules.begin_path(request), self._backend)
 
+    def identify(self, request: HttpRequest) -> Verdict:
+        """Say who asks, if anybody does; a token that is sent must be acceptable, but on exempt paths."""
+        return _drive(self._rules.begin_identity(request), self._backend)
+
 
 class AsyncGuard:
     """The guard for asyncio."""
@@ -246,3 +281,7 @@ class AsyncGuard:
     async def check_path(self, request: HttpRequest) -> Verdict:
         """Admit a request that brings what its path needs, or say what to answer it."""
         return await drive_async(self._rules.begin_path(request), self._backend)
+
+    async def identify(self, request: HttpRequest) -> Verdict:
+        """Say who asks, if anybody does; a token that is sent must be acceptable, but on exempt paths."""
+        return await drive_async(self._rules.begin_identity(request), self._backend)

@@ -29,9 +29,9 @@ _ENDPOINTS: Final[Mapping[str, Mapping[str, Endpoint]]] = {
 _SESSION: Final = "/sessions/"
 
 
-def paths(prefix: str) -> tuple[str, ...]:
-    """Name the endpoints' paths, as patterns of a guard: they see to their own callers."""
-    return (*(f"{prefix}{path}" for path in _ENDPOINTS), f"{prefix}{_SESSION}*", JWKS_PATH)
+def is_endpoint(prefix: str, path: str) -> bool:
+    """Tell whether a path is an endpoint's, and can be read in no other way."""
+    return path == JWKS_PATH or (path.startswith(f"{prefix}/") and bool(_below(path.removeprefix(prefix))))
 
 
 def begin(site: Site, request: HttpRequest) -> Answer:
@@ -64,9 +64,12 @@ def _methods(site: Site, path: str) -> Mapping[str, Endpoint]:
     if not path.startswith(f"{prefix}/"):
         return {}
     below = path.removeprefix(prefix)
-    if below == "/login" and not site.has_login:
-        return {}
-    session_id = below.removeprefix(_SESSION)
-    if below.startswith(_SESSION) and session_id and "/" not in session_id:
+    return {} if below == "/login" and not site.has_login else _below(below)
+
+
+def _below(path: str) -> Mapping[str, Endpoint]:
+    """Give the methods of an endpoint by its path below the prefix."""
+    session_id = path.removeprefix(_SESSION)
+    if path.startswith(_SESSION) and session_id not in {"", ".", ".."} and "/" not in session_id:
         return {"DELETE": partial(account.end_session, session_id=session_id)}
-    return _ENDPOINTS.get(below, {})
+    return _ENDPOINTS.get(path, {})

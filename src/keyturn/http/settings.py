@@ -24,6 +24,18 @@ _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _DOMAIN: Final = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
+_OTHER_HEADERS: Final = frozenset(
+    {
+        "cookie",
+        "host",
+        "origin",
+        "sec-fetch-site",
+        "x-keyturn",
+        "content-type",
+        "content-length",
+        "user-agent",
+    }
+)
 _MAX_DOMAIN: Final = 253
 
 
@@ -88,6 +100,10 @@ class HttpSettings:
             if len(self.cookie_domain) > _MAX_DOMAIN:
                 raise ConfigurationError("cookie_domain is too long")
         _check_text("access_header", self.access_header, _TOKEN)
+        if self.access_header.lower() in _OTHER_HEADERS:
+            raise ConfigurationError(
+                f"access_header must not be {self.access_header}: it means something else"
+            )
         _check_choice("cookie_samesite", self.cookie_samesite, get_args(SameSite))
         _check_choice("cookie_prefix", self.cookie_prefix, get_args(CookiePrefix))
         check_switch("cookie_secure", self.cookie_secure)

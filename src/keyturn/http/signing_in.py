@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keyturn.errors import InvalidProof, KeyturnError, RefreshConflict, RefreshError
+from keyturn.errors import (
+    ConfigurationError,
+    InvalidProof,
+    KeyturnError,
+    RefreshConflict,
+    RefreshError,
+)
 from keyturn.http.bodies import (
     MAX_PASSWORD,
     MAX_REFRESH_TOKEN,
@@ -38,8 +44,10 @@ def login(site: Site, request: HttpRequest) -> Answer:
                 raise invalid_credentials()
             case SignIn():
                 return sign_in(site, request, accepted, transport)
-            case _:
+            case str():
                 return sign_in(site, request, SignIn(accepted), transport)
+            case _:  # whatever it is, it must not be taken for somebody's id
+                raise ConfigurationError("login must give a user id (a str), a SignIn, or None")
 
     return call(lambda backend: backend.login(username, password), go_on, refuse)
 

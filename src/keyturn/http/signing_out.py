@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keyturn.errors import AccessTokenError, InvalidToken
+from keyturn.errors import AccessTokenError
 from keyturn.http.bodies import read_fields, read_switch
 from keyturn.http.calls import call
 from keyturn.http.credentials import read_bearer
@@ -12,7 +12,15 @@ from keyturn.http.messages import HttpReply, HttpRequest
 from keyturn.http.origins import check_origin
 from keyturn.http.replies import empty_reply, invalid_request, json_reply, refuse
 from keyturn.http.signing_in import read_refresh_token
-from keyturn.http.site import Answer, Site, authenticated, bearer_only, cleared
+from keyturn.http.site import (
+    Answer,
+    Site,
+    authenticated,
+    bearer_only,
+    check_cookie_agrees,
+    cleared,
+    session_of,
+)
 from keyturn.results import Principal
 
 
@@ -23,7 +31,7 @@ def logout(site: Site, request: HttpRequest) -> Answer:
     if token is None and bearer is None:
         check_origin(request, site.settings)  # the answer clears a cookie that the browser may have withheld
     done = empty_reply(*cleared(site, when=transport == "cookie"))
-    session_id = None if token is None else _session_of(site, token)
+    session_id = None if token is None else session_of(site, token)
     principal = None if bearer is None else _principal_of(site, bearer, strict=token is None)
     if session_id and principal and principal.session_id not in {None, session_id}:
         raise invalid_request("The tokens name different sessions.")
@@ -39,6 +47,7 @@ def logout_all(site: Site, request: HttpRequest) -> Answer:
     keep_current = read_switch(read_fields(request, frozenset({"keep_current"})), "keep_current")
 
     def go_on(principal: Principal[Any]) -> Answer:
+        check_cookie_agrees(site, request, principal)
         keep = principal.session_id if keep_current else None
         return call(
             lambda backend: backend.manager.revoke_user(principal.user_id, keep=keep),
@@ -47,13 +56,6 @@ def logout_all(site: Site, request: HttpRequest) -> Answer:
         )
 
     return authenticated(site, request, go_on)
-
-
-def _session_of(site: Site, token: str) -> str | None:
-    try:
-        return site.manager.verify_refresh(token).session_id
-    except InvalidToken:
-        return None
 
 
 def _principal_of(site: Site, bearer: str, *, strict: bool) -> Principal[Any] | None:

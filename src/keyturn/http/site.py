@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
-from keyturn.errors import AccessTokenError, KeyturnError
+from keyturn.errors import AccessTokenError, InvalidToken, KeyturnError
 from keyturn.http.calls import Call, Step, call
-from keyturn.http.cookies import clear_cookie, set_cookie
+from keyturn.http.cookies import clear_cookie, read_cookie, set_cookie
 from keyturn.http.credentials import read_bearer
 from keyturn.http.messages import Headers, HttpReply, HttpRequest
-from keyturn.http.replies import json_reply, no_credentials, refuse, token_body
+from keyturn.http.replies import invalid_request, json_reply, no_credentials, refuse, token_body
 from keyturn.http.settings import HttpSettings
 from keyturn.manager_base import ManagerBase
 from keyturn.results import Principal, TokenPair
@@ -64,6 +64,26 @@ def tokens_reply(site: Site, pair: TokenPair, transport: Transport) -> HttpReply
 def cleared(site: Site, *, when: bool) -> Headers:
     """Give the header that removes the refresh cookie, where it is to go."""
     return (clear_cookie(site.settings),) if when else ()
+
+
+def session_of(site: Site, token: str) -> str | None:
+    """Give the session that a refresh token names, or None where it is none of ours."""
+    try:
+        return site.manager.verify_refresh(token).session_id
+    except InvalidToken:
+        return None
+
+
+def check_cookie_agrees(site: Site, request: HttpRequest, principal: Principal[Any]) -> None:
+    """Let pass where the refresh cookie, if one came along, is of the access token's session.
+
+    Raises:
+        Refusal: It is another session's, or came twice: it is not known which session is meant.
+    """
+    cookie = read_cookie(request, site.settings)
+    session_id = None if cookie is None else session_of(site, cookie)
+    if session_id is not None and session_id != principal.session_id:
+        raise invalid_request("The tokens name different sessions.")
 
 
 def authenticated(site: Site, request: HttpRequest, go_on: Callable[[Principal[Any]], Answer]) -> Answer:

@@ -101,7 +101,10 @@ class GuardRules(Rules):
                 assert raw_get(site, path, ("Authorization", f"Bearer {member.access}")) == 403
             assert site.send("GET", "/admin/page", bearer=admin.access).json() == {"user_id": "admin-al"}
             preflight = (("Origin", ALLOWED), ("Access-Control-Request-Method", "GET"))
-            assert site.send("OPTIONS", "/page", headers=preflight).status_code == 204
+            answer = site.send("OPTIONS", "/page", headers=preflight)
+            assert answer.status_code == 204
+            assert answer.headers["access-control-allow-origin"] == ALLOWED
+            assert answer.headers["vary"] == "Origin"
 
     @pytest.mark.parametrize("path", ["/private", "/page"])
     def test_a_token_near_its_end_is_renewed_on_the_way(self, framework: Framework, path: str) -> None:
