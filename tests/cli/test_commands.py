@@ -139,7 +139,9 @@ def test_sessions_are_listed_by_name(alice: str) -> None:
     assert [row["user"] for row in listed("sessions", "list")] == ["alice", "somebody else"]
     for who in ("ALICE", alice):
         assert [row["user_id"] for row in listed("sessions", "list", "--user", who)] == [alice]
-    assert run("sessions", "list", "--user", "nobody") == "There are no sessions.\n"
+    for command in (["list"], ["revoke", "--yes"]):  # a typo must not look like success
+        said = run("sessions", *command, "--user", "nobody", status=1)
+        assert "There is no user 'nobody', and no session of such an id." in said
 
 
 def test_sessions_are_ended(alice: str) -> None:

@@ -160,6 +160,15 @@ def test_a_refusal_never_sets_what_it_was_not_given(error: Any) -> None:
     assert isinstance(refuse(error), HttpReply)
 
 
+@pytest.mark.parametrize(("holds", "status", "sessions"), [(True, 200, 1), (False, 401, 0)])
+def test_what_was_accepted_must_still_hold(*, holds: bool, status: int, sessions: int) -> None:
+    """An application that takes its word back while the session begins gets no session (`SignIn.holds`)."""
+    world = World()
+    accepted = SignIn("ann", holds=lambda: holds)
+    assert endpoints(world, login=lambda _u, _p: accepted).handle(login()).status == status
+    assert len(world.manager().sessions("ann")) == sessions
+
+
 @pytest.mark.parametrize("path", ["/auth/logout-all", "/auth/sessions/{own}"])
 def test_a_cookie_of_another_session_is_ambiguous(path: str) -> None:
     """A bearer token and a refresh cookie of different sessions are refused, and nothing changes."""

@@ -33,6 +33,7 @@ from keyturn.server.logs import JsonFormatter, TextFormatter, log_events
 from keyturn.server.opening import Service, open_service
 from keyturn.server.page import CONTENT_SECURITY_POLICY
 from keyturn.server.safety import check_safety
+from keyturn.server.users import User
 from tests.support.processes import wait_until
 
 PASSWORD = "correct horse"
@@ -99,6 +100,28 @@ def test_a_user_signs_in_and_changes_reach_the_next_token(running: Running) -> N
     assert (
         running.http.post("/auth/login", json={"username": "alice", "password": PASSWORD}).status_code == 401
     )
+
+
+def test_a_password_changed_while_it_was_checked(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sign-in whose password is changed between its check and its session leaves no session behind."""
+    users = running.service.users
+    assert users is not None
+    check = users.check_stamped
+
+    def check_then_change(username: str, password: str) -> tuple[User, str] | None:
+        checked = check(username, password)
+        users.set_password(username, "another password, set meanwhile")
+        return checked
+
+    monkeypatch.setattr(users, "check_stamped", check_then_change)
+    body = {"username": "alice", "password": PASSWORD, "transport": "body"}
+    answer = running.http.post("/auth/login", json=body)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_credentials")
+    monkeypatch.undo()
+    body["password"] = "another password, set meanwhile"
+    tokens = running.http.post("/auth/login", json=body).json()
+    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+    assert len(running.http.get("/auth/sessions", headers=bearer).json()["sessions"]) == 1
 
 
 def test_failures_to_sign_in_look_alike(running: Running) -> None:

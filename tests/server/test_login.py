@@ -88,12 +88,16 @@ async def test_many_at_once_are_told_to_come_back() -> None:
 
 AUTHENTICATORS = """
 from keyturn.http import SignIn
+import functools
 import threading
 def plain(username, password):
     assert threading.current_thread() is not threading.main_thread()
     return "user-1" if password == "right" else None
 async def coroutine(username, password):
     return SignIn("user-2", claims={"roles": ["x"]}) if password == "right" else None
+@functools.wraps(coroutine)
+def decorated(*arguments):
+    return coroutine(*arguments)
 def one(username):
     return None
 number = 5
@@ -119,6 +123,8 @@ async def test_an_own_authenticator_plain_or_async(own: str, monkeypatch: pytest
     assert await plain.login("alice", "wrong") is None
     assert await coroutine.login("alice", "right") == SignIn("user-2", claims={"roles": ["x"]})
     assert await coroutine.login("alice", "wrong") is None
+    decorated = OwnLogin(load_authenticator(f"{own}:decorated"), desk)  # looks like a plain one
+    assert await decorated.login("alice", "right") == SignIn("user-2", claims={"roles": ["x"]})
     desk.close()
 
 

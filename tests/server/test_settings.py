@@ -145,6 +145,8 @@ def test_a_wrong_value_is_refused_by_name(name: str, given: object) -> None:
         ({"port": 70_000}, "port must be from 1"),
         ({"host": ""}, "host must not be empty"),
         ({"login_rate": "often"}, "login_rate must be like"),
+        ({"login_rate": "10/minute, 100/hour"}, "login_rate must be like"),
+        ({"login_rate": "0/minute"}, "at least one attempt"),
         ({"log_format": "xml"}, "log_format must be one of"),
         ({"key_algorithm": "none"}, "key_algorithm must be one of"),
         ({"access_ttl": "30d"}, "access_ttl must be shorter"),

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.processes import Server, free_port, running_server
+from tests.support.processes import Server, free_port, running_server, wait_until
 
 COMMAND = [sys.executable, "-c", "from keyturn.cli import main; main()"]
 
@@ -29,8 +29,15 @@ def keyturn_server(folder: Path, *flags: str, port: int | None = None) -> Genera
     """
     chosen = port or free_port()
     command = [*COMMAND, "serve", "--port", str(chosen), *places(folder), *flags]
-    with running_server(command, port=chosen, log=folder / "server.log") as server:
+    log = folder / "server.log"
+    starts = _count_starts(log)
+    with running_server(command, port=chosen, log=log) as server:
+        wait_until(lambda: _count_starts(log) > starts, what="the end of what it says at its start")
         yield server
+
+
+def _count_starts(log: Path) -> int:
+    return log.read_text("utf-8").count("Press Ctrl-C") if log.exists() else 0
 
 
 def demo_password(server: Server, user: str) -> str:

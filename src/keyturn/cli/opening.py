@@ -12,6 +12,7 @@ from keyturn.manager import TokenManager
 from keyturn.server.opening import open_engine, open_users
 from keyturn.server.settings import Settings
 from keyturn.server.users import Users
+from keyturn.stores.protocol import Where
 from keyturn.stores.sqlalchemy import SQLAlchemyStore
 
 
@@ -30,9 +31,17 @@ class Opened:
     manager: TokenManager
 
     def user_id(self, name_or_id: str) -> str:
-        """Give a user's id by name; what is no name here counts as an id, as with an own authenticator."""
+        """Give a user's id by name; with an own authenticator, an id that has sessions counts too.
+
+        Raises:
+            InvalidInput: There is neither: a typo must not look like success.
+        """
         user = self.users.find(name_or_id)
-        return name_or_id if user is None else user.id
+        if user is not None:
+            return user.id
+        if not self.store.count(Where(user_id=name_or_id)):
+            raise InvalidInput(f"There is no user {name_or_id!r}, and no session of such an id.")
+        return name_or_id
 
 
 @contextmanager

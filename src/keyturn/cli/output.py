@@ -70,4 +70,5 @@ def console() -> Console:
 
 def _printable(value: object) -> str:
     """Keep what others wrote, such as a user agent, from steering the terminal."""
-    return "".join(each if each.isprintable() else "?" for each in str(value))
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    return "".join(each if each.isprintable() else "?" for each in text)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import socket
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 import click
 import uvicorn
@@ -22,6 +22,7 @@ from keyturn.server.safety import check_safety
 from keyturn.server.settings import Settings
 
 _GRACE_SECONDS = 10
+_BACKLOG = 2048  # uvicorn's own
 
 
 @click.command()
@@ -34,12 +35,14 @@ def serve(settings: Settings, *, demo: bool) -> None:
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
     configure(settings)
-    listener = _listen(settings)
+    listener = _take_port(settings)
     service = open_service(settings, demo=demo)
     if demo and service.users is None:
         raise click.UsageError(
             "--demo adds users of its own, and an authenticator has others: use one of them"
         )
+    with _port(settings):
+        listener.listen(_BACKLOG)  # two that took it at the same moment: only one may listen, and go on
     shown = prepare_demo(service.users) if demo and service.users is not None else []
     app = build_app(service)
     click.echo(_welcome(service, shown))
@@ -52,20 +55,29 @@ def serve(settings: Settings, *, demo: bool) -> None:
         forwarded_allow_ips=settings.forwarded_allow_ips or "",
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[listener])
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """Take the port before anything is made or printed; nobody is let in until the server is ready."""
-    taken = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:  # raised again by uvicorn when it has shut down
+        click.echo("Stopped.")
+
+
+@contextmanager
+def _port(settings: Settings) -> Generator[None]:
+    """Say in one sentence that the port cannot be had."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {settings.host}, port {settings.port}: {error.strerror or error}"
+        ) from None
+
+
+def _take_port(settings: Settings) -> socket.socket:
+    """Take the port before anything is made."""
+    taken = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    with _port(settings):
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a restart need not wait
         taken.bind((settings.host, settings.port))
-    except OSError as error:
-        taken.close()
-        raise ConfigurationError(
-            f"cannot listen on {settings.host}, port {settings.port}: {os.strerror(error.errno or 0)}"
-        ) from None
     return taken
 
 

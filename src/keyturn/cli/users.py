@@ -18,6 +18,7 @@ from keyturn.server.passwords import LONGEST, check_password
 from keyturn.server.settings import Settings
 from keyturn.server.users import check_username
 from keyturn.server.words import moment
+from keyturn.stores.sqlalchemy import SQLAlchemyStore
 
 _COLUMNS = {"username": "USER", "id": "ID", "state": "STATE", "added": "ADDED", "claims": "CLAIMS"}
 
@@ -53,6 +54,7 @@ def add(settings: Settings, *, name: str, claims_text: str, from_stdin: bool) ->
     engine = open_engine(settings, create=True)
     try:
         table = open_users(engine)
+        SQLAlchemyStore(engine).create_schema()  # the other commands need the sessions' tables too
         table.create_schema()
         user = table.add(name, password, claims)
     finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from keyturn.errors import KeyturnError
@@ -26,11 +26,15 @@ class SignIn:
         user_id: Who it is.
         claims: The application's claims for the access tokens; None: none.
         device: What people shall recognise the session by; None: what `HttpSettings.device_from` says.
+        holds: Asked once more when the session has begun: whether what was accepted still holds. A password
+            that was changed while it was being checked would otherwise leave a session behind that the change
+            could not end. With asyncio it is a coroutine function. None: not asked.
     """
 
     user_id: str
     claims: Any = None
     device: dict[str, Any] | None = None
+    holds: Callable[[], Any] | None = field(default=None, repr=False)
 
 
 Accepted: TypeAlias = SignIn | str | None

@@ -25,6 +25,7 @@ from keyturn.http.messages import HttpReply, HttpRequest
 from keyturn.http.origins import check_origin
 from keyturn.http.replies import invalid_credentials, invalid_request, no_credentials, refuse, slow_down
 from keyturn.http.site import Answer, Site, Transport, cleared, tokens_reply
+from keyturn.results import TokenPair
 
 
 def login(site: Site, request: HttpRequest) -> Answer:
@@ -56,9 +57,25 @@ def sign_in(site: Site, request: HttpRequest, who: SignIn, transport: Transport)
     """Begin a session for a user whom the application has accepted."""
     context = site.settings.context_from(request)
     device = site.settings.device_from(request) if who.device is None else who.device
+
+    def begun(pair: TokenPair) -> Answer:
+        holds = who.holds
+        if holds is None:
+            return tokens_reply(site, pair, transport)
+        return call(lambda _: holds(), lambda still: confirmed(pair, still=bool(still)), refuse)
+
+    def confirmed(pair: TokenPair, *, still: bool) -> Answer:
+        if still:
+            return tokens_reply(site, pair, transport)
+        return call(
+            lambda backend: backend.manager.revoke(pair.session_id),
+            lambda _: refuse(invalid_credentials()),
+            refuse,
+        )
+
     return call(
         lambda backend: backend.manager.issue(who.user_id, claims=who.claims, device=device, context=context),
-        lambda pair: tokens_reply(site, pair, transport),
+        begun,
         refuse,
     )
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from keyturn.errors import ConfigurationError, StoreUnavailable
-from keyturn.http import SignIn
+from keyturn.http import SignIn, is_awaited
 from keyturn.server.users import Users
 
 T = TypeVar("T")
@@ -67,8 +67,15 @@ class UserLogin:
 
     async def login(self, username: str, password: str) -> SignIn | None:
         """Give the user whose name and password these are."""
-        user = await self._desk.run(lambda: self._users.check(username, password))
-        return None if user is None else SignIn(user.id, claims=user.claims)
+        checked = await self._desk.run(lambda: self._users.check_stamped(username, password))
+        if checked is None:
+            return None
+        user, stamp = checked
+
+        async def holds() -> bool:
+            return await asyncio.to_thread(self._users.stamp, user.id) == stamp
+
+        return SignIn(user.id, claims=user.claims, holds=holds)
 
     async def load_claims(self, user_id: str) -> Mapping[str, Any]:
         """Give a user's claims of today; not behind the sign-ins, which take long."""
@@ -90,9 +97,12 @@ class OwnLogin:
 
     async def login(self, username: str, password: str) -> Answer:
         """Give what the function says."""
-        if inspect.iscoroutinefunction(self._function):
-            return cast("Answer", await self._function(username, password))
-        return cast("Answer", await self._desk.run(lambda: self._function(username, password)))
+        if is_awaited(self._function):
+            answer = self._function(username, password)
+        else:
+            answer = await self._desk.run(lambda: self._function(username, password))
+        # A decorated coroutine function looks like a plain one.
+        return await answer if inspect.isawaitable(answer) else answer
 
 
 def load_authenticator(name: str) -> Authenticator:

@@ -199,9 +199,12 @@ def rate_of(text: str) -> limits.RateLimitItem:
         ConfigurationError: It is no rate.
     """
     try:
-        return limits.parse(text)
+        (rate,) = limits.parse_many(text)  # several would not all be held to
     except ValueError:
         raise ConfigurationError(f"login_rate must be like 10/minute, or off, not {text!r}") from None
+    if rate.amount < 1:
+        raise ConfigurationError("login_rate must let at least one attempt through, or be off")
+    return rate
 
 
 def check_names(names: Mapping[str, object], *, where: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -147,8 +148,18 @@ class Users:
         with translated(), self._engine.connect() as connection:
             return [_user(row) for row in connection.execute(_TABLE.select().order_by(_TABLE.c.username))]
 
+    def stamp(self, user_id: str) -> str | None:
+        """Give what changes when a user's password does; None where the user may not sign in."""
+        row = self._one(_TABLE.c.id == user_id)
+        return None if row is None or row.disabled else _stamp(row.password_hash)
+
     def check(self, username: str, password: str) -> User | None:
-        """Give the user whose name and password these are.
+        """Give the user whose name and password these are: see `check_stamped`."""
+        checked = self.check_stamped(username, password)
+        return None if checked is None else checked[0]
+
+    def check_stamped(self, username: str, password: str) -> tuple[User, str] | None:
+        """Give the user whose name and password these are, and the `stamp` of that moment.
 
         An unknown name, a wrong password and a disabled user take the same work and get the same answer. A
         hash made with former parameters is replaced.
@@ -158,10 +169,13 @@ class Users:
         stored = None if row is None else str(row.password_hash)
         if not self._passwords.verify(stored, password) or row is None or row.disabled:
             return None
-        if self._passwords.is_outdated(row.password_hash):
+        current = str(row.password_hash)
+        if self._passwords.is_outdated(current):
+            renewed = self._passwords.hash(password)
             # Only if it is still that one: a password changed meanwhile must not come back.
-            self._update(row.id, was=row.password_hash, password_hash=self._passwords.hash(password))
-        return _user(row)
+            self._update(row.id, was=current, password_hash=renewed)
+            current = renewed
+        return _user(row), _stamp(current)
 
     def claims(self, user_id: str) -> Mapping[str, Any]:
         """Give a user's claims of today, for the next access token.
@@ -184,6 +198,10 @@ class Users:
             statement = statement.where(_TABLE.c.password_hash == was)
         with translated(), self._engine.connect() as connection:
             connection.execute(statement)
+
+
+def _stamp(password_hash: str) -> str:
+    return sha256(password_hash.encode()).hexdigest()
 
 
 def normalised(username: str) -> str | None:
