@@ -66,16 +66,22 @@ def _download(work: Path) -> Path:
 
 def _mirror() -> str:
     """Give the mirror that apt uses here for Debian itself."""
-    listed = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    for line in listed.stdout.splitlines():
-        origin, label, uri = line.split("|", 2)
-        if (origin, label) == ("Debian", "Debian"):
-            return uri
+    for update in (
+        False,
+        True,
+    ):  # whose mirror is whose stands in apt's lists, and a bare machine has none yet
+        if update and not _run(["apt-get", "-qq", "update"], Path.cwd()):
+            break
+        listed = subprocess.run(
+            ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        for line in listed.stdout.splitlines():
+            origin, label, uri = line.split("|", 2)
+            if (origin, label) == ("Debian", "Debian"):
+                return uri
     raise SystemExit("wycheproof.py: apt knows no Debian mirror here; run 'apt-get update' once")
 
 
