@@ -7,10 +7,10 @@ Rule 2: renewing a token on the way never fails a request.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from keyturn._core.encoding import is_array
 from keyturn.errors import ConfigurationError, KeyturnError
@@ -212,8 +212,9 @@ def _scopes(scope: object) -> tuple[str, ...]:
 
 
 def _holds(claim: object, wanted: object) -> bool:
-    held = claim if is_array(claim) else [claim]
-    options = wanted if is_array(wanted) else list(wanted) if isinstance(wanted, tuple | set) else [wanted]
+    if isinstance(wanted, tuple | set):  # whoever writes a rule may use any collection; JSON has only lists
+        wanted = list(cast("Collection[object]", wanted))
+    held, options = (value if is_array(value) else [value] for value in (claim, wanted))
     # True is no 1 here: Python would call them equal.
     return any(type(one) is type(other) and one == other for one in held for other in options)
 
