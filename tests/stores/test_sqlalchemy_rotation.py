@@ -118,7 +118,7 @@ def test_the_single_statement_is_case_8_and_nothing_else(
     keep_only(engine, row)
     asked = replace(command, rotation=True)
     with engine.begin() as connection:
-        moved = [to_session(each) for each in connection.execute(statements.ROTATE, _case_8(asked))]
+        moved = [to_session(each) for each in connection.execute(statements.ROTATE_RETURNING, _case_8(asked))]
     decision = decide(row, asked)
     assert moved == ([decision.write] if decision.case == "8" else [])
 

@@ -151,12 +151,15 @@ class Deny:
         expires_at: When the refusal may be forgotten, because the token has expired by then.
         reason: Why, for people.
         now: The moment.
+        sid: The token's session, as the `Check` of the same token names it; None for a token without one. A
+            sharded store keeps the denial beside the session, so that a check asks one shard.
     """
 
     token_id: str
     expires_at: Millis
     reason: str
     now: Millis
+    sid: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 from keyturn._core.access_claims import AccessClaims, read_access_token
 from keyturn._core.claims import ClaimsCodec, checked_claims
 from keyturn._core.commands import Check, Create, Deny, Lookup, Revoke, RevokeUser, Rotate, Where
-from keyturn._core.ids import TOKEN_ID_BYTES, UUID7_BYTES, parse_session_id, uuid7
+from keyturn._core.ids import TOKEN_ID_BYTES, UUID7_BYTES, parse_session_id, session_id
 from keyturn._core.inputs import (
     check_context,
     check_device,
@@ -136,10 +136,11 @@ class Engine(Generic[ClaimsT]):
             access_ttl=access, idle_ttl=idle, absolute_ttl=absolute, race_window=self.policy.race_window
         )
         expires_at = now + milliseconds(absolute)
+        owner = check_user_id(user_id)
         secret = entropy[UUID7_BYTES : UUID7_BYTES + SECRET_BYTES]
         session = Session(
-            sid=uuid7(now, entropy),
-            user_id=check_user_id(user_id),
+            sid=session_id(owner, now, entropy),
+            user_id=owner,
             secret_digest=sha256(secret).digest(),
             gen=0,
             parent_branch=bytes(BRANCH_BYTES),
@@ -268,7 +269,8 @@ class Engine(Generic[ClaimsT]):
         # rounding.
         until = (claims.expires_at + 1) * 1000 + milliseconds(self.policy.leeway)
         event = DeniedEvent(now / 1000, claims.subject, claims.token_id, check_reason(reason))
-        return Step(Deny(claims.token_id, until, reason, now), lambda _: Settled(None, (event,)))
+        sid = parse_session_id(claims.session_id)
+        return Step(Deny(claims.token_id, until, reason, now, sid), lambda _: Settled(None, (event,)))
 
     def principal(self, claims: AccessClaims) -> Principal[ClaimsT]:
         """Give who verified claims speak for.

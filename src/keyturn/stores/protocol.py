@@ -14,6 +14,12 @@ The six duties of a store:
 6. It keeps one row per session however often it refreshes, and `Session` values compare equal after a round
    trip.
 
+It may rely on this: a session's id carries its user's bucket (`bucket_of_session(sid)` equals
+`bucket_of_user(user_id)`), and `Deny` names the same session as the `Check` of that token. So a sharded store
+finds everything of a user in one place.
+
+A store may also keep the audit trail: `Trail` and `AsyncTrail` are what it then offers besides.
+
 `keyturn.testing.conformance` holds a store to all of this. Everything that a store of your own needs is
 exported here: the commands, the outcomes, `decide` and `ending`.
 """
@@ -21,7 +27,7 @@ exported here: the commands, the outcomes, `decide` and `ending`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 from uuid import UUID
 
 from keyturn._core.commands import (
@@ -37,6 +43,7 @@ from keyturn._core.commands import (
     Where,
 )
 from keyturn._core.decide import Decision, decide
+from keyturn._core.ids import bucket_of_session, bucket_of_user
 from keyturn._core.outcomes import (
     CheckOutcome,
     Created,
@@ -53,12 +60,14 @@ from keyturn._core.outcomes import (
     RotateOutcome,
     Unknown,
 )
-from keyturn._core.records import Session, ending
+from keyturn._core.records import Millis, Session, ending
+from keyturn._core.trail import TrailEntry, TrailKind
 
 __all__ = [
     "EVERY",
     "PAGE",
     "AsyncStore",
+    "AsyncTrail",
     "Check",
     "CheckOutcome",
     "Confirm",
@@ -84,8 +93,13 @@ __all__ = [
     "RotateOutcome",
     "Session",
     "Store",
+    "Trail",
+    "TrailEntry",
+    "TrailKind",
     "Unknown",
     "Where",
+    "bucket_of_session",
+    "bucket_of_user",
     "decide",
     "ending",
 ]
@@ -203,4 +217,50 @@ class AsyncStore(Protocol):
 
     async def close(self) -> None:
         """Give back what the store holds open. Closing twice does no harm."""
+        ...
+
+
+@runtime_checkable
+class Trail(Protocol):
+    """Where the audit trail is kept, for threads: append-only, apart from forgetting what is old.
+
+    Its methods raise `StoreUnavailable` and `SchemaError` as a store's do. `Store.delete` of the same store
+    removes the lines of the sessions that it removes.
+    """
+
+    def note(self, entries: Sequence[TrailEntry], /) -> None:
+        """Add lines, in one operation for up to 500 of them. A line whose id is there already is left alone.
+
+        So a batch whose answer was lost may be written again.
+        """
+        ...
+
+    def history(self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE) -> Sequence[TrailEntry]:
+        """Read the lines of a session, by time; give the last one's id as `after` to read on."""
+        ...
+
+    def forget(self, before: Millis, limit: int, /) -> int:
+        """Remove one batch of lines that are older than a moment; return how many went."""
+        ...
+
+
+@runtime_checkable
+class AsyncTrail(Protocol):
+    """The audit trail for asyncio: `Trail` with `await`."""
+
+    async def note(self, entries: Sequence[TrailEntry], /) -> None:
+        """Add lines, in one operation for up to 500 of them. A line whose id is there already is left alone.
+
+        So a batch whose answer was lost may be written again.
+        """
+        ...
+
+    async def history(
+        self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE
+    ) -> Sequence[TrailEntry]:
+        """Read the lines of a session, by time; give the last one's id as `after` to read on."""
+        ...
+
+    async def forget(self, before: Millis, limit: int, /) -> int:
+        """Remove one batch of lines that are older than a moment; return how many went."""
         ...

@@ -22,7 +22,7 @@ except ModuleNotFoundError as error:
 
 from keyturn.errors import SchemaError
 from keyturn.stores._sql.errors import is_in_the_way, translated
-from keyturn.stores._sql.transactions import transaction
+from keyturn.stores._sql.running import transaction
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine

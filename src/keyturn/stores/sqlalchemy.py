@@ -1,7 +1,7 @@
 """Sessions in an SQL database through SQLAlchemy, for threads and for asyncio. No decision is made here.
 
-Each operation is in `keyturn.stores._sql.operations`, once, as a function of a synchronous connection; the
-two stores differ only in how they hand it one.
+Each operation is in `keyturn.stores._sql.operations`, once, as a generator of statements; the two stores
+differ only in how they drive it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ try:
     from keyturn.stores import schema
     from keyturn.stores._sql import engines, operations
     from keyturn.stores._sql.errors import translated
+    from keyturn.stores._sql.running import flavour_of, run
     from keyturn.stores._sql.tables import metadata
     from keyturn.stores._sql.turns import AsyncTurns, Turns
 except ModuleNotFoundError as error:
@@ -46,7 +47,9 @@ if TYPE_CHECKING:
         Where,
     )
     from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
-    from keyturn._core.records import Session
+    from keyturn._core.records import Millis, Session
+    from keyturn._core.trail import TrailEntry
+    from keyturn.stores._sql.queries import Operation
 
 __all__ = ["AsyncSQLAlchemyStore", "SQLAlchemyStore", "metadata"]
 
@@ -79,6 +82,7 @@ class SQLAlchemyStore:
         self._engine: Engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._owned = False
         self._turns = Turns(engines.BUSY_TIMEOUT)
+        self._flavour = flavour_of(engine.dialect)
 
     @classmethod
     def from_url(
@@ -118,63 +122,79 @@ class SQLAlchemyStore:
             SchemaError: Says what is in the way.
             StoreUnavailable: The database cannot answer.
         """
-        self._write(schema.upgrade_on)
+        with self._turns.turn():
+            self._on_connection(schema.upgrade_on)
 
-    def _read(self, operation: Callable[[Connection], T]) -> T:
-        with translated(), self._engine.connect() as connection:
-            return operation(connection)
+    def _read(self, operation: Operation[T]) -> T:
+        return self._on_connection(partial(run, operation=operation))
 
-    def _write(self, operation: Callable[[Connection], T]) -> T:
+    def _write(self, operation: Operation[T]) -> T:
         with self._turns.turn():
             return self._read(operation)
 
+    def _on_connection(self, work: Callable[[Connection], T]) -> T:
+        with translated(), self._engine.connect() as connection:
+            return work(connection)
+
     def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
-        return self._write(partial(operations.create, command=command))
+        return self._write(operations.create(self._flavour, command))
 
     def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return self._write(partial(operations.rotate, command=command))
+        return self._write(operations.rotate(self._flavour, command))
 
     def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
-        return self._read(partial(operations.lookup, command=command))
+        return self._read(operations.lookup(command))
 
     def check(self, command: Check, /) -> CheckOutcome:
         """See `Store.check`."""
-        return self._read(partial(operations.check, command=command))
+        return self._read(operations.check(command))
 
     def confirm(self, command: Confirm, /) -> None:
         """See `Store.confirm`."""
-        self._write(partial(operations.confirm, command=command))
+        self._write(operations.confirm(command))
 
     def revoke(self, command: Revoke, /) -> Revocation:
         """See `Store.revoke`."""
-        return self._write(partial(operations.revoke, command=command))
+        return self._write(operations.revoke(self._flavour, command))
 
     def revoke_user(self, command: RevokeUser, /) -> Revocation:
         """See `Store.revoke_user`."""
-        return self._write(partial(operations.revoke_user, command=command))
+        return self._write(operations.revoke_user(self._flavour, command))
 
     def deny(self, command: Deny, /) -> None:
         """See `Store.deny`."""
-        self._write(partial(operations.deny, command=command))
+        self._write(operations.deny(self._flavour, command))
 
     def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
         """See `Store.find`."""
-        return self._read(partial(operations.find, where=where, limit=limit))
+        return self._read(operations.find(where, limit))
 
     def count(self, where: Where = EVERY, /) -> int:
         """See `Store.count`."""
-        return self._read(partial(operations.count, where=where))
+        return self._read(operations.count(where))
 
     def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return self._write(partial(operations.delete, sids=sids))
+        return self._write(operations.erase(sids))
 
     def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
-        return self._write(partial(operations.purge, command=command))
+        return self._write(operations.purge(command))
+
+    def note(self, entries: Sequence[TrailEntry], /) -> None:
+        """See `Trail.note`."""
+        self._write(operations.note(self._flavour, entries))
+
+    def history(self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE) -> Sequence[TrailEntry]:
+        """See `Trail.history`."""
+        return self._read(operations.history(sid, after, limit))
+
+    def forget(self, before: Millis, limit: int, /) -> int:
+        """See `Trail.forget`."""
+        return self._write(operations.forget(before, limit))
 
     def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""
@@ -195,6 +215,7 @@ class AsyncSQLAlchemyStore:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._owned = False
         self._turns = AsyncTurns(engines.BUSY_TIMEOUT)
+        self._flavour = flavour_of(engine.dialect)
         self._working: set[asyncio.Task[Any]] = set()
 
     @classmethod
@@ -223,13 +244,13 @@ class AsyncSQLAlchemyStore:
 
         See `SQLAlchemyStore.create_schema`.
         """
-        await self._write(schema.upgrade_on)
+        await self._to_its_end(self._in_turn(schema.upgrade_on))
 
-    async def _read(self, operation: Callable[[Connection], T]) -> T:
-        return await self._to_its_end(self._on_connection(operation))
+    async def _read(self, operation: Operation[T]) -> T:
+        return await self._to_its_end(self._on_connection(partial(run, operation=operation)))
 
-    async def _write(self, operation: Callable[[Connection], T]) -> T:
-        return await self._to_its_end(self._in_turn(operation))
+    async def _write(self, operation: Operation[T]) -> T:
+        return await self._to_its_end(self._in_turn(partial(run, operation=operation)))
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.create_task(work)
@@ -237,62 +258,76 @@ class AsyncSQLAlchemyStore:
         task.add_done_callback(self._working.discard)
         return await asyncio.shield(task)
 
-    async def _on_connection(self, operation: Callable[[Connection], T]) -> T:
+    async def _on_connection(self, work: Callable[[Connection], T]) -> T:
         with translated():
             async with self._engine.connect() as connection:
-                return await connection.run_sync(operation)
+                return await connection.run_sync(work)
 
-    async def _in_turn(self, operation: Callable[[Connection], T]) -> T:
+    async def _in_turn(self, work: Callable[[Connection], T]) -> T:
         async with self._turns.turn():
-            return await self._on_connection(operation)
+            return await self._on_connection(work)
 
     async def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
-        return await self._write(partial(operations.create, command=command))
+        return await self._write(operations.create(self._flavour, command))
 
     async def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return await self._write(partial(operations.rotate, command=command))
+        return await self._write(operations.rotate(self._flavour, command))
 
     async def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
-        return await self._read(partial(operations.lookup, command=command))
+        return await self._read(operations.lookup(command))
 
     async def check(self, command: Check, /) -> CheckOutcome:
         """See `Store.check`."""
-        return await self._read(partial(operations.check, command=command))
+        return await self._read(operations.check(command))
 
     async def confirm(self, command: Confirm, /) -> None:
         """See `Store.confirm`."""
-        await self._write(partial(operations.confirm, command=command))
+        await self._write(operations.confirm(command))
 
     async def revoke(self, command: Revoke, /) -> Revocation:
         """See `Store.revoke`."""
-        return await self._write(partial(operations.revoke, command=command))
+        return await self._write(operations.revoke(self._flavour, command))
 
     async def revoke_user(self, command: RevokeUser, /) -> Revocation:
         """See `Store.revoke_user`."""
-        return await self._write(partial(operations.revoke_user, command=command))
+        return await self._write(operations.revoke_user(self._flavour, command))
 
     async def deny(self, command: Deny, /) -> None:
         """See `Store.deny`."""
-        await self._write(partial(operations.deny, command=command))
+        await self._write(operations.deny(self._flavour, command))
 
     async def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
         """See `Store.find`."""
-        return await self._read(partial(operations.find, where=where, limit=limit))
+        return await self._read(operations.find(where, limit))
 
     async def count(self, where: Where = EVERY, /) -> int:
         """See `Store.count`."""
-        return await self._read(partial(operations.count, where=where))
+        return await self._read(operations.count(where))
 
     async def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return await self._write(partial(operations.delete, sids=sids))
+        return await self._write(operations.erase(sids))
 
     async def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
-        return await self._write(partial(operations.purge, command=command))
+        return await self._write(operations.purge(command))
+
+    async def note(self, entries: Sequence[TrailEntry], /) -> None:
+        """See `Trail.note`."""
+        await self._write(operations.note(self._flavour, entries))
+
+    async def history(
+        self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE
+    ) -> Sequence[TrailEntry]:
+        """See `Trail.history`."""
+        return await self._read(operations.history(sid, after, limit))
+
+    async def forget(self, before: Millis, limit: int, /) -> int:
+        """See `Trail.forget`."""
+        return await self._write(operations.forget(before, limit))
 
     async def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""

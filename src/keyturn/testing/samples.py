@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from keyturn._core.commands import Create, Rotate
+from keyturn._core.ids import bucket_of_user
 from keyturn._core.records import EndReason, Session
 
 SECOND: Final = 1000
@@ -25,12 +26,18 @@ def digest_of(secret: bytes) -> bytes:
     return hashlib.sha256(secret).digest()
 
 
+def _sid(number: int, user_id: str) -> UUID:
+    """Make a session id as the engine does: sorted by its number, with its user's bucket."""
+    head = ((0x01A0A0A0 << 16) + number) << 80
+    return UUID(int=head | (7 << 76) | (bucket_of_user(user_id) << 64) | (2 << 62) | (number & 0xFFFF))
+
+
 DIGEST: Final = digest_of(b"the secret of a session")
 BRANCH: Final = b"the one "
 OTHER_BRANCH: Final = b"another "
 
 ROW: Final = Session(
-    sid=UUID("01a0a0a0-0000-7000-8000-000000000001"),
+    sid=_sid(0, "user-1"),
     user_id="user-1",
     secret_digest=DIGEST,
     gen=5,
@@ -70,7 +77,7 @@ def numbered(number: int, *, user_id: str = ROW.user_id) -> Session:
     at = T0 + number
     return replace(
         ROW,
-        sid=UUID(int=(0x01A0A0A0 << 96) + (7 << 76) + (2 << 62) + 4096 + number),
+        sid=_sid(number, user_id),
         user_id=user_id,
         gen=0,
         parent_branch=b"",

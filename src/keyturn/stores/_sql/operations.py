@@ -1,18 +1,15 @@
-"""The operations, each once, as a function of a synchronous connection in autocommit. They know no engine.
+"""The operations, each once, as a generator of statements. They know no engine, no driver and no colour.
 
-`rotate` tries the common case as one statement. Wherever that does not match, and wherever a dialect has no
-`UPDATE … RETURNING`, the row is locked, read, and decided by `decide`.
+`rotate` tries the common case as one statement. Wherever that does not match, the row is locked, read, and
+decided by `decide`. Where a dialect has no `UPDATE … RETURNING`, the row is read first, and the same statement
+then moves it only if it is still as it was read.
 """
 
 from __future__ import annotations
 
 import hmac
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
-
-from sqlalchemy import delete as delete_from
-from sqlalchemy import select, update
 
 from keyturn._core.decide import decide, end
 from keyturn._core.outcomes import (
@@ -30,15 +27,15 @@ from keyturn._core.outcomes import (
 )
 from keyturn._core.records import ending
 from keyturn.stores._sql import statements
-from keyturn.stores._sql.tables import changes, sessions, to_row, to_session, to_sessions
-from keyturn.stores._sql.transactions import transaction
+from keyturn.stores._sql.queries import Query, ask
+from keyturn.stores._sql.tables import changes, from_entry, to_entries, to_row, to_session, to_sessions
+from keyturn.stores._sql.transactions import committing, opening, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractContextManager
     from uuid import UUID
 
-    from sqlalchemy import ColumnElement, Connection, Executable
+    from sqlalchemy import Delete
 
     from keyturn._core.commands import (
         Check,
@@ -54,6 +51,9 @@ if TYPE_CHECKING:
     )
     from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, RotateOutcome
     from keyturn._core.records import EndReason, Millis, Session
+    from keyturn._core.trail import TrailEntry
+    from keyturn.stores._sql.queries import Flavour, Operation
+    from keyturn.stores._sql.statements import Ending
 
 CHUNK: Final = (
     500  # ids in one statement: SQLite takes 32,766 parameters, and a short statement blocks nobody long
@@ -61,46 +61,87 @@ CHUNK: Final = (
 NEVER_RECENT: Final = 2**63 - 1  # later than any hand-out
 
 
-def create(connection: Connection, command: Create) -> CreateOutcome:
+def create(flavour: Flavour, command: Create) -> Operation[CreateOutcome]:
     """See `Store.create`."""
     if command.limit is None:
-        connection.execute(statements.INSERT, to_row(command.session))
+        yield from ask(statements.INSERT, to_row(command.session))
         return Created(command.session)
-    with transaction(connection):
-        owner = {"user": command.session.user_id, "now": command.now}
-        live = _fetch(connection, statements.LIVE_OF_USER, owner)
-        surplus = max(0, len(live) - command.limit + 1)
-        if surplus > 0 and not command.evict:
-            return LimitReached(len(live))
-        evicted = live[:surplus]
-        if evicted:
-            _end(connection, sessions.c.sid.in_([s.sid for s in evicted]), "limit", command.now)
-        connection.execute(statements.INSERT, to_row(command.session))
-        return Created(command.session, tuple(end(s, "limit", command.now) for s in evicted))
+    return (yield from transaction(_create_within(flavour, command, command.limit)))
 
 
-def rotate(connection: Connection, command: Rotate) -> RotateOutcome:
+def _create_within(flavour: Flavour, command: Create, limit: int) -> Operation[CreateOutcome]:
+    owner = {"user": command.session.user_id, "now": command.now}
+    if flavour.stripes:
+        # Rows that are not there yet cannot be locked, so two sign-ins of a user meet at a row that is.
+        stripe = {"stripe": statements.stripe_of(command.session.user_id)}
+        yield from opening(flavour, statements.LOCK_STRIPE, stripe)
+        reply = yield from ask(statements.LIVE_OF_USER, owner)
+    else:
+        reply = yield from opening(flavour, statements.LIVE_OF_USER, owner)
+    live = to_sessions(reply.rows)
+    surplus = max(0, len(live) - limit + 1)
+    if surplus > 0 and not command.evict:
+        yield from committing()
+        return LimitReached(len(live))
+    evicted = tuple(end(session, "limit", command.now) for session in live[:surplus])
+    ends = (Query(statements.END_ONE.plain, _one(s.sid, "limit", command.now)) for s in evicted)
+    yield from committing(*ends, Query(statements.INSERT, to_row(command.session)))
+    return Created(command.session, evicted)
+
+
+def rotate(flavour: Flavour, command: Rotate) -> Operation[RotateOutcome]:
     """See `Store.rotate`."""
-    if command.rotation and connection.dialect.update_returning:
-        moved = connection.execute(statements.ROTATE, _case_8(command)).one_or_none()
-        if moved is not None:
-            return Rotated(to_session(moved))
-    with transaction(connection):
-        row = _load(connection, command.sid, lock=True)
-        decision = decide(row, command)
-        if row is not None and decision.write is not None:
-            _write(connection, row, decision.write)
-        match decision.outcome:
-            case Reused(session) as reused if decision.end_user:
-                owned = sessions.c.user_id == session.user_id
-                return replace(reused, others=_end(connection, owned, "reuse", command.now))
-            case outcome:
-                return outcome
+    if flavour.returning:
+        quick = yield from _move(command)
+    else:
+        quick = yield from _move_as_read(command)
+    if quick is not None:
+        return quick
+    return (yield from transaction(_decided(flavour, command)))
 
 
-def lookup(connection: Connection, command: Lookup) -> LookupOutcome:
+def _move(command: Rotate) -> Operation[RotateOutcome | None]:
+    if not command.rotation:
+        return None
+    moved = yield from ask(statements.ROTATE_RETURNING, _case_8(command))
+    return Rotated(to_session(moved.rows[0])) if moved.rows else None
+
+
+def _move_as_read(command: Rotate) -> Operation[RotateOutcome | None]:
+    read = yield from ask(statements.LOAD, {"id": command.sid})
+    decision = decide(_only(read.rows), command)
+    if decision.write is None:
+        return decision.outcome  # nothing to write: the one read was the whole operation
+    if decision.case != "8" or not isinstance(decision.outcome, Rotated):
+        return None
+    moved = yield from ask(statements.ROTATE, _case_8(command))
+    return decision.outcome if moved.count else None
+
+
+def _decided(flavour: Flavour, command: Rotate) -> Operation[RotateOutcome]:
+    read = yield from opening(flavour, statements.LOAD_LOCKED, {"id": command.sid})
+    row = _only(read.rows)
+    decision = decide(row, command)
+    changed = {} if row is None or decision.write is None else changes(row, decision.write)
+    writes = [Query(statements.write(command.sid, changed))] if changed else []
+    match decision.outcome:
+        case Reused(session) as reused if decision.end_user:
+            if writes:
+                yield tuple(writes)
+            others = yield from _end(
+                flavour, statements.END_USER, _all(session.user_id, None, "reuse", command.now)
+            )
+            yield from committing()
+            return replace(reused, others=others)
+        case outcome:
+            yield from committing(*writes)
+            return outcome
+
+
+def lookup(command: Lookup) -> Operation[LookupOutcome]:
     """See `Store.lookup`."""
-    session = _load(connection, command.sid)
+    read = yield from ask(statements.LOAD, {"id": command.sid})
+    session = _only(read.rows)
     if session is None:
         return Unknown()
     if command.digest is not None and not hmac.compare_digest(session.secret_digest, command.digest):
@@ -108,10 +149,11 @@ def lookup(connection: Connection, command: Lookup) -> LookupOutcome:
     return Found(session)
 
 
-def check(connection: Connection, command: Check) -> CheckOutcome:
+def check(command: Check) -> Operation[CheckOutcome]:
     """See `Store.check`."""
     asked = {"token": command.token_id, "id": command.sid, "now": command.now}
-    denied, *row = connection.execute(statements.CHECK, asked).one()
+    read = yield from ask(statements.CHECK, asked)
+    denied, *row = read.rows[0]
     if denied is not None:
         return Denied()
     if command.sid is None:
@@ -122,36 +164,30 @@ def check(connection: Connection, command: Check) -> CheckOutcome:
     return Live(session) if ending(session, command.now) is None else Ended(session, first=False)
 
 
-def confirm(connection: Connection, command: Confirm) -> None:
+def confirm(command: Confirm) -> Operation[None]:
     """See `Store.confirm`."""
-    connection.execute(statements.CONFIRM, {"id": command.sid, "generation": command.gen, "now": command.now})
+    yield from ask(statements.CONFIRM, {"id": command.sid, "generation": command.gen, "now": command.now})
 
 
-def revoke(connection: Connection, command: Revoke) -> Revocation:
+def revoke(flavour: Flavour, command: Revoke) -> Operation[Revocation]:
     """See `Store.revoke`."""
-    named = sessions.c.sid == command.sid
-    if command.user_id is not None:
-        named &= sessions.c.user_id == command.user_id
-    if command.digest is not None:
-        named &= sessions.c.secret_digest == command.digest
-    with _atomic(connection):
-        ended = _end(connection, named, command.reason, command.now)
-        # Nothing ended: there is none, or it has ended before. Either stays true, so this needs no lock.
-        found = bool(ended) or connection.execute(select(sessions.c.sid).where(named)).first() is not None
-        return Revocation(found, ended)
+    which = _one(command.sid, command.reason, command.now, owner=command.user_id, digest=command.digest)
+    ended = yield from _ended(flavour, statements.END_ONE, which)
+    if ended:
+        return Revocation(found=True, ended=ended)
+    # Nothing ended: there is none, or it has ended before. Either stays true, so this needs no lock.
+    found = yield from ask(statements.EXISTS, which)
+    return Revocation(found=bool(found.rows), ended=())
 
 
-def revoke_user(connection: Connection, command: RevokeUser) -> Revocation:
+def revoke_user(flavour: Flavour, command: RevokeUser) -> Operation[Revocation]:
     """See `Store.revoke_user`."""
-    owned = sessions.c.user_id == command.user_id
-    if command.keep is not None:
-        owned &= sessions.c.sid != command.keep
-    with _atomic(connection):
-        ended = _end(connection, owned, command.reason, command.now)
-        return Revocation(bool(ended), ended)
+    which = _all(command.user_id, command.keep, command.reason, command.now)
+    ended = yield from _ended(flavour, statements.END_USER, which)
+    return Revocation(bool(ended), ended)
 
 
-def deny(connection: Connection, command: Deny) -> None:
+def deny(flavour: Flavour, command: Deny) -> Operation[None]:
     """See `Store.deny`."""
     row = {
         "token_id": command.token_id,
@@ -159,30 +195,79 @@ def deny(connection: Connection, command: Deny) -> None:
         "reason": command.reason,
         "denied_at": command.now,
     }
-    connection.execute(statements.deny(connection.dialect.name), row)
+    yield from ask(statements.deny(flavour.name), row)
 
 
-def find(connection: Connection, where: Where, limit: int) -> Sequence[Session]:
+def find(where: Where, limit: int) -> Operation[Sequence[Session]]:
     """See `Store.find`."""
-    return _fetch(connection, statements.find(where, limit))
+    read = yield from ask(statements.find(statements.shape(where)), _values(where) | {"most": limit})
+    return to_sessions(read.rows)
 
 
-def count(connection: Connection, where: Where) -> int:
+def count(where: Where) -> Operation[int]:
     """See `Store.count`."""
-    return connection.execute(statements.count(where)).scalar_one()
+    read = yield from ask(statements.count(statements.shape(where)), _values(where))
+    total: int = read.rows[0][0]
+    return total
 
 
-def delete(connection: Connection, sids: Sequence[UUID]) -> int:
-    """See `Store.delete`. Chunk by chunk, for others to get a turn; it may be repeated after a failure."""
-    chunks = (sids[start : start + CHUNK] for start in range(0, len(sids), CHUNK))
-    removals = (delete_from(sessions).where(sessions.c.sid.in_(chunk)) for chunk in chunks)
-    return sum(connection.execute(removal).rowcount for removal in removals)
+def delete(sids: Sequence[UUID]) -> Operation[int]:
+    """Remove sessions, chunk by chunk, for others to get a turn; it may be repeated after a failure."""
+    gone = 0
+    for start in range(0, len(sids), CHUNK):
+        gone += yield from _remove(statements.delete_sessions(sids[start : start + CHUNK]))
+    return gone
 
 
-def purge(connection: Connection, command: Purge) -> int:
-    """See `Store.purge`. Each kind is a statement of its own; repeating it after a failure is safe."""
-    gone = connection.execute(statements.purge_sessions(command.before, command.limit)).rowcount
-    return gone + connection.execute(statements.purge_denials(command.now, command.limit)).rowcount
+def erase(sids: Sequence[UUID]) -> Operation[int]:
+    """See `Store.delete`: the lines of the trail first, which nobody could find afterwards."""
+    for start in range(0, len(sids), CHUNK):
+        yield from ask(statements.delete_trails(sids[start : start + CHUNK]))
+    return (yield from delete(sids))
+
+
+def purge(command: Purge) -> Operation[int]:
+    """See `Store.purge`. Each kind is an operation of its own; repeating it after a failure is safe.
+
+    What is old stays old, so the keys are read first and the rows removed by key, chunk by chunk: no engine
+    then locks or reads more than those rows.
+    """
+    old = yield from ask(statements.OLD_SESSIONS, {"before": command.before, "most": command.limit})
+    gone = yield from delete([row[0] for row in old.rows])
+    stale = yield from ask(statements.OLD_DENIALS, {"now": command.now, "most": command.limit})
+    keys = [row[0] for row in stale.rows]
+    for start in range(0, len(keys), CHUNK):
+        chunk = keys[start : start + CHUNK]
+        gone += yield from _remove(statements.delete_denials(chunk, command.now))
+    return gone
+
+
+def note(flavour: Flavour, entries: Sequence[TrailEntry]) -> Operation[None]:
+    """See `Trail.note`."""
+    if entries:
+        yield from ask(statements.note(flavour.name), [from_entry(entry) for entry in entries])
+
+
+def history(sid: UUID, after: UUID | None, limit: int) -> Operation[Sequence[TrailEntry]]:
+    """See `Trail.history`."""
+    values = {"id": sid, "most": limit} | ({} if after is None else {"after": after})
+    read = yield from ask(statements.history(after=after is not None), values)
+    return to_entries(read.rows)
+
+
+def forget(before: Millis, limit: int) -> Operation[int]:
+    """See `Trail.forget`."""
+    old = yield from ask(statements.OLD_LINES, {"before": before, "most": limit})
+    ids = [row[0] for row in old.rows]
+    gone = 0
+    for start in range(0, len(ids), CHUNK):
+        gone += yield from _remove(statements.delete_lines(ids[start : start + CHUNK]))
+    return gone
+
+
+def _remove(statement: Delete) -> Operation[int]:
+    reply = yield from ask(statement)
+    return reply.count
 
 
 def _case_8(command: Rotate) -> dict[str, object]:
@@ -198,38 +283,53 @@ def _case_8(command: Rotate) -> dict[str, object]:
     }
 
 
-def _fetch(
-    connection: Connection, statement: Executable, parameters: dict[str, Any] | None = None
-) -> tuple[Session, ...]:
-    return to_sessions(connection.execute(statement, parameters))
+def _only(rows: Sequence[Sequence[Any]]) -> Session | None:
+    return to_session(rows[0]) if rows else None
 
 
-def _load(connection: Connection, sid: UUID, *, lock: bool = False) -> Session | None:
-    statement = statements.LOAD.with_for_update() if lock else statements.LOAD
-    found = _fetch(connection, statement, {"id": sid})
-    return found[0] if found else None
+def _one(
+    sid: UUID, reason: EndReason, now: Millis, *, owner: str | None = None, digest: bytes | None = None
+) -> dict[str, Any]:
+    return {"id": sid, "owner": owner, "digest": digest, "reason": reason, "now": now}
 
 
-def _write(connection: Connection, before: Session, after: Session) -> None:
-    changed = changes(before, after)
-    if changed:
-        connection.execute(update(sessions).where(sessions.c.sid == after.sid).values(changed))
+def _all(user_id: str, keep: UUID | None, reason: EndReason, now: Millis) -> dict[str, Any]:
+    return {"user": user_id, "keep": keep, "reason": reason, "now": now}
 
 
-def _atomic(connection: Connection) -> AbstractContextManager[None]:
-    # With RETURNING, ending is one statement, which is a transaction by itself.
-    return nullcontext() if connection.dialect.update_returning else transaction(connection)
+def _ended(flavour: Flavour, which: Ending, values: dict[str, Any]) -> Operation[tuple[Session, ...]]:
+    """End sessions in a transaction of their own: with RETURNING, one statement is one."""
+    if flavour.returning:
+        return (yield from _end(flavour, which, values))
+
+    def body() -> Operation[tuple[Session, ...]]:
+        locked = yield from opening(flavour, which.locked, values)
+        ends = [Query(which.plain, values)] if locked.rows else []
+        yield from committing(*ends)
+        return _after(locked.rows, values)
+
+    return (yield from transaction(body()))
 
 
-def _end(
-    connection: Connection, which: ColumnElement[bool], reason: EndReason, now: Millis
-) -> tuple[Session, ...]:
-    going = which & sessions.c.revoked_at.is_(None)
-    ending_them = update(sessions).where(going).values(revoked_at=now, revoked_reason=reason)
-    if connection.dialect.update_returning:
-        ended = _fetch(connection, ending_them.returning(*sessions.c))
-    else:
-        locked = _fetch(connection, select(sessions).where(going).with_for_update())
-        connection.execute(ending_them)
-        ended = tuple(end(session, reason, now) for session in locked)
-    return tuple(sorted(ended, key=lambda session: session.sid))
+def _end(flavour: Flavour, which: Ending, values: dict[str, Any]) -> Operation[tuple[Session, ...]]:
+    """End sessions inside a transaction, or in one statement."""
+    if flavour.returning:
+        reply = yield from ask(which.returning, values)
+        return _sorted(to_sessions(reply.rows))
+    locked = yield from ask(which.locked, values)
+    if locked.rows:
+        yield from ask(which.plain, values)
+    return _after(locked.rows, values)
+
+
+def _after(rows: Sequence[Sequence[Any]], values: dict[str, Any]) -> tuple[Session, ...]:
+    return _sorted(tuple(end(session, values["reason"], values["now"]) for session in to_sessions(rows)))
+
+
+def _sorted(sessions: tuple[Session, ...]) -> tuple[Session, ...]:
+    return tuple(sorted(sessions, key=lambda session: session.sid))
+
+
+def _values(where: Where) -> dict[str, Any]:
+    given = {"user": where.user_id, "now": where.live_at, "after": where.after}
+    return {name: value for name, value in given.items() if value is not None}

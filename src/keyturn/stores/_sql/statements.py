@@ -6,15 +6,21 @@ tag has been verified before, and the digest is SHA-256 of a secret that no pref
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Delete,
+    Integer,
     LargeBinary,
     Select,
     String,
+    Update,
     Uuid,
     and_,
     bindparam,
@@ -29,12 +35,13 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from keyturn.stores._sql.tables import denials, sessions
+from keyturn._core.ids import bucket_of_user
+from keyturn.stores._sql.tables import STRIPES, denials, sessions, stripes, trail
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column, Insert
+    from sqlalchemy import Column, Executable, Insert
 
     from keyturn._core.commands import Where
     from keyturn._core.records import Millis
@@ -50,6 +57,13 @@ _NOW: Final = bindparam("now", type_=BigInteger())
 _PROVEN: Final = bindparam("proven", type_=String())
 _HANDED_BY: Final = bindparam("handed_by", type_=BigInteger())
 _TOKEN: Final = bindparam("token", type_=String())
+_USER: Final = bindparam("user", type_=String())
+_OWNER: Final = bindparam("owner", type_=String())
+_KEEP: Final = bindparam("keep", type_=Uuid())
+_REASON: Final = bindparam("reason", type_=String())
+_AFTER: Final = bindparam("after", type_=Uuid())
+_BEFORE: Final = bindparam("before", type_=BigInteger())
+_MOST: Final = bindparam("most", type_=Integer())
 
 
 def _later(column: Column[Any]) -> ColumnElement[Any]:
@@ -94,10 +108,11 @@ ROTATE: Final = (
         # Without an idle limit a side of the comparison is NULL, so that it does not hold: the column stays.
         idle_expires_at=case((_s.idle_expires_at < _idle_end, _idle_end), else_=_s.idle_expires_at),
     )
-    .returning(*_s)
 )
+ROTATE_RETURNING: Final = ROTATE.returning(*_s)
 
 LOAD: Final = select(sessions).where(_s.sid == _SID)
+LOAD_LOCKED: Final = LOAD.with_for_update()
 
 # One row always, so that one round trip answers for the token id and for the session.
 _one: Final = select(literal(1).label("one")).subquery("one")
@@ -122,54 +137,175 @@ CONFIRM: Final = (
 
 INSERT: Final = insert(sessions)
 
-LIVE_OF_USER: Final = (
-    select(sessions)
-    .where(_s.user_id == bindparam("user", type_=String()), lives(_NOW))
-    .order_by(_s.created_at, _s.sid)
+LIVE_OF_USER: Final = select(sessions).where(_s.user_id == _USER, lives(_NOW)).order_by(_s.created_at, _s.sid)
+
+# One row per stripe, always there; see `operations.create`.
+LOCK_STRIPE: Final = (
+    select(stripes.c.stripe).where(stripes.c.stripe == bindparam("stripe", type_=Integer())).with_for_update()
 )
 
 
+def stripe_of(user_id: str) -> int:
+    """Give the stripe whose row stands for a user's lock."""
+    return bucket_of_user(user_id) % STRIPES
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """One way to end sessions, in the forms that engines need. Its parameters are the same in each.
+
+    Attributes:
+        plain: Ends them.
+        returning: Ends them and returns them as they are then.
+        locked: Reads and locks those that `plain` would end.
+    """
+
+    plain: Update
+    returning: Executable
+    locked: Select[Any]
+
+
+def _ending(which: ColumnElement[bool]) -> Ending:
+    going = and_(which, _s.revoked_at.is_(None))
+    plain = update(sessions).where(going).values(revoked_at=_NOW, revoked_reason=_REASON)
+    return Ending(plain, plain.returning(*_s), select(sessions).where(going).with_for_update())
+
+
+_one_named: Final = and_(
+    _s.sid == _SID,
+    or_(_OWNER.is_(None), _s.user_id == _OWNER),
+    or_(_DIGEST.is_(None), _s.secret_digest == _DIGEST),
+)
+END_ONE: Final = _ending(_one_named)
+EXISTS: Final = select(_s.sid).where(_one_named)
+
+# Bounded by what one user has, not by a number: all of a user's sessions end at one moment.
+END_USER: Final = _ending(and_(_s.user_id == _USER, or_(_KEEP.is_(None), _s.sid != _KEEP)))
+
+
+def write(sid: UUID, values: Mapping[str, Any]) -> Update:
+    """Change some columns of one row."""
+    return update(sessions).where(_s.sid == sid).values(values)
+
+
+@cache
 def deny(dialect: str) -> Insert:
     """Add a denial, or keep the later expiry of the two."""
+    if dialect in {"mysql", "mariadb"}:
+        added = mysql.insert(denials)
+        new, is_later = added.inserted, denials.c.expires_at < added.inserted.expires_at
+        # Assignments see those before them, so the column that they all compare comes last.
+        return added.on_duplicate_key_update(
+            [
+                ("reason", case((is_later, new.reason), else_=denials.c.reason)),
+                ("denied_at", case((is_later, new.denied_at), else_=denials.c.denied_at)),
+                ("expires_at", case((is_later, new.expires_at), else_=denials.c.expires_at)),
+            ]
+        )
     statement = postgresql.insert(denials) if dialect == "postgresql" else sqlite.insert(denials)
-    new = statement.excluded
+    excluded = statement.excluded
     return statement.on_conflict_do_update(
         index_elements=[denials.c.token_id],
-        set_={"expires_at": new.expires_at, "reason": new.reason, "denied_at": new.denied_at},
-        where=denials.c.expires_at < new.expires_at,
+        set_={
+            "expires_at": excluded.expires_at,
+            "reason": excluded.reason,
+            "denied_at": excluded.denied_at,
+        },
+        where=denials.c.expires_at < excluded.expires_at,
     )
 
 
-def matching(where: Where) -> list[ColumnElement[bool]]:
-    """Turn the conditions of a `Where` into SQL."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Which conditions a `Where` has: all that its statement depends on."""
+
+    user: bool
+    live: bool
+    after: bool
+    newest_first: bool
+
+
+def shape(where: Where) -> Shape:
+    """Give the shape of a `Where`; its values are parameters: `user`, `now`, `after`."""
+    return Shape(
+        where.user_id is not None, where.live_at is not None, where.after is not None, where.newest_first
+    )
+
+
+def _conditions(form: Shape) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if where.user_id is not None:
-        conditions.append(_s.user_id == where.user_id)
-    if where.live_at is not None:
-        conditions.append(lives(where.live_at))
-    if where.after is not None:
-        conditions.append(_s.sid < where.after if where.newest_first else _s.sid > where.after)
+    if form.user:
+        conditions.append(_s.user_id == _USER)
+    if form.live:
+        conditions.append(lives(_NOW))
+    if form.after:
+        conditions.append(_s.sid < _AFTER if form.newest_first else _s.sid > _AFTER)
     return conditions
 
 
-def find(where: Where, limit: int) -> Select[Any]:
-    """Read a page of sessions, by id."""
-    order = _s.sid.desc() if where.newest_first else _s.sid.asc()
-    return select(sessions).where(*matching(where)).order_by(order).limit(limit)
+@cache
+def find(form: Shape) -> Select[Any]:
+    """Read a page of `most` sessions, by id."""
+    order = _s.sid.desc() if form.newest_first else _s.sid.asc()
+    return select(sessions).where(*_conditions(form)).order_by(order).limit(_MOST)
 
 
-def count(where: Where) -> Select[int]:
+@cache
+def count(form: Shape) -> Select[int]:
     """Count sessions."""
-    return select(func.count()).select_from(sessions).where(*matching(where))
+    return select(func.count()).select_from(sessions).where(*_conditions(form))
 
 
-def purge_sessions(before: Millis, limit: int) -> Delete:
-    """Remove one batch of sessions by their absolute end."""
-    batch = select(_s.sid).where(_s.expires_at < before).order_by(_s.expires_at, _s.sid).limit(limit)
-    return delete(sessions).where(_s.sid.in_(batch))
+OLD_SESSIONS: Final = (
+    select(_s.sid).where(_s.expires_at < _BEFORE).order_by(_s.expires_at, _s.sid).limit(_MOST)
+)
+OLD_DENIALS: Final = (
+    select(denials.c.token_id)
+    .where(denials.c.expires_at <= _NOW)
+    .order_by(denials.c.expires_at, denials.c.token_id)
+    .limit(_MOST)
+)
 
 
-def purge_denials(now: Millis, limit: int) -> Delete:
-    """Remove one batch of denials that have expired."""
-    key, until = denials.c.token_id, denials.c.expires_at
-    return delete(denials).where(key.in_(select(key).where(until <= now).order_by(until, key).limit(limit)))
+def delete_sessions(sids: Sequence[UUID]) -> Delete:
+    """Remove sessions."""
+    return delete(sessions).where(_s.sid.in_(sids))
+
+
+def delete_denials(token_ids: Sequence[str], now: Millis) -> Delete:
+    """Remove denials, but for those that were prolonged meanwhile."""
+    return delete(denials).where(denials.c.token_id.in_(token_ids), denials.c.expires_at <= now)
+
+
+# --- The audit trail ------------------------------------------------------------------------------
+
+
+@cache
+def note(dialect: str) -> Insert:
+    """Add a line of the trail, unless it is there."""
+    if dialect in {"mysql", "mariadb"}:
+        return mysql.insert(trail).prefix_with("IGNORE")
+    statement = postgresql.insert(trail) if dialect == "postgresql" else sqlite.insert(trail)
+    return statement.on_conflict_do_nothing(index_elements=[trail.c.id])
+
+
+@cache
+def history(*, after: bool) -> Select[Any]:
+    """Read `most` lines of a session, by id."""
+    which = [trail.c.sid == _SID, *([trail.c.id > _AFTER] if after else [])]
+    return select(trail).where(*which).order_by(trail.c.id).limit(_MOST)
+
+
+OLD_LINES: Final = (
+    select(trail.c.id).where(trail.c.at < _BEFORE).order_by(trail.c.at, trail.c.id).limit(_MOST)
+)
+
+
+def delete_lines(ids: Sequence[UUID]) -> Delete:
+    """Remove lines of the trail."""
+    return delete(trail).where(trail.c.id.in_(ids))
+
+
+def delete_trails(sids: Sequence[UUID]) -> Delete:
+    """Remove all lines of sessions."""
+    return delete(trail).where(trail.c.sid.in_(sids))

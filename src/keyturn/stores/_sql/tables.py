@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
@@ -24,6 +25,7 @@ from sqlalchemy import (
 )
 
 from keyturn._core.records import Session
+from keyturn._core.trail import TrailEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,6 +73,31 @@ denials: Final = Table(
     Index("keyturn_denials_expiry", "expires_at", "token_id"),
 )
 
+STRIPES: Final = 256  # rows that stand for the locks of users: two users rarely share one
+stripes: Final = Table(
+    "keyturn_stripes",
+    metadata,
+    Column("stripe", Integer, nullable=False, autoincrement=False),
+    PrimaryKeyConstraint("stripe", name="keyturn_stripes_pk"),
+)
+
+# The columns are the fields of `TrailEntry`, in their order. Ids are UUIDv7, so lines sort by their moment.
+trail: Final = Table(
+    "keyturn_trail",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("sid", Uuid, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("reason", String(255), nullable=False),
+    Column("gen", BigInteger, nullable=False),
+    Column("device", JSON, nullable=False),
+    Column("context", String(16), nullable=False),
+    PrimaryKeyConstraint("id", name="keyturn_trail_pk"),
+    Index("keyturn_trail_session", "sid", "id"),
+    Index("keyturn_trail_age", "at", "id"),
+)
+
 _NAMES: Final = tuple(field.name for field in fields(Session))
 
 
@@ -88,6 +115,17 @@ def to_row(session: Session) -> dict[str, Any]:
     """Turn a session into the values of its row."""
     row = {name: getattr(session, name) for name in _NAMES}
     return {**row, "claims": dict(session.claims), "device": dict(session.device)}
+
+
+def to_entries(rows: Iterable[Sequence[Any]]) -> tuple[TrailEntry, ...]:
+    """Turn rows of all columns of the trail into its lines."""
+    return tuple(TrailEntry(*row) for row in rows)
+
+
+def from_entry(entry: TrailEntry) -> dict[str, Any]:
+    """Turn a line of the trail into the values of its row."""
+    row = {field.name: getattr(entry, field.name) for field in fields(TrailEntry)}
+    return {**row, "device": dict(entry.device)}
 
 
 def changes(before: Session, after: Session) -> dict[str, Any]:

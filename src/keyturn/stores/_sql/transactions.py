@@ -1,43 +1,43 @@
-"""Transactions on a connection that is in autocommit. It knows no table.
+"""Transactions on a connection that is in autocommit. They know no table and no driver.
 
 Each operation that is one statement is its own transaction: one round trip. Those that read before they write
-open one here, and take the lock first.
+are bodies of a transaction: they open it together with their first statement, which takes the lock, and
+commit it together with their last. The statements are sent as they are: this works on any engine, and leaves
+no listener on it.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
+from keyturn.stores._sql.queries import Query, ask
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from sqlalchemy import Executable
 
-    from sqlalchemy import Connection
+    from keyturn.stores._sql.queries import Flavour, Operation, Parameters, Replies, Reply
+
+T = TypeVar("T")
 
 
-@contextmanager
-def transaction(connection: Connection) -> Generator[None]:
-    """Run a block in one transaction, on SQLite with the write lock from the start.
-
-    SQLAlchemy's own `begin()` would let the driver begin late and without the lock, and could then fail at
-    the first write however long the busy timeout is. The statements are sent as they are: this works on any
-    engine, and leaves no listener on it.
-    """
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.dialect.name == "sqlite" else "BEGIN")
+def transaction(body: Operation[T]) -> Operation[T]:
+    """Run a body that opens and commits a transaction; roll back whatever it raises."""
     try:
-        yield
-        connection.exec_driver_sql("COMMIT")
+        return (yield from body)
     except BaseException:
-        _roll_back(connection)
+        yield from ask("ROLLBACK")  # where even this fails, the driver throws the connection away
         raise
 
 
-def _roll_back(connection: Connection) -> None:
-    if connection.invalidated:
-        return  # closed by SQLAlchemy, after a cancellation or a lost connection: that rolled back
-    try:
-        connection.exec_driver_sql("ROLLBACK")
-    except SQLAlchemyError:
-        connection.invalidate()  # whatever it is in, nobody gets this connection again
+def opening(
+    flavour: Flavour, statement: Executable, parameters: Parameters | None = None
+) -> Operation[Reply]:
+    """Open a transaction with its first statement, in one round trip where the driver can."""
+    _, reply = yield (Query(flavour.begin), Query(statement, parameters))
+    return reply
+
+
+def committing(*queries: Query) -> Operation[Replies]:
+    """Commit, with the last statements of the transaction, in one round trip where the driver can."""
+    *replies, _ = yield (*queries, Query("COMMIT"))
+    return replies
