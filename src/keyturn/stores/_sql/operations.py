@@ -1,7 +1,7 @@
 """The operations, each once, as a generator of statements. They know no engine, no driver and no colour.
 
 `rotate` tries the common case as one statement. Wherever that does not match, the row is locked, read, and
-decided by `decide`. Where a dialect has no `UPDATE … RETURNING`, the row is read first, and the same statement
+decided by `decide`. Where a dialect has no `UPDATE … RETURNING`, the row is read first, and the statement
 then moves it only if it is still as it was read.
 """
 
