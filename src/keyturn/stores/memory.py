@@ -63,6 +63,9 @@ class MemoryStore:
         self._sessions: dict[UUID, Session] = {}
         self._denied: dict[str, Millis] = {}
 
+    def create_schema(self) -> None:
+        """Do nothing: there is nothing to make. So that code which changes its store stays the same."""
+
     def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
         with self._lock:
@@ -205,6 +208,9 @@ class AsyncMemoryStore:
     def __init__(self) -> None:
         """Start empty."""
         self._store = MemoryStore()
+
+    async def create_schema(self) -> None:
+        """See `MemoryStore.create_schema`."""
 
     async def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
