@@ -30,6 +30,16 @@ PYTHON: Final = VENV / "bin" / "python"
 PYPROJECT: Final = ROOT / "pyproject.toml"
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 
+# What tests start beside Python: its name, its programs (one of them is enough), the Debian package.
+PROGRAMS: Final = (
+    ("Chromium", BROWSERS, "chromium"),
+    ("PostgreSQL", ("postgres",), "postgresql"),
+    ("MariaDB", ("mariadbd",), "mariadb-server"),
+    ("Redis", ("redis-server", "valkey-server"), "redis-server"),
+)
+# Servers are not always on PATH.
+PROGRAM_FOLDERS: Final = ("usr/lib/postgresql/*/bin", "usr/sbin")
+
 HELP: Final = """\
 Usage: python3 dev.py COMMAND [ARGUMENTS]
 
@@ -102,7 +112,7 @@ def _test(arguments: list[str]) -> int:
 
 def _pytest(arguments: list[str]) -> int:
     _set_up(extra="all", tools=True)
-    _find_browser()
+    _find_programs()
     _find_vectors()
     return subprocess.run([PYTHON, "-m", "pytest", *arguments], check=False).returncode
 
@@ -120,7 +130,7 @@ def _run_all(checks: dict[str, list[str]], *, with_tests: bool = False) -> int:
     """Run every check, also after one has failed, and close with a summary."""
     _set_up(extra="all", tools=True)
     if with_tests:
-        _find_browser()
+        _find_programs()
         _find_vectors()
     summary: list[str] = []
     failed = 0
@@ -226,12 +236,17 @@ def _pip_install(requirements: list[str]) -> None:
         _fail("pip could not install what is needed: its output stands above")
 
 
-def _find_browser() -> None:
-    """Bring Chromium where that needs no question; else say how to bring it. Tests decide what follows."""
-    if any(shutil.which(name) for name in BROWSERS):
-        return
-    if not _apt_install("chromium", why="browser tests need it"):
-        _say("No Chromium here: browser tests cannot run. On Debian: sudo apt-get install chromium")
+def _find_programs() -> None:
+    """Bring what tests start, where that needs no question; else say how. Tests decide what follows."""
+    for what, names, package in PROGRAMS:
+        if not any(map(_on_this_machine, names)) and not _apt_install(package, why="tests start it"):
+            _say(f"No {what} here: its tests cannot run. On Debian: sudo apt-get install {package}")
+
+
+def _on_this_machine(program: str) -> bool:
+    return shutil.which(program) is not None or any(
+        any(Path("/").glob(f"{folder}/{program}")) for folder in PROGRAM_FOLDERS
+    )
 
 
 def _find_vectors() -> None:
