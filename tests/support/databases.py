@@ -16,7 +16,6 @@ from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisCluster,
 from keyturn.testing.servers.process import Startable
 from tests.support.browser import in_ci
 
-
 ServerT = TypeVar("ServerT", bound=Startable)
 
 
