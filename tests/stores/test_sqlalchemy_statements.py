@@ -117,7 +117,7 @@ OPERATIONS: Final[dict[str, tuple[Operation, Operation, str]]] = {
     "revoke_user": (nothing, lambda s: s.revoke_user(RevokeUser("user-26", None, "user", NOW)), "UPDATE"),
     "find": (nothing, lambda s: s.find(Where(user_id="user-9", live_at=NOW)), "SELECT"),
     "count": (nothing, lambda s: s.count(Where(user_id="user-9", live_at=NOW)), "SELECT"),
-    "delete": (nothing, lambda s: s.delete([one(27).sid]), "DELETE DELETE"),
+    "delete": (nothing, lambda s: s.delete([one(27).sid]), "SELECT DELETE"),
     "purge": (nothing, lambda s: s.purge(Purge(T0, NOW, 10)), "SELECT SELECT"),
 }
 

@@ -16,6 +16,7 @@ from keyturn._core.inputs import check_claims
 from keyturn.errors import InvalidInput, UserInactive
 from keyturn.server.passwords import Passwords, check_password
 from keyturn.stores import schema
+from keyturn.stores._sql import types
 from keyturn.stores._sql.errors import translated
 
 HISTORY: Final = schema.History("keyturn.server:migrations", "keyturn_users_alembic_version")
@@ -24,12 +25,13 @@ LONGEST_NAME: Final = 255
 _TABLE: Final = sa.Table(
     "keyturn_users",
     sa.MetaData(),
-    sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("username", sa.String(LONGEST_NAME), nullable=False, unique=True),
-    sa.Column("password_hash", sa.String(255), nullable=False),
-    sa.Column("claims", sa.JSON, nullable=False),
+    sa.Column("id", types.text(36), primary_key=True),
+    sa.Column("username", types.text(LONGEST_NAME), nullable=False, unique=True),
+    sa.Column("password_hash", types.text(255), nullable=False),
+    sa.Column("claims", types.json_object(), nullable=False),
     sa.Column("disabled", sa.Boolean, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    **types.INNODB,
 )
 
 

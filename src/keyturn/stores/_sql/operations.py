@@ -1,8 +1,8 @@
 """The operations, each once, as a generator of statements. They know no engine, no driver and no colour.
 
 `rotate` tries the common case as one statement. Wherever that does not match, the row is locked, read, and
-decided by `decide`. Where a dialect has no `UPDATE … RETURNING`, the row is read first, and the statement
-then moves it only if it is still as it was read.
+decided by `decide`. Where a dialect has no `UPDATE … RETURNING`, the row is read, decided, and written only
+if it is still as it was read: two round trips, whatever the case.
 """
 
 from __future__ import annotations
@@ -27,15 +27,14 @@ from keyturn._core.outcomes import (
 )
 from keyturn._core.records import ending
 from keyturn.stores._sql import statements
+from keyturn.stores._sql.keeping import chunks, count, erase, find, forget, history, note, purge
 from keyturn.stores._sql.queries import Query, ask
-from keyturn.stores._sql.tables import changes, from_entry, to_entries, to_row, to_session, to_sessions
+from keyturn.stores._sql.tables import changes, to_row, to_session, to_sessions
 from keyturn.stores._sql.transactions import committing, opening, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from uuid import UUID
-
-    from sqlalchemy import Delete
 
     from keyturn._core.commands import (
         Check,
@@ -43,21 +42,33 @@ if TYPE_CHECKING:
         Create,
         Deny,
         Lookup,
-        Purge,
         Revoke,
         RevokeUser,
         Rotate,
-        Where,
     )
     from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, RotateOutcome
     from keyturn._core.records import EndReason, Millis, Session
-    from keyturn._core.trail import TrailEntry
     from keyturn.stores._sql.queries import Flavour, Operation
     from keyturn.stores._sql.statements import Ending
 
-CHUNK: Final = (
-    500  # ids in one statement: SQLite takes 32,766 parameters, and a short statement blocks nobody long
-)
+__all__ = [
+    "check",
+    "confirm",
+    "count",
+    "create",
+    "deny",
+    "erase",
+    "find",
+    "forget",
+    "history",
+    "lookup",
+    "note",
+    "purge",
+    "revoke",
+    "revoke_user",
+    "rotate",
+]
+
 NEVER_RECENT: Final = 2**63 - 1  # later than any hand-out
 
 
@@ -94,7 +105,7 @@ def rotate(flavour: Flavour, command: Rotate) -> Operation[RotateOutcome]:
     if flavour.returning:
         quick = yield from _move(command)
     else:
-        quick = yield from _move_as_read(command)
+        quick = yield from _swap_as_decided(command)
     if quick is not None:
         return quick
     return (yield from transaction(_decided(flavour, command)))
@@ -107,15 +118,24 @@ def _move(command: Rotate) -> Operation[RotateOutcome | None]:
     return Rotated(to_session(moved.rows[0])) if moved.rows else None
 
 
-def _move_as_read(command: Rotate) -> Operation[RotateOutcome | None]:
+def _swap_as_decided(command: Rotate) -> Operation[RotateOutcome | None]:
     read = yield from ask(statements.LOAD, {"id": command.sid})
-    decision = decide(_only(read.rows), command)
-    if decision.write is None:
+    row = _only(read.rows)
+    decision = decide(row, command)
+    if row is None or decision.write is None:
         return decision.outcome  # nothing to write: the one read was the whole operation
-    if decision.case != "8" or not isinstance(decision.outcome, Rotated):
+    if decision.end_user:
         return None
-    moved = yield from ask(statements.ROTATE, _case_8(command))
-    return decision.outcome if moved.count else None
+    swapped = yield from _swap(row, decision.write)
+    return decision.outcome if swapped else None
+
+
+def _swap(was: Session, new: Session) -> Operation[bool]:
+    """Write a session in place of what was read, unless it has changed meanwhile."""
+    values = {f"was_{name}": getattr(was, name) for name in statements.MOVING}
+    values |= {f"new_{name}": getattr(new, name) for name in statements.MOVING}
+    reply = yield from ask(statements.SWAP, {"id": was.sid, **values})
+    return reply.count > 0
 
 
 def _decided(flavour: Flavour, command: Rotate) -> Operation[RotateOutcome]:
@@ -171,6 +191,10 @@ def confirm(command: Confirm) -> Operation[None]:
 
 def revoke(flavour: Flavour, command: Revoke) -> Operation[Revocation]:
     """See `Store.revoke`."""
+    if not flavour.returning:
+        quick = yield from _swap_to_ended(command)
+        if quick is not None:
+            return quick
     which = _one(command.sid, command.reason, command.now, owner=command.user_id, digest=command.digest)
     ended = yield from _ended(flavour, statements.END_ONE, which)
     if ended:
@@ -178,6 +202,22 @@ def revoke(flavour: Flavour, command: Revoke) -> Operation[Revocation]:
     # Nothing ended: there is none, or it has ended before. Either stays true, so this needs no lock.
     found = yield from ask(statements.EXISTS, which)
     return Revocation(found=bool(found.rows), ended=())
+
+
+def _swap_to_ended(command: Revoke) -> Operation[Revocation | None]:
+    read = yield from ask(statements.LOAD, {"id": command.sid})
+    row = _only(read.rows)
+    if (
+        row is None
+        or command.user_id not in {None, row.user_id}
+        or (command.digest is not None and not hmac.compare_digest(row.secret_digest, command.digest))
+    ):
+        return Revocation(found=False, ended=())
+    if row.revoked_at is not None:
+        return Revocation(found=True, ended=())
+    ended = end(row, command.reason, command.now)
+    swapped = yield from _swap(row, ended)
+    return Revocation(found=True, ended=(ended,)) if swapped else None
 
 
 def revoke_user(flavour: Flavour, command: RevokeUser) -> Operation[Revocation]:
@@ -196,78 +236,6 @@ def deny(flavour: Flavour, command: Deny) -> Operation[None]:
         "denied_at": command.now,
     }
     yield from ask(statements.deny(flavour.name), row)
-
-
-def find(where: Where, limit: int) -> Operation[Sequence[Session]]:
-    """See `Store.find`."""
-    read = yield from ask(statements.find(statements.shape(where)), _values(where) | {"most": limit})
-    return to_sessions(read.rows)
-
-
-def count(where: Where) -> Operation[int]:
-    """See `Store.count`."""
-    read = yield from ask(statements.count(statements.shape(where)), _values(where))
-    total: int = read.rows[0][0]
-    return total
-
-
-def delete(sids: Sequence[UUID]) -> Operation[int]:
-    """Remove sessions, chunk by chunk, for others to get a turn; it may be repeated after a failure."""
-    gone = 0
-    for start in range(0, len(sids), CHUNK):
-        gone += yield from _remove(statements.delete_sessions(sids[start : start + CHUNK]))
-    return gone
-
-
-def erase(sids: Sequence[UUID]) -> Operation[int]:
-    """See `Store.delete`: the lines of the trail first, which nobody could find afterwards."""
-    for start in range(0, len(sids), CHUNK):
-        yield from ask(statements.delete_trails(sids[start : start + CHUNK]))
-    return (yield from delete(sids))
-
-
-def purge(command: Purge) -> Operation[int]:
-    """See `Store.purge`. Each kind is an operation of its own; repeating it after a failure is safe.
-
-    What is old stays old, so the keys are read first and the rows removed by key, chunk by chunk: no engine
-    then locks or reads more than those rows.
-    """
-    old = yield from ask(statements.OLD_SESSIONS, {"before": command.before, "most": command.limit})
-    gone = yield from delete([row[0] for row in old.rows])
-    stale = yield from ask(statements.OLD_DENIALS, {"now": command.now, "most": command.limit})
-    keys = [row[0] for row in stale.rows]
-    for start in range(0, len(keys), CHUNK):
-        chunk = keys[start : start + CHUNK]
-        gone += yield from _remove(statements.delete_denials(chunk, command.now))
-    return gone
-
-
-def note(flavour: Flavour, entries: Sequence[TrailEntry]) -> Operation[None]:
-    """See `Trail.note`."""
-    if entries:
-        yield from ask(statements.note(flavour.name), [from_entry(entry) for entry in entries])
-
-
-def history(sid: UUID, after: UUID | None, limit: int) -> Operation[Sequence[TrailEntry]]:
-    """See `Trail.history`."""
-    values = {"id": sid, "most": limit} | ({} if after is None else {"after": after})
-    read = yield from ask(statements.history(after=after is not None), values)
-    return to_entries(read.rows)
-
-
-def forget(before: Millis, limit: int) -> Operation[int]:
-    """See `Trail.forget`."""
-    old = yield from ask(statements.OLD_LINES, {"before": before, "most": limit})
-    ids = [row[0] for row in old.rows]
-    gone = 0
-    for start in range(0, len(ids), CHUNK):
-        gone += yield from _remove(statements.delete_lines(ids[start : start + CHUNK]))
-    return gone
-
-
-def _remove(statement: Delete) -> Operation[int]:
-    reply = yield from ask(statement)
-    return reply.count
 
 
 def _case_8(command: Rotate) -> dict[str, object]:
@@ -304,8 +272,7 @@ def _ended(flavour: Flavour, which: Ending, values: dict[str, Any]) -> Operation
 
     def body() -> Operation[tuple[Session, ...]]:
         locked = yield from opening(flavour, which.locked, values)
-        ends = [Query(which.plain, values)] if locked.rows else []
-        yield from committing(*ends)
+        yield from committing(*_endings(locked.rows, values))
         return _after(locked.rows, values)
 
     return (yield from transaction(body()))
@@ -317,9 +284,17 @@ def _end(flavour: Flavour, which: Ending, values: dict[str, Any]) -> Operation[t
         reply = yield from ask(which.returning, values)
         return _sorted(to_sessions(reply.rows))
     locked = yield from ask(which.locked, values)
-    if locked.rows:
-        yield from ask(which.plain, values)
+    for query in _endings(locked.rows, values):
+        yield (query,)
     return _after(locked.rows, values)
+
+
+def _endings(locked: Sequence[Sequence[Any]], values: dict[str, Any]) -> Iterator[Query]:
+    # By key: whoever signs in between the two statements comes after the revocation, and is not ended unsaid.
+    sids = [row[0] for row in locked]
+    given = {"reason": values["reason"], "now": values["now"]}
+    for chunk in chunks(sids):
+        yield Query(statements.end_these(chunk), given)
 
 
 def _after(rows: Sequence[Sequence[Any]], values: dict[str, Any]) -> tuple[Session, ...]:
@@ -328,8 +303,3 @@ def _after(rows: Sequence[Sequence[Any]], values: dict[str, Any]) -> tuple[Sessi
 
 def _sorted(sessions: tuple[Session, ...]) -> tuple[Session, ...]:
     return tuple(sorted(sessions, key=lambda session: session.sid))
-
-
-def _values(where: Where) -> dict[str, Any]:
-    given = {"user": where.user_id, "now": where.live_at, "after": where.after}
-    return {name: value for name, value in given.items() if value is not None}

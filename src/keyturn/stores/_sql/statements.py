@@ -21,7 +21,6 @@ from sqlalchemy import (
     Select,
     String,
     Update,
-    Uuid,
     and_,
     bindparam,
     case,
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
 _s: Final = sessions.c
 
 # Parameters. Their names differ from all columns', which SQLAlchemy keeps for itself.
-_SID: Final = bindparam("id", type_=Uuid())
+_SID: Final = bindparam("id", type_=_s.sid.type)
 _DIGEST: Final = bindparam("digest", type_=LargeBinary())
 _BRANCH: Final = bindparam("branch", type_=LargeBinary())
 _GEN: Final = bindparam("generation", type_=BigInteger())
@@ -59,10 +58,12 @@ _HANDED_BY: Final = bindparam("handed_by", type_=BigInteger())
 _TOKEN: Final = bindparam("token", type_=String())
 _USER: Final = bindparam("user", type_=String())
 _OWNER: Final = bindparam("owner", type_=String())
-_KEEP: Final = bindparam("keep", type_=Uuid())
+_KEEP: Final = bindparam("keep", type_=_s.sid.type)
 _REASON: Final = bindparam("reason", type_=String())
-_AFTER: Final = bindparam("after", type_=Uuid())
+_AFTER: Final = bindparam("after", type_=_s.sid.type)
 _BEFORE: Final = bindparam("before", type_=BigInteger())
+_UNTIL: Final = bindparam("until", type_=_s.sid.type)
+_SKIP: Final = bindparam("skip", type_=Integer())
 _MOST: Final = bindparam("most", type_=Integer())
 
 
@@ -183,6 +184,36 @@ EXISTS: Final = select(_s.sid).where(_one_named)
 END_USER: Final = _ending(and_(_s.user_id == _USER, or_(_KEEP.is_(None), _s.sid != _KEEP)))
 
 
+# The columns that change while a session lives, and at its end.
+MOVING: Final = (
+    "gen",
+    "parent_branch",
+    "confirmed",
+    "rotated_at",
+    "handed_at",
+    "last_seen_at",
+    "idle_expires_at",
+    "revoked_at",
+    "revoked_reason",
+)
+
+# Compare and swap, for engines that cannot return the row that they change. Parameters: `id`, and each column
+# that moves twice: `was_…`, as it was read, and `new_…`.
+SWAP: Final = (
+    update(sessions)
+    .where(
+        _s.sid == _SID,
+        *(_s[name].is_not_distinct_from(bindparam(f"was_{name}", type_=_s[name].type)) for name in MOVING),
+    )
+    .values({name: bindparam(f"new_{name}", type_=_s[name].type) for name in MOVING})
+)
+
+
+def end_these(sids: Sequence[UUID]) -> Update:
+    """End sessions that were locked before."""
+    return update(sessions).where(_s.sid.in_(sids)).values(revoked_at=_NOW, revoked_reason=_REASON)
+
+
 def write(sid: UUID, values: Mapping[str, Any]) -> Update:
     """Change some columns of one row."""
     return update(sessions).where(_s.sid == sid).values(values)
@@ -217,18 +248,28 @@ def deny(dialect: str) -> Insert:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Which conditions a `Where` has: all that its statement depends on."""
+    """Which conditions a reading has: all that its statement depends on."""
 
     user: bool
     live: bool
     after: bool
+    until: bool
     newest_first: bool
 
 
-def shape(where: Where) -> Shape:
-    """Give the shape of a `Where`; its values are parameters: `user`, `now`, `after`."""
+def shape(where: Where, *, until: bool = False) -> Shape:
+    """Give the shape of a reading; its values are parameters: `user`, `now`, `after`, `until`.
+
+    Args:
+        where: Its conditions.
+        until: Whether it ends at an id, that one included.
+    """
     return Shape(
-        where.user_id is not None, where.live_at is not None, where.after is not None, where.newest_first
+        user=where.user_id is not None,
+        live=where.live_at is not None,
+        after=where.after is not None,
+        until=until,
+        newest_first=where.newest_first,
     )
 
 
@@ -240,14 +281,26 @@ def _conditions(form: Shape) -> list[ColumnElement[bool]]:
         conditions.append(lives(_NOW))
     if form.after:
         conditions.append(_s.sid < _AFTER if form.newest_first else _s.sid > _AFTER)
+    if form.until:
+        conditions.append(_s.sid >= _UNTIL if form.newest_first else _s.sid <= _UNTIL)
     return conditions
+
+
+def _in_order(form: Shape, *columns: Any) -> Select[Any]:  # noqa: ANN401  (what `select` takes)
+    order = _s.sid.desc() if form.newest_first else _s.sid.asc()
+    return select(*columns).where(*_conditions(form)).order_by(order)
 
 
 @cache
 def find(form: Shape) -> Select[Any]:
     """Read a page of `most` sessions, by id."""
-    order = _s.sid.desc() if form.newest_first else _s.sid.asc()
-    return select(sessions).where(*_conditions(form)).order_by(order).limit(_MOST)
+    return _in_order(form, sessions).limit(_MOST)
+
+
+@cache
+def edge(form: Shape) -> Select[Any]:
+    """Read the id that comes after `skip` others, if there are so many."""
+    return _in_order(form, _s.sid).limit(1).offset(_SKIP)
 
 
 @cache
@@ -306,6 +359,6 @@ def delete_lines(ids: Sequence[UUID]) -> Delete:
     return delete(trail).where(trail.c.id.in_(ids))
 
 
-def delete_trails(sids: Sequence[UUID]) -> Delete:
-    """Remove all lines of sessions."""
-    return delete(trail).where(trail.c.sid.in_(sids))
+def lines_of(sids: Sequence[UUID]) -> Select[Any]:
+    """Read the ids of `most` lines of some sessions."""
+    return select(trail.c.id).where(trail.c.sid.in_(sids)).limit(_MOST)

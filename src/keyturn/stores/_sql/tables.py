@@ -10,22 +10,19 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
-    String,
     Table,
-    Uuid,
 )
 
 from keyturn._core.records import Session
 from keyturn._core.trail import TrailEntry
+from keyturn.stores._sql.types import HOT, INNODB, json_object, octets, text, uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,11 +35,11 @@ metadata: Final = MetaData()
 sessions: Final = Table(
     "keyturn_sessions",
     metadata,
-    Column("sid", Uuid, nullable=False),
-    Column("user_id", String(255), nullable=False),
-    Column("secret_digest", LargeBinary(32), nullable=False),
+    Column("sid", uuid(), nullable=False),
+    Column("user_id", text(255), nullable=False),
+    Column("secret_digest", octets(32), nullable=False),
     Column("gen", BigInteger, nullable=False),
-    Column("parent_branch", LargeBinary(8), nullable=False),
+    Column("parent_branch", octets(8), nullable=False),
     Column("confirmed", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("rotated_at", BigInteger, nullable=False),
@@ -53,24 +50,27 @@ sessions: Final = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("access_ttl", BigInteger),
     Column("revoked_at", BigInteger),
-    Column("revoked_reason", String(16)),
-    Column("claims", JSON, nullable=False),
-    Column("device", JSON, nullable=False),
-    Column("jkt", String(64)),
+    Column("revoked_reason", text(16)),
+    Column("claims", json_object(), nullable=False),
+    Column("device", json_object(), nullable=False),
+    Column("jkt", text(64)),
     PrimaryKeyConstraint("sid", name="keyturn_sessions_pk"),
     Index("keyturn_sessions_user", "user_id", "sid"),
     Index("keyturn_sessions_expiry", "expires_at", "sid"),
+    **INNODB,
+    **HOT,
 )
 
 denials: Final = Table(
     "keyturn_denials",
     metadata,
-    Column("token_id", String(255), nullable=False),
+    Column("token_id", text(255), nullable=False),
     Column("expires_at", BigInteger, nullable=False),
-    Column("reason", String(255), nullable=False),
+    Column("reason", text(255), nullable=False),
     Column("denied_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("token_id", name="keyturn_denials_pk"),
     Index("keyturn_denials_expiry", "expires_at", "token_id"),
+    **INNODB,
 )
 
 STRIPES: Final = 256  # rows that stand for the locks of users: two users rarely share one
@@ -79,23 +79,25 @@ stripes: Final = Table(
     metadata,
     Column("stripe", Integer, nullable=False, autoincrement=False),
     PrimaryKeyConstraint("stripe", name="keyturn_stripes_pk"),
+    **INNODB,
 )
 
 # The columns are the fields of `TrailEntry`, in their order. Ids are UUIDv7, so lines sort by their moment.
 trail: Final = Table(
     "keyturn_trail",
     metadata,
-    Column("id", Uuid, nullable=False),
-    Column("sid", Uuid, nullable=False),
+    Column("id", uuid(), nullable=False),
+    Column("sid", uuid(), nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("reason", String(255), nullable=False),
+    Column("kind", text(16), nullable=False),
+    Column("reason", text(255), nullable=False),
     Column("gen", BigInteger, nullable=False),
-    Column("device", JSON, nullable=False),
-    Column("context", String(16), nullable=False),
+    Column("device", json_object(), nullable=False),
+    Column("context", text(16), nullable=False),
     PrimaryKeyConstraint("id", name="keyturn_trail_pk"),
     Index("keyturn_trail_session", "sid", "id"),
     Index("keyturn_trail_age", "at", "id"),
+    **INNODB,
 )
 
 _NAMES: Final = tuple(field.name for field in fields(Session))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from keyturn.stores._sql import types
+
 revision = "0001"
 down_revision = None
 
@@ -13,14 +15,15 @@ def upgrade() -> None:
     """Make the table."""
     op.create_table(
         "keyturn_users",
-        sa.Column("id", sa.String(36), nullable=False),
-        sa.Column("username", sa.String(255), nullable=False),
-        sa.Column("password_hash", sa.String(255), nullable=False),
-        sa.Column("claims", sa.JSON(), nullable=False),
+        sa.Column("id", types.text(36), nullable=False),
+        sa.Column("username", types.text(255), nullable=False),
+        sa.Column("password_hash", types.text(255), nullable=False),
+        sa.Column("claims", types.json_object(), nullable=False),
         sa.Column("disabled", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="keyturn_users_pk"),
         sa.UniqueConstraint("username", name="keyturn_users_username"),
+        **types.INNODB,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from keyturn.stores._sql import types
+
 revision = "0002"
 down_revision = "0001"
 
@@ -17,19 +19,21 @@ def upgrade() -> None:
         "keyturn_stripes",
         sa.Column("stripe", sa.Integer(), nullable=False, autoincrement=False),
         sa.PrimaryKeyConstraint("stripe", name="keyturn_stripes_pk"),
+        **types.INNODB,
     )
     op.bulk_insert(stripes, [{"stripe": number} for number in range(STRIPES)])
     op.create_table(
         "keyturn_trail",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("sid", sa.Uuid(), nullable=False),
+        sa.Column("id", types.uuid(), nullable=False),
+        sa.Column("sid", types.uuid(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("kind", sa.String(16), nullable=False),
-        sa.Column("reason", sa.String(255), nullable=False),
+        sa.Column("kind", types.text(16), nullable=False),
+        sa.Column("reason", types.text(255), nullable=False),
         sa.Column("gen", sa.BigInteger(), nullable=False),
-        sa.Column("device", sa.JSON(), nullable=False),
-        sa.Column("context", sa.String(16), nullable=False),
+        sa.Column("device", types.json_object(), nullable=False),
+        sa.Column("context", types.text(16), nullable=False),
         sa.PrimaryKeyConstraint("id", name="keyturn_trail_pk"),
+        **types.INNODB,
     )
     op.create_index("keyturn_trail_session", "keyturn_trail", ["sid", "id"])
     op.create_index("keyturn_trail_age", "keyturn_trail", ["at", "id"])

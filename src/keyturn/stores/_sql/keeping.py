@@ -1,0 +1,144 @@
+"""The operations on many rows, in bounded steps, and the audit trail's. They know no rule and no driver.
+
+No statement reads, locks or removes more than a number of rows that is known before: keys are read first,
+and rows are removed by key, chunk by chunk, so that others get their turn between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from keyturn.stores._sql import statements
+from keyturn.stores._sql.queries import ask
+from keyturn.stores._sql.tables import from_entry, to_entries, to_sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
+
+    from sqlalchemy import Delete
+
+    from keyturn._core.commands import Purge, Where
+    from keyturn._core.records import Millis, Session
+    from keyturn._core.trail import TrailEntry
+    from keyturn.stores._sql.queries import Flavour, Operation
+
+T = TypeVar("T")
+
+CHUNK: Final = 500  # ids in one statement: SQLite takes 32,766 parameters, and a short statement is soon over
+WINDOW: Final = 20_000  # rows that one statement looks at where none of its conditions bounds them
+
+
+def chunks(keys: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut keys into as many as one statement takes."""
+    return (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
+
+
+def find(where: Where, limit: int) -> Operation[Sequence[Session]]:
+    """See `Store.find`."""
+    if where.user_id is not None or where.live_at is None:  # bounded by the user, or by the limit
+        read = yield from ask(statements.find(statements.shape(where)), _values(where) | {"most": limit})
+        return to_sessions(read.rows)
+    found: list[Session] = []
+    last = where.after
+    while len(found) < limit:
+        window, until = yield from _window(where, last)
+        asked = _values(window) | {"most": limit - len(found)} | _until(until)
+        read = yield from ask(statements.find(statements.shape(window, until=until is not None)), asked)
+        found += to_sessions(read.rows)
+        if until is None:
+            break
+        last = until
+    return tuple(found)
+
+
+def count(where: Where) -> Operation[int]:
+    """See `Store.count`. Of all users' sessions, it is no single moment's number."""
+    total, last = 0, where.after
+    while True:
+        window, until = (where, None) if where.user_id is not None else (yield from _window(where, last))
+        asked = _values(window) | _until(until)
+        read = yield from ask(statements.count(statements.shape(window, until=until is not None)), asked)
+        total += read.rows[0][0]
+        if until is None:
+            return total
+        last = until
+
+
+def _window(where: Where, last: UUID | None) -> Operation[tuple[Where, UUID | None]]:
+    """Give what to read on, and up to which id; None: to the end."""
+    window = replace(where, after=last)
+    reading = replace(window, live_at=None)  # by id alone: the key's index answers it
+    read = yield from ask(statements.edge(statements.shape(reading)), _values(reading) | {"skip": WINDOW - 1})
+    return window, read.rows[0][0] if read.rows else None
+
+
+def delete(sids: Sequence[UUID]) -> Operation[int]:
+    """Remove sessions, chunk by chunk, for others to get a turn; it may be repeated after a failure."""
+    gone = 0
+    for chunk in chunks(sids):
+        gone += yield from _remove(statements.delete_sessions(chunk))
+    return gone
+
+
+def erase(sids: Sequence[UUID]) -> Operation[int]:
+    """See `Store.delete`: the lines of the trail first, which nobody could find afterwards."""
+    for chunk in chunks(sids):
+        while True:
+            lines = yield from ask(statements.lines_of(chunk), {"most": CHUNK})
+            if lines.rows:
+                yield from _remove(statements.delete_lines([row[0] for row in lines.rows]))
+            if len(lines.rows) < CHUNK:
+                break
+    return (yield from delete(sids))
+
+
+def purge(command: Purge) -> Operation[int]:
+    """See `Store.purge`. Each kind is an operation of its own; repeating it after a failure is safe.
+
+    What is old stays old, so the keys are read first and the rows removed by key, chunk by chunk: no engine
+    then locks or reads more than those rows.
+    """
+    old = yield from ask(statements.OLD_SESSIONS, {"before": command.before, "most": command.limit})
+    gone = yield from delete([row[0] for row in old.rows])
+    stale = yield from ask(statements.OLD_DENIALS, {"now": command.now, "most": command.limit})
+    for chunk in chunks([row[0] for row in stale.rows]):
+        gone += yield from _remove(statements.delete_denials(chunk, command.now))
+    return gone
+
+
+def note(flavour: Flavour, entries: Sequence[TrailEntry]) -> Operation[None]:
+    """See `Trail.note`."""
+    if entries:
+        yield from ask(statements.note(flavour.name), [from_entry(entry) for entry in entries])
+
+
+def history(sid: UUID, after: UUID | None, limit: int) -> Operation[Sequence[TrailEntry]]:
+    """See `Trail.history`."""
+    values = {"id": sid, "most": limit} | ({} if after is None else {"after": after})
+    read = yield from ask(statements.history(after=after is not None), values)
+    return to_entries(read.rows)
+
+
+def forget(before: Millis, limit: int) -> Operation[int]:
+    """See `Trail.forget`."""
+    old = yield from ask(statements.OLD_LINES, {"before": before, "most": limit})
+    gone = 0
+    for chunk in chunks([row[0] for row in old.rows]):
+        gone += yield from _remove(statements.delete_lines(chunk))
+    return gone
+
+
+def _remove(statement: Delete) -> Operation[int]:
+    reply = yield from ask(statement)
+    return reply.count
+
+
+def _until(until: UUID | None) -> dict[str, Any]:
+    return {} if until is None else {"until": until}
+
+
+def _values(where: Where) -> dict[str, Any]:
+    given = {"user": where.user_id, "now": where.live_at, "after": where.after}
+    return {name: value for name, value in given.items() if value is not None}
