@@ -375,7 +375,9 @@ def test_without_its_packages_it_names_them() -> None:
         (["--host", "0.0.0.0"], 2, "others can reach"),  # noqa: S104  (that it is public is what is tested)
         (["--demo", "--authenticator", "os.path:join"], 2, "use one of them"),
         (["--authenticator", "nowhere_at_all:x"], 1, "cannot import"),
-        (["--store", "postgresql://db/x"], 1, "store must be"),
+        (["--store", "oracle://db/x"], 2, "store: there is no store for oracle://"),
+        (["--store", "sqlite://"], 1, "an SQLite database is written sqlite:///FILE"),
+        (["--users", "redis://db"], 2, "users: Redis keeps sessions only"),
         (["--store", "sqlite:///no/such/folder/keyturn.db"], 1, "cannot make the database"),
         (["--keys-file", "no/such/folder/keys.json"], 1, "cannot write the key file"),
     ],

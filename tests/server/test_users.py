@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from keyturn.errors import InvalidInput, SchemaError, UserInactive
-from keyturn.server.opening import open_engine
+from keyturn.server.databases import open_engine
 from keyturn.server.passwords import Passwords
 from keyturn.server.settings import Settings
 from keyturn.server.users import HISTORY, Users

@@ -5,20 +5,20 @@ from __future__ import annotations
 import click
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from keyturn.cli.opening import opened
+from keyturn.cli.opening import opened, opened_store, opened_users, refuse_memory
 from keyturn.cli.options import with_settings
 from keyturn.cli.output import console, json_option, print_rows, yes_option
 from keyturn.durations import seconds
 from keyturn.errors import ConfigurationError
 from keyturn.manager_base import DEFAULT_BATCH, DEFAULT_RETENTION
-from keyturn.server.opening import open_engine, open_users
+from keyturn.server.databases import has_users, open_url, warnings_of
 from keyturn.server.settings import Settings
 from keyturn.server.users import HISTORY
 from keyturn.server.words import span
 from keyturn.stores import schema
+from keyturn.stores.urls import OwnStore, kind_of
 
 _COLUMNS = {"part": "PART", "version": "VERSION", "newest": "NEWEST"}
-_HISTORIES = {"sessions": schema.SESSIONS, "users": HISTORY}
 
 
 @click.group()
@@ -27,36 +27,54 @@ def db() -> None:
 
 
 @db.command()
-@with_settings("store")
+@with_settings("store", "users")
 def upgrade(settings: Settings) -> None:
-    """Make the tables, or bring them to this version of Keyturn."""
-    engine = open_engine(settings, create=True)
-    try:
-        schema.upgrade(engine)
-        open_users(engine).create_schema()
-    finally:
-        engine.dispose()
-    click.echo("The database is up to date.")
+    """Make the tables, or bring them to this version of Keyturn; check what a store without tables needs."""
+    kind = kind_of(settings.store)
+    with opened_store(settings, create=True) as store:
+        store.create_schema()
+        _tell_warnings(store)
+    if settings.users_url is not None:
+        with opened_users(settings, create=True) as users:
+            users.create_schema()
+    if kind.is_sql:
+        click.echo("The database is up to date.")
+    else:
+        click.echo(f"{kind.name} has no tables, so there is nothing to upgrade. The users are up to date.")
 
 
 @db.command()
 @json_option
-@with_settings("store")
+@with_settings("store", "users")
 def current(settings: Settings, *, as_json: bool) -> None:
     """Show the versions of the tables, and the newest that this Keyturn knows."""
-    engine = open_engine(settings, create=False)
+    rows: list[dict[str, str]] = []
+    kind = kind_of(settings.store)
+    if kind.is_sql:
+        rows.append(_version("sessions", settings.store, schema.SESSIONS))
+    else:
+        with opened_store(settings) as store:
+            store.create_schema()  # whether it answers, and is one that will do
+            _tell_warnings(store)
+        rows.append({"part": "sessions", "version": f"no tables in {kind.name}", "newest": ""})
+    if settings.users_url is not None and has_users(settings):
+        rows.append(_version("users", settings.users_url, HISTORY))
+    print_rows(rows, _COLUMNS, as_json=as_json, empty="")
+
+
+def _version(part: str, url: str, history: schema.History) -> dict[str, str]:
+    refuse_memory(url)
+    engine = open_url(url, create=False)
     try:
-        rows = [
-            {
-                "part": part,
-                "version": schema.current(engine, history) or "none",
-                "newest": schema.head(history),
-            }
-            for part, history in _HISTORIES.items()
-        ]
+        version = schema.current(engine, history) or "none"
     finally:
         engine.dispose()
-    print_rows(rows, _COLUMNS, as_json=as_json, empty="")
+    return {"part": part, "version": version, "newest": schema.head(history)}
+
+
+def _tell_warnings(store: OwnStore) -> None:
+    for warning in warnings_of(store):
+        click.echo(f"Warning: {warning}", err=True)
 
 
 @click.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -15,6 +14,7 @@ from click.core import ParameterSource
 from keyturn.errors import ConfigurationError
 from keyturn.server.settings import BY_NAME, SETTINGS, Setting, Settings, check_names
 from keyturn.server.words import short_span
+from keyturn.stores.urls import masked
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +22,6 @@ R = TypeVar("R")
 DEFAULT_FILE: Final = "keyturn.toml"
 _CONFIG: Final = "config_file"
 _METAVARS: Final = {"duration": "DURATION", "number": "NUMBER", "list": "LIST", "text": "TEXT"}
-_PASSWORD: Final = re.compile(r"(://[^:/@]*:)[^/]*@")
 _ALIASES: Final = {"key_algorithm": ("--alg",)}
 SOURCES: Final = {
     ParameterSource.COMMANDLINE: "flag",
@@ -96,7 +95,7 @@ def show(setting: Setting, value: object) -> str:
         case tuple():
             return ", ".join(str(each) for each in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         case _:
-            return _PASSWORD.sub(r"\1***@", str(value))
+            return masked(str(value))
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:

@@ -20,6 +20,7 @@ from keyturn.server.logs import configure
 from keyturn.server.opening import Service, open_service
 from keyturn.server.safety import check_safety
 from keyturn.server.settings import Settings
+from keyturn.stores.urls import masked
 
 _GRACE_SECONDS = 10
 _BACKLOG = 2048  # uvicorn's own
@@ -85,7 +86,8 @@ def _welcome(service: Service, shown: Sequence[DemoUser]) -> str:
     settings = service.settings
     lines = [
         f"Keyturn {keyturn.__version__} listens on {settings.url}",
-        f"  store      {settings.store}",
+        f"  sessions   {masked(settings.store)}",
+        f"  users      {_users_place(settings)}",
         f"  keys       {settings.keys_file}{' (made just now)' if service.new_keys else ''}",
         f"  issuer     {settings.issuer_url}, audience {settings.audience}",
     ]
@@ -96,6 +98,12 @@ def _welcome(service: Service, shown: Sequence[DemoUser]) -> str:
     elif service.users is not None and not service.users.list():
         lines += ["", "There are no users yet: `keyturn users add NAME`, or start with --demo."]
     return "\n".join([*lines, "", "Press Ctrl-C to stop."])
+
+
+def _users_place(settings: Settings) -> str:
+    if settings.authenticator is not None:
+        return f"those of your own check, {settings.authenticator}"
+    return masked(settings.users_url or "")
 
 
 def _curl(settings: Settings, user: DemoUser) -> str:

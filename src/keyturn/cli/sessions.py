@@ -38,12 +38,12 @@ def sessions() -> None:
 @click.option("--user", metavar="NAME|ID", help="Only this user's.")
 @click.option("--all", "include_ended", is_flag=True, help="Ended ones too, until they are purged.")
 @json_option
-@with_settings("store")
+@with_settings("store", "users")
 def list_sessions(settings: Settings, *, user: str | None, include_ended: bool, as_json: bool) -> None:
     """List sessions, the oldest first."""
     now = round(time.time() * 1000)
     with opened(settings) as database:
-        names = {known.id: known.username for known in database.users.list()}
+        names = {known.id: known.username for known in database.known()}
         where = Where(
             user_id=None if user is None else database.user_id(user), live_at=None if include_ended else now
         )
@@ -55,7 +55,7 @@ def list_sessions(settings: Settings, *, user: str | None, include_ended: bool, 
 @click.argument("session_id", metavar="[SESSION_ID]", required=False)
 @click.option("--user", metavar="NAME|ID", help="All sessions of this user.")
 @yes_option
-@with_settings("store")
+@with_settings("store", "users")
 def revoke(settings: Settings, *, session_id: str | None, user: str | None, yes: bool) -> None:
     """End one session, or all of a user, at once: their refresh and access tokens are refused from now on."""
     if (session_id is None) == (user is None):

@@ -17,7 +17,7 @@ from keyturn._core.jwt import JwtError, JwtReader, peek_jwt
 from keyturn._core.outcomes import Denied, Found
 from keyturn._core.refresh_tokens import PREFIX, BadRefreshToken, peek_opaque
 from keyturn.cli.input import read_stdin
-from keyturn.cli.opening import opened
+from keyturn.cli.opening import opened_store
 from keyturn.cli.options import with_settings
 from keyturn.cli.output import print_facts, print_json
 from keyturn.errors import AccessTokenError, InvalidInput, InvalidToken, KeyturnError
@@ -174,13 +174,11 @@ def _session(sid: object, judge: _Judge, *, token_id: object = None) -> str:
     if wanted is None:
         return "none"
     try:
-        with opened(judge.settings) as database:
+        with opened_store(judge.settings) as store:
             now = round(judge.now * 1000)
-            if isinstance(token_id, str) and isinstance(
-                database.store.check(Check(wanted, token_id, now)), Denied
-            ):
+            if isinstance(token_id, str) and isinstance(store.check(Check(wanted, token_id, now)), Denied):
                 return "this token was denied"
-            found = database.store.lookup(Lookup(wanted))
+            found = store.lookup(Lookup(wanted))
     except KeyturnError as error:
         return f"not asked: {error}"
     if not isinstance(found, Found):

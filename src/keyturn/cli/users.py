@@ -10,15 +10,13 @@ import click
 
 from keyturn._core.encoding import EncodingError, parse_json_object
 from keyturn.cli.input import read_line
-from keyturn.cli.opening import end_sessions, opened
+from keyturn.cli.opening import end_sessions, opened, opened_store, opened_users
 from keyturn.cli.options import with_settings
 from keyturn.cli.output import json_option, print_rows, yes_option
-from keyturn.server.opening import open_engine, open_users
 from keyturn.server.passwords import LONGEST, check_password
 from keyturn.server.settings import Settings
 from keyturn.server.users import check_username
 from keyturn.server.words import moment
-from keyturn.stores.sqlalchemy import SQLAlchemyStore
 
 _COLUMNS = {"username": "USER", "id": "ID", "state": "STATE", "added": "ADDED", "claims": "CLAIMS"}
 
@@ -45,48 +43,46 @@ def users() -> None:
     help='Goes into access tokens: {"roles": ["member"]}.',
 )
 @_password_option
-@with_settings("store")
+@with_settings("store", "users")
 def add(settings: Settings, *, name: str, claims_text: str, from_stdin: bool) -> None:
     """Add a user. The password is asked for twice; it needs at least 8 characters, and no more rules."""
     claims = _claims(claims_text)
     check_username(name)
     password = _password(from_stdin=from_stdin)
-    engine = open_engine(settings, create=True)
-    try:
-        table = open_users(engine)
-        SQLAlchemyStore(engine).create_schema()  # the other commands need the sessions' tables too
+    with opened_users(settings, create=True) as table:
         table.create_schema()
         user = table.add(name, password, claims)
-    finally:
-        engine.dispose()
+    if settings.users_url == settings.store:
+        with opened_store(settings, create=True) as store:
+            store.create_schema()  # the other commands need the sessions' tables too
     click.echo(f"Added {user.username}, with the id {user.id}.")
 
 
 @users.command()
 @click.argument("name")
 @_password_option
-@with_settings("store")
+@with_settings("store", "users")
 def passwd(settings: Settings, *, name: str, from_stdin: bool) -> None:
     """Give a user a new password, and end all of the user's sessions."""
-    with opened(settings) as database:
-        database.users.get(name)
-        user = database.users.set_password(name, _password(from_stdin=from_stdin))
+    with opened(settings) as database, opened_users(settings) as table:
+        table.get(name)
+        user = table.set_password(name, _password(from_stdin=from_stdin))
         click.echo(f"{user.username} has a new password. {end_sessions(database, user.id)}")
 
 
 @users.command("list")
 @json_option
-@with_settings("store")
+@with_settings("store", "users")
 def list_users(settings: Settings, *, as_json: bool) -> None:
     """List all users."""
-    with opened(settings) as database:
+    with opened_users(settings) as table:
         rows = [
             {
                 **asdict(user),
                 "state": "disabled" if user.disabled else "active",
                 "added": moment(user.created_at),
             }
-            for user in database.users.list()
+            for user in table.list()
         ]
     print_rows(rows, _COLUMNS, as_json=as_json, empty="There are no users.")
 
@@ -94,24 +90,24 @@ def list_users(settings: Settings, *, as_json: bool) -> None:
 @users.command()
 @click.argument("name")
 @yes_option
-@with_settings("store")
+@with_settings("store", "users")
 def disable(settings: Settings, *, name: str, yes: bool) -> None:
     """Let a user sign in no more, and end all of the user's sessions."""
-    with opened(settings) as database:
-        database.users.get(name)
+    with opened(settings) as database, opened_users(settings) as table:
+        table.get(name)
         if not yes:
             click.confirm(f"Disable {name} and end all sessions?", abort=True)
-        user = database.users.set_disabled(name, disabled=True)
+        user = table.set_disabled(name, disabled=True)
         click.echo(f"{user.username} is disabled. {end_sessions(database, user.id)}")
 
 
 @users.command()
 @click.argument("name")
-@with_settings("store")
+@with_settings("store", "users")
 def enable(settings: Settings, *, name: str) -> None:
     """Let a disabled user sign in again."""
-    with opened(settings) as database:
-        click.echo(f"{database.users.set_disabled(name, disabled=False).username} may sign in again.")
+    with opened_users(settings) as table:
+        click.echo(f"{table.set_disabled(name, disabled=False).username} may sign in again.")
 
 
 def _claims(text: str) -> Mapping[str, Any]:

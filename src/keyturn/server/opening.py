@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
-
-from sqlalchemy import Engine, StaticPool, create_engine, make_url
-from sqlalchemy.exc import ArgumentError
+from typing import Any, TypeAlias
 
 from keyturn.errors import ConfigurationError
 from keyturn.keys import KeyRing
 from keyturn.manager import AsyncTokenManager
 from keyturn.server import keys_file
+from keyturn.server.databases import open_async_store, open_engine, open_store, open_users, warnings_of
 from keyturn.server.demo import has_demo_users
-from keyturn.server.login import Answer, Desk, OwnLogin, UserLogin, load_authenticator
-from keyturn.server.logs import log_events
+from keyturn.server.login import Answer, Authenticator, Desk, OwnLogin, UserLogin, load_authenticator
+from keyturn.server.logs import LOG, log_events
 from keyturn.server.passwords import Passwords
 from keyturn.server.safety import check_safety
-from keyturn.server.settings import MEMORY, Settings
+from keyturn.server.settings import Settings
 from keyturn.server.users import Users
-from keyturn.stores._sql import engines
-from keyturn.stores.memory import AsyncMemoryStore
-from keyturn.stores.protocol import AsyncStore
-from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
+from keyturn.stores.protocol import Store
+from keyturn.stores.urls import OwnStore
 
 Login: TypeAlias = Callable[[str, str], Awaitable[Answer]]
+LoadClaims: TypeAlias = Callable[[str], Awaitable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,120 +62,76 @@ def open_service(settings: Settings, *, demo: bool = False) -> Service:
     """
     own = None if settings.authenticator is None else load_authenticator(settings.authenticator)
     check_safety(settings, demo=demo)
-    engine = _memory_engine() if settings.store == MEMORY else open_engine(settings, create=True)
+    with ExitStack() as opened:
+        users = None if settings.users_url is None else _open_users(settings, opened)
+        with closing(_prepare_store(settings)) as sessions:
+            check_safety(settings, demo=demo or (users is not None and has_demo_users(users)))
+            keys, new_keys = _open_keys(settings, sessions)
+        desk = Desk()
+        opened.callback(desk.close)
+        login, load_claims = _login(own, users, desk)
+        manager: AsyncTokenManager = AsyncTokenManager(
+            store=open_async_store(settings),
+            keys=keys,
+            policy=settings,
+            issuer=settings.issuer_url,
+            audience=settings.audience,
+            load_claims=load_claims,
+        )
+        log_events(manager.events)
+        return Service(
+            settings=settings,
+            manager=manager,
+            login=login,
+            users=users if own is None else None,
+            new_keys=new_keys,
+            close=partial(_close, manager, opened.pop_all()),
+        )
+
+
+async def _close(manager: AsyncTokenManager, opened: ExitStack) -> None:
+    with opened:
+        await manager.close()
+
+
+def _open_users(settings: Settings, opened: ExitStack) -> Users:
+    """Open the table of users, and bring it to this version."""
+    engine = open_engine(settings, create=True)
+    opened.callback(engine.dispose)
     passwords = Passwords()
     passwords.prepare()
     users = open_users(engine, passwords)
-    held = 0
-    if settings.store != MEMORY:
-        sessions = SQLAlchemyStore(engine)
-        sessions.create_schema()
-        held = sessions.count()
     users.create_schema()
-    check_safety(settings, demo=demo or has_demo_users(users))
-    keys, new_keys = _open_keys(settings, sessions=held)
-    desk = Desk()
+    return users
+
+
+def _login(own: Authenticator | None, users: Users | None, desk: Desk) -> tuple[Login, LoadClaims | None]:
+    """Give who checks sign-ins, and who knows a user's claims of today."""
+    if own is not None:
+        return OwnLogin(own, desk).login, None
+    if users is None:  # the settings give no place to users only where there is an authenticator
+        raise ConfigurationError("there is neither a table of users nor an authenticator")
     by_table = UserLogin(users, desk)
-    manager: AsyncTokenManager = AsyncTokenManager(
-        store=_async_store(settings),
-        keys=keys,
-        policy=settings,
-        issuer=settings.issuer_url,
-        audience=settings.audience,
-        load_claims=by_table.load_claims if own is None else None,
-    )
-    log_events(manager.events)
-
-    async def close() -> None:
-        await manager.close()
-        desk.close()
-        engine.dispose()
-
-    return Service(
-        settings=settings,
-        manager=manager,
-        login=by_table.login if own is None else OwnLogin(own, desk).login,
-        users=users if own is None else None,
-        new_keys=new_keys,
-        close=close,
-    )
+    return by_table.login, by_table.load_claims
 
 
-def open_engine(settings: Settings, *, create: bool) -> Engine:
-    """Open the database of sessions and users.
-
-    Args:
-        settings: Where it is.
-        create: Make the file, readable to its owner only, where there is none.
-
-    Raises:
-        ConfigurationError: It is not there, or no database that Keyturn can use.
-    """
-    if settings.store == MEMORY:
-        raise ConfigurationError(f"{MEMORY} lives inside a running server: nobody else can see it")
-    _find_file(database_file(settings), create=create)
-    options = engines.options(busy_timeout=engines.BUSY_TIMEOUT, pool_size=engines.POOL_SIZE)
-    engine = create_engine(engines.sqlite_url(settings.store, "pysqlite"), **options)
-    engines.adopt(engine, "FULL")
-    return engine
+def _prepare_store(settings: Settings) -> OwnStore:
+    """Open the sessions' store, bring it to this version, and log what is unsafe about its server."""
+    store = open_store(settings, create=True)
+    with ExitStack() as undo:
+        undo.callback(store.close)
+        store.create_schema()
+        for warning in warnings_of(store):
+            LOG.warning("the store: %s", warning)
+        undo.pop_all()
+    return store
 
 
-def _memory_engine() -> Engine:
-    """Make a database of users that lives as long as its one connection."""
-    return create_engine(
-        "sqlite://",
-        poolclass=StaticPool,
-        connect_args={"check_same_thread": False},
-        isolation_level="AUTOCOMMIT",
-        hide_parameters=True,
-    )
-
-
-def open_users(engine: Engine, passwords: Passwords | None = None) -> Users:
-    """Open the table of users."""
-    return Users(engine, passwords=passwords or Passwords(), clock=time.time, entropy=os.urandom)
-
-
-def database_file(settings: Settings) -> Path:
-    """Give the file that `store` names.
-
-    Raises:
-        ConfigurationError: It names none.
-    """
-    try:
-        url = make_url(settings.store)
-    except ArgumentError:
-        url = None
-    name = url.database if url is not None and url.get_backend_name() == "sqlite" else None
-    if not name or name.startswith((":", "file:")):  # SQLite's names for memory and for URIs
-        raise ConfigurationError(f"store must be sqlite:///FILE or {MEMORY}")
-    return Path(name)
-
-
-def _find_file(path: Path, *, create: bool) -> None:
-    if path.exists():
-        return
-    if not create:
-        raise ConfigurationError(
-            f"there is no database {path}: `keyturn serve` or `keyturn db upgrade` makes it"
-        )
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite gives its other files the same mode
-    except OSError as error:
-        raise ConfigurationError(f"cannot make the database {path}: {error.strerror}") from None
-
-
-def _async_store(settings: Settings) -> AsyncStore:
-    if settings.store == MEMORY:
-        return AsyncMemoryStore()
-    return AsyncSQLAlchemyStore.from_url(settings.store)
-
-
-def _open_keys(settings: Settings, *, sessions: int) -> tuple[KeyRing, bool]:
+def _open_keys(settings: Settings, store: Store) -> tuple[KeyRing, bool]:
     path = Path(settings.keys_file)
-    if sessions and not path.exists():
+    if not path.exists() and store.find(limit=1):  # asked for one: there may be millions
         raise ConfigurationError(
-            f"the keys file {path} is gone, but the store holds {sessions} sessions: bring it back, or run "
+            f"the keys file {path} is gone, but the store holds sessions: bring it back, or run "
             "`keyturn keys generate` to begin with new keys, and everybody has to sign in again"
         )
     return keys_file.load_or_create(path, settings.key_algorithm)

@@ -14,8 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import keyturn
 from keyturn.policy import Policy
-from keyturn.server.settings import MEMORY, Settings
+from keyturn.server.settings import Settings
 from keyturn.server.words import span
+from keyturn.stores.urls import kind_of
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; "
@@ -35,6 +36,7 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_PLACES: Final = {"memory": "memory, until the server stops", "SQLite": "an SQLite file"}
 
 
 class Page:
@@ -46,11 +48,10 @@ class Page:
             loader=PackageLoader("keyturn.server"), autoescape=True, undefined=StrictUndefined
         )
         policy: Policy = settings
+        kind = kind_of(settings.store)
         facts = {
             "Version": f"Keyturn {keyturn.__version__}",
-            "Sessions live in": "memory, until the server stops"
-            if settings.store == MEMORY
-            else "an SQLite file",
+            "Sessions live in": _PLACES.get(kind.name, kind.name),
             "An access token lives": span(policy.access_ttl),
             "A session ends unused after": _limit(policy.idle_ttl),
             "A session ends at the latest after": span(policy.absolute_ttl),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from ipaddress import ip_address
 from types import NoneType
@@ -23,12 +23,14 @@ from keyturn.errors import ConfigurationError
 from keyturn.http import HttpRequest, HttpSettings
 from keyturn.policy import Policy, Span
 from keyturn.server import devices
+from keyturn.stores import urls
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
 LogFormat: TypeAlias = Literal["text", "json"]
 Kind: TypeAlias = Literal["duration", "switch", "number", "choice", "list", "text"]
 
-MEMORY: Final = "memory://"
+MEMORY: Final = urls.MEMORY
+DEFAULT_STORE: Final = "sqlite:///keyturn.db"
 NOTHING: Final = frozenset({"none", "off"})
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
@@ -40,7 +42,11 @@ class Settings(Policy, HttpSettings):
     """The policy, the HTTP layer's settings and the server's. Each is one setting with one name everywhere.
 
     Attributes:
-        store: Where sessions and users live: sqlite:///FILE, or memory:// for a try that keeps nothing.
+        store: Where sessions live, as a URL: sqlite:///FILE, postgresql://…, mysql://…, mariadb://…,
+            redis://…, rediss://…, redis+cluster://…, redis+sentinel://…, or memory:// for a try that keeps
+            nothing.
+        users: Where users live, as the URL of an SQL database. None: beside the sessions; where those are in
+            Redis, in sqlite:///keyturn.db.
         host: The address to listen on. Others than loopback need an https issuer.
         port: The port to listen on.
         issuer: Who issues the access tokens, their `iss`. None: http://HOST:PORT.
@@ -66,7 +72,8 @@ class Settings(Policy, HttpSettings):
         'http://127.0.0.1:8080'
     """
 
-    store: str = "sqlite:///keyturn.db"
+    store: str = field(default=DEFAULT_STORE, repr=False)  # a URL may hold a password
+    users: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 8000
     issuer: str | None = None
@@ -90,6 +97,7 @@ class Settings(Policy, HttpSettings):
         for name in ("host", "audience", "keys_file", "store"):
             if not getattr(self, name):
                 raise ConfigurationError(f"{name} must not be empty")
+        _check_places(self.store, self.users)
         if self.login_rate is not None:
             rate_of(self.login_rate)
         for setting in SETTINGS:
@@ -100,6 +108,19 @@ class Settings(Policy, HttpSettings):
     def issuer_url(self) -> str:
         """The `iss` of the access tokens: as set, or where the server listens."""
         return self.issuer or self.url
+
+    @property
+    def users_url(self) -> str | None:
+        """Where the table of users is: as set, or beside the sessions where another table can be.
+
+        So that whoever moves the sessions from the default file to Redis still has the users. None where
+        there need be none: an authenticator of the application's own knows them.
+        """
+        if self.users is not None:
+            return self.users
+        if self.store == MEMORY or urls.kind_of(self.store).is_sql:
+            return self.store
+        return DEFAULT_STORE if self.authenticator is None else None
 
     @property
     def url(self) -> str:
@@ -221,6 +242,20 @@ def check_names(names: Mapping[str, object], *, where: str) -> None:
         if name not in BY_NAME:
             nearest = get_close_matches(name, BY_NAME, n=1, cutoff=0.0)[0]
             raise ConfigurationError(f"{where}: there is no setting {name!r}; did you mean {nearest!r}?")
+
+
+def _check_places(store: str, users: str | None) -> None:
+    for name, url in (("store", store), ("users", users)):
+        if url is None:
+            continue
+        try:
+            kind = urls.kind_of(url)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{name}: {error}") from None
+        if name == "users" and url != MEMORY and not kind.is_sql:
+            raise ConfigurationError(
+                f"users: {kind.name} keeps sessions only; users need an SQL database, such as {DEFAULT_STORE}"
+            )
 
 
 def _items(value: object) -> tuple[object, ...]:
