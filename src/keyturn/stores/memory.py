@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, RotateOutcome
     from keyturn._core.records import EndReason, Millis, Session
+    from keyturn._core.trail import TrailEntry
 
 
 class MemoryStore:
@@ -62,6 +63,7 @@ class MemoryStore:
         self._lock = Lock()
         self._sessions: dict[UUID, Session] = {}
         self._denied: dict[str, Millis] = {}
+        self._trail: dict[UUID, dict[UUID, TrailEntry]] = {}
 
     def create_schema(self) -> None:
         """Do nothing: there is nothing to make. So that code which changes its store stays the same."""
@@ -160,6 +162,8 @@ class MemoryStore:
     def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
         with self._lock:
+            for sid in sids:
+                self._trail.pop(sid, None)
             return sum(self._sessions.pop(sid, None) is not None for sid in sids)
 
     def purge(self, command: Purge, /) -> int:
@@ -172,6 +176,28 @@ class MemoryStore:
             for token in tokens:
                 del self._denied[token]
             return len(sids) + len(tokens)
+
+    def note(self, entries: Sequence[TrailEntry], /) -> None:
+        """See `Trail.note`."""
+        with self._lock:
+            for entry in entries:
+                self._trail.setdefault(entry.sid, {}).setdefault(entry.id, entry)
+
+    def history(self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE) -> Sequence[TrailEntry]:
+        """See `Trail.history`."""
+        with self._lock:
+            lines = self._trail.get(sid, {})
+            return [lines[key] for key in sorted(lines) if after is None or key > after][:limit]
+
+    def forget(self, before: Millis, limit: int, /) -> int:
+        """See `Trail.forget`."""
+        with self._lock:
+            old = [e for lines in self._trail.values() for e in lines.values() if e.at < before][:limit]
+            for entry in old:
+                del self._trail[entry.sid][entry.id]
+                if not self._trail[entry.sid]:
+                    del self._trail[entry.sid]
+            return len(old)
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -259,6 +285,20 @@ class AsyncMemoryStore:
     async def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
         return self._store.purge(command)
+
+    async def note(self, entries: Sequence[TrailEntry], /) -> None:
+        """See `Trail.note`."""
+        self._store.note(entries)
+
+    async def history(
+        self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE
+    ) -> Sequence[TrailEntry]:
+        """See `Trail.history`."""
+        return self._store.history(sid, after=after, limit=limit)
+
+    async def forget(self, before: Millis, limit: int, /) -> int:
+        """See `Trail.forget`."""
+        return self._store.forget(before, limit)
 
     async def close(self) -> None:
         """See `Store.close`."""

@@ -225,7 +225,8 @@ class Trail(Protocol):
     """Where the audit trail is kept, for threads: append-only, apart from forgetting what is old.
 
     Its methods raise `StoreUnavailable` and `SchemaError` as a store's do. `Store.delete` of the same store
-    removes the lines of the sessions that it removes.
+    removes the lines of the sessions that it names, also of those that are gone already; `Store.purge` leaves
+    them alone, because a trail has a retention of its own.
     """
 
     def note(self, entries: Sequence[TrailEntry], /) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from typing_extensions import TypeIs
 
-from keyturn.stores.protocol import EVERY, PAGE, AsyncStore, Store
+from keyturn.stores.protocol import EVERY, PAGE, AsyncStore, AsyncTrail, Store
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
         Where,
     )
     from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
-    from keyturn._core.records import Session
+    from keyturn._core.records import Millis, Session
+    from keyturn._core.trail import TrailEntry
 
 T = TypeVar("T")
 
@@ -181,6 +182,24 @@ class BlockingStore:
         """See `Store.purge`."""
         return self._run(self._inner.purge(command))
 
+    def note(self, entries: Sequence[TrailEntry], /) -> None:
+        """See `Trail.note`."""
+        self._run(self._trail.note(entries))
+
+    def history(self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE) -> Sequence[TrailEntry]:
+        """See `Trail.history`."""
+        return self._run(self._trail.history(sid, after=after, limit=limit))
+
+    def forget(self, before: Millis, limit: int, /) -> int:
+        """See `Trail.forget`."""
+        return self._run(self._trail.forget(before, limit))
+
     def close(self) -> None:
         """See `Store.close`."""
         self._run(self._inner.close())
+
+    @property
+    def _trail(self) -> AsyncTrail:
+        if not isinstance(self._inner, AsyncTrail):
+            raise TypeError(f"{type(self._inner).__name__} keeps no trail")
+        return self._inner

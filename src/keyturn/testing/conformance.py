@@ -59,26 +59,38 @@ from keyturn.testing._duties.outage import OutageDuties
 from keyturn.testing._duties.races import RaceDuties
 from keyturn.testing._duties.rotation import RotationDuties
 from keyturn.testing._duties.sessions import SessionDuties
+from keyturn.testing._duties.trails import TrailDuties, TrailOutageDuties
 from keyturn.testing.colours import LoopThread, blocking
 
 __all__ = ["Capability", "LoopThread", "StoreConformance"]
 
-Capability: TypeAlias = Literal["races", "outage", "denials", "odd user ids"]
+Capability: TypeAlias = Literal["races", "outage", "denials", "odd user ids", "trail"]
 """What a store may lack, if it says why."""
 
-_NEEDS: Final[Mapping[str, Capability]] = MappingProxyType(
+_NEEDS: Final[Mapping[str, tuple[Capability, ...]]] = MappingProxyType(
     {
-        **{name: "races" for name in vars(RaceDuties) if name.startswith("test_")},
-        **{name: "outage" for name in vars(OutageDuties) if name.startswith("test_")},
-        "test_user_ids_are_told_apart_exactly": "odd user ids",
-        "test_a_denied_token_does_not_count": "denials",
-        "test_a_denial_may_be_repeated": "denials",
-        "test_a_purge_forgets_denials_of_expired_tokens_only": "denials",
+        **{name: ("races",) for name in vars(RaceDuties) if name.startswith("test_")},
+        **{name: ("outage",) for name in vars(OutageDuties) if name.startswith("test_")},
+        **{name: ("trail",) for name in vars(TrailDuties) if name.startswith("test_")},
+        **{name: ("outage", "trail") for name in vars(TrailOutageDuties) if name.startswith("test_")},
+        "test_user_ids_are_told_apart_exactly": ("odd user ids",),
+        "test_a_denied_token_does_not_count": ("denials",),
+        "test_a_denial_may_be_repeated": ("denials",),
+        "test_a_purge_forgets_denials_of_expired_tokens_only": ("denials",),
     }
 )
 
 
-class StoreConformance(RotationDuties, EndingDuties, SessionDuties, RaceDuties, OutageDuties, HistoryDuties):
+class StoreConformance(
+    RotationDuties,
+    EndingDuties,
+    SessionDuties,
+    RaceDuties,
+    OutageDuties,
+    HistoryDuties,
+    TrailDuties,
+    TrailOutageDuties,
+):
     """The suite. Subclass it with a name that starts with `Test`, and give it a `store`.
 
     Attributes:
@@ -125,9 +137,9 @@ class StoreConformance(RotationDuties, EndingDuties, SessionDuties, RaceDuties, 
         for capability, reason in self.lacks.items():
             if capability not in get_args(Capability) or not reason.strip():
                 pytest.fail(f"lacks: {capability!r} is not known, or has no reason", pytrace=False)
-        needed = _NEEDS.get(request.node.originalname)
-        if needed is not None and needed in self.lacks:
-            pytest.skip(f"the store lacks {needed}: {self.lacks[needed]}")
+        for needed in _NEEDS.get(request.node.originalname, ()):
+            if needed in self.lacks:
+                pytest.skip(f"the store lacks {needed}: {self.lacks[needed]}")
 
     def test_closing_twice_does_no_harm(self, subject: Store) -> None:
         """`close` may be repeated."""

@@ -8,8 +8,9 @@ from typing import Final
 from uuid import UUID
 
 from keyturn._core.commands import Create, Rotate
-from keyturn._core.ids import bucket_of_user
+from keyturn._core.ids import UUID7_BYTES, bucket_of_user, uuid7
 from keyturn._core.records import EndReason, Session
+from keyturn._core.trail import TrailEntry
 
 SECOND: Final = 1000
 DAY: Final = 86_400 * SECOND
@@ -103,3 +104,10 @@ def sign_in(session: Session, *, limit: int | None = None, evict: bool = True) -
 def refresh_of(session: Session, now: int) -> Rotate:
     """Give the refresh that redeems a session's current generation."""
     return replace(REDEEM, sid=session.sid, digest=session.secret_digest, gen=session.gen, now=now)
+
+
+def line_of(session: Session, number: int) -> TrailEntry:
+    """Give a line of a session's audit trail; it happened that many milliseconds after `T0`."""
+    at = T0 + number
+    entropy = (session.sid.int + number).to_bytes(32, "big")[-UUID7_BYTES:]
+    return TrailEntry(uuid7(at, entropy), session.sid, at, "rotation", gen=number, device=session.device)

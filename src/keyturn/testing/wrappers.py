@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from keyturn.stores.protocol import EVERY, PAGE
+from keyturn.stores.protocol import EVERY, PAGE, AsyncTrail, Trail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
         Where,
     )
     from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
-    from keyturn._core.records import Session
+    from keyturn._core.records import Millis, Session
+    from keyturn._core.trail import TrailEntry
     from keyturn.stores.protocol import AsyncStore, Store
 
 T = TypeVar("T")
@@ -98,9 +99,27 @@ class StoreWrapper:
         """See `Store.purge`."""
         return self.around("purge", lambda: self.inner.purge(command))
 
+    def note(self, entries: Sequence[TrailEntry], /) -> None:
+        """See `Trail.note`."""
+        self.around("note", lambda: self._trail.note(entries))
+
+    def history(self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE) -> Sequence[TrailEntry]:
+        """See `Trail.history`."""
+        return self.around("history", lambda: self._trail.history(sid, after=after, limit=limit))
+
+    def forget(self, before: Millis, limit: int, /) -> int:
+        """See `Trail.forget`."""
+        return self.around("forget", lambda: self._trail.forget(before, limit))
+
     def close(self) -> None:
         """See `Store.close`. Closing does not pass `around`."""
         self.inner.close()
+
+    @property
+    def _trail(self) -> Trail:
+        if not isinstance(self.inner, Trail):
+            raise TypeError(f"{type(self.inner).__name__} keeps no trail")
+        return self.inner
 
 
 class AsyncStoreWrapper:
@@ -163,6 +182,26 @@ class AsyncStoreWrapper:
         """See `Store.purge`."""
         return await self.around("purge", lambda: self.inner.purge(command))
 
+    async def note(self, entries: Sequence[TrailEntry], /) -> None:
+        """See `Trail.note`."""
+        await self.around("note", lambda: self._trail.note(entries))
+
+    async def history(
+        self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE
+    ) -> Sequence[TrailEntry]:
+        """See `Trail.history`."""
+        return await self.around("history", lambda: self._trail.history(sid, after=after, limit=limit))
+
+    async def forget(self, before: Millis, limit: int, /) -> int:
+        """See `Trail.forget`."""
+        return await self.around("forget", lambda: self._trail.forget(before, limit))
+
     async def close(self) -> None:
         """See `Store.close`. Closing does not pass `around`."""
         await self.inner.close()
+
+    @property
+    def _trail(self) -> AsyncTrail:
+        if not isinstance(self.inner, AsyncTrail):
+            raise TypeError(f"{type(self.inner).__name__} keeps no trail")
+        return self.inner
