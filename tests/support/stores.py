@@ -1,0 +1,86 @@
+"""Every store that is shared between processes, in both colours, each on a real server. It knows no rule.
+
+Tests that hold for all of them take `STORES`; a process of their own finds a store again by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
+from keyturn.stores.urls import AsyncOwnStore, OwnStore, async_store_from_url, store_from_url
+from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisCluster, RedisServer
+
+BUSY_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreKind:
+    """A store on an engine.
+
+    Attributes:
+        name: What people call it.
+        server: The fixture that runs its server for the whole run; None: it is a file.
+        opened: Opens it for threads.
+        async_opened: Opens it for asyncio.
+    """
+
+    name: str
+    server: str | None
+    opened: Callable[[str], OwnStore] = store_from_url
+    async_opened: Callable[[str], AsyncOwnStore] = async_store_from_url
+
+
+def _sqlite(url: str) -> OwnStore:
+    return store_from_url(url, busy_timeout=BUSY_SECONDS)
+
+
+def _async_sqlite(url: str) -> AsyncOwnStore:
+    return async_store_from_url(url, busy_timeout=BUSY_SECONDS)
+
+
+STORES: Final = {
+    kind.name: kind
+    for kind in (
+        StoreKind("SQLite", None, _sqlite, _async_sqlite),
+        StoreKind("PostgreSQL", "postgres_server"),
+        StoreKind(
+            "PostgreSQL through SQLAlchemy",
+            "postgres_server",
+            SQLAlchemyStore.from_url,
+            AsyncSQLAlchemyStore.from_url,
+        ),
+        StoreKind("MariaDB", "mariadb_server"),
+        StoreKind("Redis", "redis_server"),
+        StoreKind("Redis Cluster", "redis_cluster"),
+    )
+}
+"""All of them, by name."""
+
+
+@contextmanager
+def empty_place(kind: StoreKind, request: pytest.FixtureRequest, folder: Path) -> Generator[str]:
+    """Give the URL of an empty place for a store: a new file, a new database, or a Redis without keys.
+
+    Args:
+        kind: Whose.
+        request: Finds the server's fixture; of any scope, since servers run as long as the tests.
+        folder: Takes the file.
+    """
+    server = None if kind.server is None else request.getfixturevalue(kind.server)
+    match server:
+        case PostgresServer() | MariaDBServer():
+            url = server.new_database()
+            yield url
+            server.drop_database(url)
+        case RedisServer() | RedisCluster():
+            server.empty()
+            yield server.url
+        case _:
+            yield f"sqlite:///{folder}/keyturn.db"
