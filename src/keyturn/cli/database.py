@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import click
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from keyturn.cli.opening import opened, opened_store, opened_users, refuse_memory
 from keyturn.cli.options import with_settings
@@ -104,7 +104,8 @@ def purge(settings: Settings, *, retention: str, batch: int, yes: bool) -> None:
         if not yes:
             click.confirm(f"Remove sessions whose end is more than {span(kept)} ago?", abort=True)
         screen = console()
-        columns = (SpinnerColumn(), TextColumn("{task.completed} removed"), TimeElapsedColumn())
+        # How much there is to remove is not counted first: that would take as long as removing it.
+        columns = (BarColumn(20), TextColumn("{task.completed} removed"), TimeElapsedColumn())
         with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
             task = progress.add_task("purge", total=None)
 
