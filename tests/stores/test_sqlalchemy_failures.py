@@ -22,7 +22,7 @@ from sqlalchemy.pool import QueuePool
 from keyturn._core.commands import Lookup, RevokeUser, Where
 from keyturn._core.outcomes import Ended, Found, Rotated
 from keyturn.errors import ConfigurationError, InvalidInput, StoreUnavailable
-from keyturn.stores._sql.engines import Synchronous
+from keyturn.stores._sql.sqlite import Synchronous
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.testing.samples import numbered, refresh_of, sign_in
 
@@ -240,8 +240,12 @@ def test_a_database_in_memory_is_refused(url: str) -> None:
     ("url", "reason"),
     [
         ("keyturn.db", "cannot be read"),
-        ("postgresql://localhost/x", "not postgresql"),
+        ("oracle://localhost/x", "not oracle"),
         ("sqlite+pysqlcipher:///x.db", "driver"),
+        ("mysql+mysqldb://localhost/x", "driver"),
+        ("mysql://localhost", "names no database"),
+        ("postgresql+psycopg2://localhost/x", "driver psycopg"),
+        ("mysql://user:pass/word@host:port/x", "cannot be read"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused(url: str, reason: str) -> None:
@@ -259,6 +263,8 @@ def test_a_url_that_cannot_be_used_is_refused(url: str, reason: str) -> None:
         ({"busy_timeout": 1e9}, "busy_timeout"),
         ({"pool_size": 0}, "pool_size"),
         ({"synchronous": "OFF"}, "synchronous"),
+        ({"connect_timeout": 0}, "connect_timeout"),
+        ({"answer_timeout": float("inf")}, "answer_timeout"),
     ],
 )
 def test_a_setting_out_of_range_is_refused(path: Path, setting: dict[str, Any], reason: str) -> None:

@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("keyturn._core.claims", "keyturn._core.steps", "keyturn._core.minting"),
     ("keyturn._core.refreshing",),
     ("keyturn._core.settling",),
+    ("keyturn._core.access_engine",),
     ("keyturn._core.engine",),
     ("keyturn.files",),
     ("keyturn.keys", "keyturn.jwks", "keyturn.revocation"),
@@ -28,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("keyturn.stores",),
     ("keyturn.stores.urls",),
     ("keyturn.deferred", "keyturn.publishing", "keyturn.seen"),
+    ("keyturn.audit",),
     ("keyturn.manager_base",),
     ("keyturn.manager",),
     ("keyturn!",),
@@ -53,6 +55,7 @@ PURE_PACKAGES = {
 # Which extra of pyproject.toml brings what an entry imports beyond the plain installation.
 EXTRAS = {
     "keyturn.stores.sqlalchemy": "sql",
+    "keyturn.stores._sql.patience": "postgres",
     "keyturn.stores._sql": "sql",
     "keyturn.stores.migrations": "sql",
     "keyturn.stores.schema": "sql",

@@ -15,7 +15,7 @@ from keyturn.errors import ConfigurationError
 from keyturn.server.passwords import Passwords
 from keyturn.server.settings import MEMORY, Settings
 from keyturn.server.users import Users
-from keyturn.stores._sql import engines
+from keyturn.stores._sql import engines, missing_extra
 from keyturn.stores.urls import AsyncOwnStore, OwnStore, Warns, async_store_from_url, kind_of, store_from_url
 
 
@@ -40,11 +40,8 @@ def open_url(url: str, *, create: bool) -> Engine:
     if url == MEMORY:
         return _memory_engine()
     find_file(url, create=create)
-    options = engines.options(busy_timeout=engines.BUSY_TIMEOUT, pool_size=engines.POOL_SIZE)
     with drivers():
-        engine = create_engine(engines.sqlite_url(url, "pysqlite"), **options)
-    engines.adopt(engine, "FULL")
-    return engine
+        return engines.open_engine(url, engines.Settings())
 
 
 def _memory_engine() -> Engine:
@@ -103,6 +100,8 @@ def drivers() -> Generator[None]:
     """Say that a driver is missing as every other mistake in the settings is said."""
     try:
         yield
+    except ModuleNotFoundError as error:  # from an engine; a store says it by itself
+        raise ConfigurationError(str(missing_extra(error))) from error
     except ImportError as error:
         raise ConfigurationError(str(error)) from error
 

@@ -22,7 +22,7 @@ except ModuleNotFoundError as error:
 
 from keyturn.errors import SchemaError
 from keyturn.stores._sql.errors import is_in_the_way, translated
-from keyturn.stores._sql.running import transaction
+from keyturn.stores._sql.locking import alone
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -85,7 +85,7 @@ def upgrade_on(connection: Connection, history: History = SESSIONS) -> None:
     """Bring a database to the newest version through a connection in autocommit: see `upgrade`."""
     if _current_on(connection, history) == head(history):
         return  # the usual start: no lock for nothing
-    with transaction(connection):
+    with alone(connection):
         # Read again behind the lock: another process may have been here meanwhile.
         found = _current_on(connection, history)
         if found is not None and found not in {

@@ -7,28 +7,30 @@ differ only in how they drive it.
 from __future__ import annotations
 
 import asyncio
+import time
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from keyturn.stores._sql import missing_extra
 
 try:
-    from sqlalchemy import create_engine
-    from sqlalchemy.ext.asyncio import create_async_engine
-
     from keyturn.stores import schema
-    from keyturn.stores._sql import engines, operations
+    from keyturn.stores._sql import engines, operations, servers
     from keyturn.stores._sql.errors import translated
+    from keyturn.stores._sql.retries import Tries
     from keyturn.stores._sql.running import flavour_of, run
     from keyturn.stores._sql.tables import metadata
     from keyturn.stores._sql.turns import AsyncTurns, Turns
 except ModuleNotFoundError as error:
     raise missing_extra(error) from error
 
+from keyturn.errors import StoreUnavailable
 from keyturn.stores.protocol import EVERY, PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from uuid import UUID
 
     from sqlalchemy import URL, Connection, Engine
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from keyturn._core.records import Millis, Session
     from keyturn._core.trail import TrailEntry
     from keyturn.stores._sql.queries import Operation
+    from keyturn.stores._sql.sqlite import Synchronous
 
 __all__ = ["AsyncSQLAlchemyStore", "SQLAlchemyStore", "metadata"]
 
@@ -81,7 +84,8 @@ class SQLAlchemyStore:
         engines.accept(engine)
         self._engine: Engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._owned = False
-        self._turns = Turns(engines.BUSY_TIMEOUT)
+        self._checked = False
+        self._turns = Turns(engines.BUSY_TIMEOUT) if engine.dialect.name == "sqlite" else None
         self._flavour = flavour_of(engine.dialect)
 
     @classmethod
@@ -91,28 +95,36 @@ class SQLAlchemyStore:
         *,
         busy_timeout: float = engines.BUSY_TIMEOUT,
         pool_size: int = engines.POOL_SIZE,
-        synchronous: engines.Synchronous = "FULL",
+        synchronous: Synchronous = "FULL",
+        connect_timeout: float = engines.CONNECT_TIMEOUT,
+        answer_timeout: float = engines.ANSWER_TIMEOUT,
     ) -> Self:
-        """Open an SQLite file; it is made where there is none, but its folder is not.
+        """Open a database.
 
         Args:
-            url: For example `sqlite:///keyturn.db`.
-            busy_timeout: Seconds to wait for another writer or for a free connection.
+            url: `sqlite:///keyturn.db` (the file is made where there is none, but its folder is not),
+                `mysql://…`, `mariadb://…` or `postgresql://user:password@host/database`.
+            busy_timeout: Seconds to wait for another's lock or for a free connection.
             pool_size: Connections at most.
-            synchronous: `FULL`: what was acknowledged survives a power cut. `NORMAL` is faster; it does not.
+            synchronous: SQLite: with `FULL`, what was acknowledged survives a power cut. `NORMAL` is faster;
+                it does not.
+            connect_timeout: Servers: seconds to wait for a connection.
+            answer_timeout: Servers: seconds to wait for an answer.
 
         Returns:
-            A store that owns its engine: `close()` closes it.
+            A store that owns its engine: `close()` closes it. It connects at its first operation.
 
         Raises:
-            ConfigurationError: The URL is no SQLite file's.
+            ConfigurationError: No store can use this URL.
+            ImportError: The driver is not installed; the message is the command that brings it.
         """
-        settings = engines.options(busy_timeout=busy_timeout, pool_size=pool_size)
-        engine = create_engine(engines.sqlite_url(url, "pysqlite"), **settings)
-        engines.adopt(engine, synchronous)
+        settings = engines.Settings(busy_timeout, pool_size, synchronous, connect_timeout, answer_timeout)
+        engine = engines.open_engine(url, settings)
         store = cls(engine)
         store._engine, store._owned = engine, True  # in autocommit from the start
-        store._turns = Turns(busy_timeout)
+        store._flavour = flavour_of(engine.dialect, ours=True)
+        if store._turns is not None:
+            store._turns = Turns(busy_timeout)
         return store
 
     def create_schema(self) -> None:
@@ -122,79 +134,98 @@ class SQLAlchemyStore:
             SchemaError: Says what is in the way.
             StoreUnavailable: The database cannot answer.
         """
-        with self._turns.turn():
+        with self._turn():
             self._on_connection(schema.upgrade_on)
 
-    def _read(self, operation: Operation[T]) -> T:
-        return self._on_connection(partial(run, operation=operation))
+    def _turn(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._turns is None else self._turns.turn()
 
-    def _write(self, operation: Operation[T]) -> T:
-        with self._turns.turn():
-            return self._read(operation)
+    def _read(self, make: Callable[[], Operation[T]]) -> T:
+        return self._tried(lambda: self._on_connection(partial(run, operation=make())), safe=True)
+
+    def _write(self, make: Callable[[], Operation[T]], *, safe: bool = True) -> T:
+        def once() -> T:
+            with self._turn():
+                return self._on_connection(partial(run, operation=make()))
+
+        return self._tried(once, safe=safe)
+
+    def _tried(self, once: Callable[[], T], *, safe: bool) -> T:
+        tries = Tries(safe=safe)
+        while True:
+            try:
+                return once()
+            except StoreUnavailable as error:
+                if not tries.allow_another(error):
+                    raise
+            time.sleep(tries.pause)
 
     def _on_connection(self, work: Callable[[Connection], T]) -> T:
         with translated(), self._engine.connect() as connection:
+            if not self._checked:
+                servers.check(connection)
+                self._checked = True
             return work(connection)
 
     def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
-        return self._write(operations.create(self._flavour, command))
+        return self._write(partial(operations.create, self._flavour, command), safe=False)
 
     def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return self._write(operations.rotate(self._flavour, command))
+        return self._write(partial(operations.rotate, self._flavour, command))
 
     def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
-        return self._read(operations.lookup(command))
+        return self._read(partial(operations.lookup, command))
 
     def check(self, command: Check, /) -> CheckOutcome:
         """See `Store.check`."""
-        return self._read(operations.check(command))
+        return self._read(partial(operations.check, command))
 
     def confirm(self, command: Confirm, /) -> None:
         """See `Store.confirm`."""
-        self._write(operations.confirm(command))
+        self._write(partial(operations.confirm, command))
 
     def revoke(self, command: Revoke, /) -> Revocation:
         """See `Store.revoke`."""
-        return self._write(operations.revoke(self._flavour, command))
+        return self._write(partial(operations.revoke, self._flavour, command), safe=False)
 
     def revoke_user(self, command: RevokeUser, /) -> Revocation:
         """See `Store.revoke_user`."""
-        return self._write(operations.revoke_user(self._flavour, command))
+        return self._write(partial(operations.revoke_user, self._flavour, command), safe=False)
 
     def deny(self, command: Deny, /) -> None:
         """See `Store.deny`."""
-        self._write(operations.deny(self._flavour, command))
+        self._write(partial(operations.deny, self._flavour, command))
 
     def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
         """See `Store.find`."""
-        return self._read(operations.find(where, limit))
+        return self._read(partial(operations.find, where, limit))
 
     def count(self, where: Where = EVERY, /) -> int:
         """See `Store.count`."""
-        return self._read(operations.count(where))
+        return self._read(partial(operations.count, where))
 
     def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return self._write(operations.erase(sids))
+        return self._write(partial(operations.erase, sids))
 
     def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
-        return self._write(operations.purge(command))
+        return self._write(partial(operations.purge, command))
 
     def note(self, entries: Sequence[TrailEntry], /) -> None:
         """See `Trail.note`."""
-        self._write(operations.note(self._flavour, entries))
+        self._write(partial(operations.note, self._flavour, entries))
 
     def history(self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE) -> Sequence[TrailEntry]:
         """See `Trail.history`."""
-        return self._read(operations.history(sid, after, limit))
+        return self._read(partial(operations.history, sid, after, limit))
 
     def forget(self, before: Millis, limit: int, /) -> int:
         """See `Trail.forget`."""
-        return self._write(operations.forget(before, limit))
+        return self._write(partial(operations.forget, before, limit))
 
     def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""
@@ -214,7 +245,9 @@ class AsyncSQLAlchemyStore:
         engines.accept(engine.sync_engine)
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._owned = False
-        self._turns = AsyncTurns(engines.BUSY_TIMEOUT)
+        self._checked = False
+        self._turns = AsyncTurns(engines.BUSY_TIMEOUT) if engine.dialect.name == "sqlite" else None
+        self._answer_timeout = engines.ANSWER_TIMEOUT if self._turns is None else None
         self._flavour = flavour_of(engine.dialect)
         self._working: set[asyncio.Task[Any]] = set()
 
@@ -225,18 +258,20 @@ class AsyncSQLAlchemyStore:
         *,
         busy_timeout: float = engines.BUSY_TIMEOUT,
         pool_size: int = engines.POOL_SIZE,
-        synchronous: engines.Synchronous = "FULL",
+        synchronous: Synchronous = "FULL",
+        connect_timeout: float = engines.CONNECT_TIMEOUT,
+        answer_timeout: float = engines.ANSWER_TIMEOUT,
     ) -> Self:
-        """Open an SQLite file through aiosqlite: see `SQLAlchemyStore.from_url`."""
-        settings = engines.options(busy_timeout=busy_timeout, pool_size=pool_size)
-        try:
-            engine = create_async_engine(engines.sqlite_url(url, "aiosqlite"), **settings)
-        except ModuleNotFoundError as error:
-            raise missing_extra(error) from error
-        engines.adopt(engine.sync_engine, synchronous)
+        """Open a database: see `SQLAlchemyStore.from_url`."""
+        settings = engines.Settings(busy_timeout, pool_size, synchronous, connect_timeout, answer_timeout)
+        engine = engines.open_async_engine(url, settings)
         store = cls(engine)
         store._engine, store._owned = engine, True  # in autocommit from the start
-        store._turns = AsyncTurns(busy_timeout)
+        store._flavour = flavour_of(engine.dialect, ours=True)
+        if store._turns is None:
+            store._answer_timeout = answer_timeout
+        else:
+            store._turns = AsyncTurns(busy_timeout)
         return store
 
     async def create_schema(self) -> None:
@@ -244,13 +279,29 @@ class AsyncSQLAlchemyStore:
 
         See `SQLAlchemyStore.create_schema`.
         """
-        await self._to_its_end(self._in_turn(schema.upgrade_on))
+        await self._to_its_end(self._in_turn(schema.upgrade_on, None))
 
-    async def _read(self, operation: Operation[T]) -> T:
-        return await self._to_its_end(self._on_connection(partial(run, operation=operation)))
+    async def _read(self, make: Callable[[], Operation[T]]) -> T:
+        def once() -> Coroutine[Any, Any, T]:
+            return self._on_connection(partial(run, operation=make()), self._answer_timeout)
 
-    async def _write(self, operation: Operation[T]) -> T:
-        return await self._to_its_end(self._in_turn(partial(run, operation=operation)))
+        return await self._to_its_end(self._tried(once, safe=True))
+
+    async def _write(self, make: Callable[[], Operation[T]], *, safe: bool = True) -> T:
+        def once() -> Coroutine[Any, Any, T]:
+            return self._in_turn(partial(run, operation=make()), self._answer_timeout)
+
+        return await self._to_its_end(self._tried(once, safe=safe))
+
+    async def _tried(self, once: Callable[[], Coroutine[Any, Any, T]], *, safe: bool) -> T:
+        tries = Tries(safe=safe)
+        while True:
+            try:
+                return await once()
+            except StoreUnavailable as error:
+                if not tries.allow_another(error):
+                    raise
+            await asyncio.sleep(tries.pause)
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.create_task(work)
@@ -258,76 +309,82 @@ class AsyncSQLAlchemyStore:
         task.add_done_callback(self._working.discard)
         return await asyncio.shield(task)
 
-    async def _on_connection(self, work: Callable[[Connection], T]) -> T:
+    async def _on_connection(self, work: Callable[[Connection], T], patience: float | None) -> T:
         with translated():
-            async with self._engine.connect() as connection:
+            async with self._engine.connect() as connection, asyncio.timeout(patience):
+                if not self._checked:
+                    await connection.run_sync(servers.check)
+                    self._checked = True
                 return await connection.run_sync(work)
 
-    async def _in_turn(self, work: Callable[[Connection], T]) -> T:
-        async with self._turns.turn():
-            return await self._on_connection(work)
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._turns is None else self._turns.turn()
+
+    async def _in_turn(self, work: Callable[[Connection], T], patience: float | None) -> T:
+        async with self._turn():
+            return await self._on_connection(work, patience)
 
     async def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
-        return await self._write(operations.create(self._flavour, command))
+        return await self._write(partial(operations.create, self._flavour, command), safe=False)
 
     async def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return await self._write(operations.rotate(self._flavour, command))
+        return await self._write(partial(operations.rotate, self._flavour, command))
 
     async def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
-        return await self._read(operations.lookup(command))
+        return await self._read(partial(operations.lookup, command))
 
     async def check(self, command: Check, /) -> CheckOutcome:
         """See `Store.check`."""
-        return await self._read(operations.check(command))
+        return await self._read(partial(operations.check, command))
 
     async def confirm(self, command: Confirm, /) -> None:
         """See `Store.confirm`."""
-        await self._write(operations.confirm(command))
+        await self._write(partial(operations.confirm, command))
 
     async def revoke(self, command: Revoke, /) -> Revocation:
         """See `Store.revoke`."""
-        return await self._write(operations.revoke(self._flavour, command))
+        return await self._write(partial(operations.revoke, self._flavour, command), safe=False)
 
     async def revoke_user(self, command: RevokeUser, /) -> Revocation:
         """See `Store.revoke_user`."""
-        return await self._write(operations.revoke_user(self._flavour, command))
+        return await self._write(partial(operations.revoke_user, self._flavour, command), safe=False)
 
     async def deny(self, command: Deny, /) -> None:
         """See `Store.deny`."""
-        await self._write(operations.deny(self._flavour, command))
+        await self._write(partial(operations.deny, self._flavour, command))
 
     async def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
         """See `Store.find`."""
-        return await self._read(operations.find(where, limit))
+        return await self._read(partial(operations.find, where, limit))
 
     async def count(self, where: Where = EVERY, /) -> int:
         """See `Store.count`."""
-        return await self._read(operations.count(where))
+        return await self._read(partial(operations.count, where))
 
     async def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return await self._write(operations.erase(sids))
+        return await self._write(partial(operations.erase, sids))
 
     async def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
-        return await self._write(operations.purge(command))
+        return await self._write(partial(operations.purge, command))
 
     async def note(self, entries: Sequence[TrailEntry], /) -> None:
         """See `Trail.note`."""
-        await self._write(operations.note(self._flavour, entries))
+        await self._write(partial(operations.note, self._flavour, entries))
 
     async def history(
         self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE
     ) -> Sequence[TrailEntry]:
         """See `Trail.history`."""
-        return await self._read(operations.history(sid, after, limit))
+        return await self._read(partial(operations.history, sid, after, limit))
 
     async def forget(self, before: Millis, limit: int, /) -> int:
         """See `Trail.forget`."""
-        return await self._write(operations.forget(before, limit))
+        return await self._write(partial(operations.forget, before, limit))
 
     async def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""

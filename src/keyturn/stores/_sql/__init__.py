@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+_EXTRAS: Final = {"psycopg": "postgres", "pymysql": "mysql", "asyncmy": "mysql"}
+
 
 def missing_extra(error: ModuleNotFoundError) -> ImportError:
-    """Return what to raise where a package of the `sql` extra is not installed."""
-    return ImportError(f"SQL stores need {error.name}: pip install 'keyturn[sql]'")
+    """Return what to raise where a package of an extra is not installed."""
+    package = (error.name or "").partition(".")[0]
+    extra = _EXTRAS.get(package, "sql")
+    return ImportError(f"SQL stores need {package}: pip install 'keyturn[{extra}]'")

@@ -1,81 +1,121 @@
-"""Engines: how a database is opened, and which engines a store accepts. It knows no table.
+"""Engines: how a database is opened by its URL, and which engines a store accepts. It knows no table.
 
-SQLite, from a URL: write-ahead log (readers and the one writer do not wait for each other), a busy timeout
-(writers queue, also across processes), and `synchronous=FULL`: a revocation that was acknowledged survives a
-power cut, not only the end of the process. With `NORMAL`, which is faster, a power cut may take back the last
-transactions: the tokens of lost refreshes are made up for, lost revocations are not.
+An engine of our own leaves each connection without a transaction, so taking one and giving it back costs no
+round trip; it waits for nothing without an end; and a forked process gets connections of its own.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, get_args
 
-from sqlalchemy import event, make_url
+from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from keyturn.errors import ConfigurationError
 from keyturn.forks import in_forked_children
+from keyturn.stores._sql import missing_extra, servers, sqlite
+from keyturn.stores._sql.sqlite import Synchronous
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
-    from sqlalchemy.engine.interfaces import DBAPIConnection
-    from sqlalchemy.pool import ConnectionPoolEntry, Pool
-
-Synchronous: TypeAlias = Literal["NORMAL", "FULL", "EXTRA"]
+    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.pool import Pool
 
 BUSY_TIMEOUT: Final = 5.0  # seconds; the default of sqlite3 and of many tools
 POOL_SIZE: Final = 5  # SQLAlchemy's default; SQLite has one writer at a time however many there are
-_WAL_ATTEMPTS: Final = 20
-_LONGEST_TIMEOUT: Final = 86_400.0  # SQLite counts milliseconds in 32 bits
+CONNECT_TIMEOUT: Final = 5.0
+ANSWER_TIMEOUT: Final = 10.0
+_LONGEST: Final = 86_400.0  # SQLite counts milliseconds in 32 bits
+_RECYCLE: Final = 1800  # seconds: firewalls and servers cut connections that are older, without a word
 
 
-def sqlite_url(url: str | URL, driver: str) -> URL:
-    """Read a URL of an SQLite file and name the driver in it.
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a database is opened.
 
-    Args:
-        url: For example `sqlite:///keyturn.db`, three slashes for a relative path, four for an absolute one.
-        driver: `pysqlite` or `aiosqlite`; put in where the URL names none.
-
-    Returns:
-        The URL.
-
-    Raises:
-        ConfigurationError: It is no URL of an SQLite file.
-    """
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise ConfigurationError("The database URL cannot be read: write sqlite:///keyturn.db") from error
-    if parsed.get_backend_name() != "sqlite":
-        raise ConfigurationError(f"from_url opens SQLite files, not {parsed.get_backend_name()}.")
-    named = parsed.set(drivername=f"sqlite+{driver}")
-    if parsed.drivername not in {"sqlite", named.drivername}:
-        raise ConfigurationError(
-            f"This store uses the driver {driver}: write sqlite:///… or {named.drivername}:///…"
-        )
-    _refuse_memory(named)
-    return named
-
-
-def options(*, busy_timeout: float, pool_size: int) -> dict[str, Any]:
-    """Return the arguments of `create_engine` for an SQLite file.
-
-    Args:
-        busy_timeout: Seconds to wait for another writer, and for a connection of the pool.
+    Attributes:
+        busy_timeout: Seconds to wait for another's lock, and for a free connection.
         pool_size: Connections at most.
+        synchronous: SQLite: what survives a power cut.
+        connect_timeout: Servers: seconds to wait for a connection.
+        answer_timeout: Servers: seconds to wait for an answer.
+    """
+
+    busy_timeout: float = BUSY_TIMEOUT
+    pool_size: int = POOL_SIZE
+    synchronous: Synchronous = "FULL"
+    connect_timeout: float = CONNECT_TIMEOUT
+    answer_timeout: float = ANSWER_TIMEOUT
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            ConfigurationError: A value is out of its range.
+        """
+        if not 0 <= self.busy_timeout < _LONGEST:
+            raise ConfigurationError("busy_timeout must be seconds, from 0 to a day")
+        if self.pool_size < 1:
+            raise ConfigurationError("pool_size must be at least 1")
+        if self.synchronous not in get_args(Synchronous):
+            raise ConfigurationError("synchronous must be NORMAL, FULL or EXTRA")
+        if not 0 < self.connect_timeout < _LONGEST:
+            raise ConfigurationError("connect_timeout must be seconds, more than 0 and less than a day")
+        if not 0 < self.answer_timeout < _LONGEST:
+            raise ConfigurationError("answer_timeout must be seconds, more than 0 and less than a day")
+
+
+def open_engine(url: str | URL, settings: Settings) -> Engine:
+    """Open a database for threads, each statement committed by itself.
+
+    Args:
+        url: As `SQLAlchemyStore.from_url` takes it.
+        settings: How.
 
     Raises:
-        ConfigurationError: One of them is out of its range.
+        ConfigurationError: No store can use this URL.
+        ImportError: Its driver is not installed; the message is the command that brings it.
     """
-    if not 0 <= busy_timeout < _LONGEST_TIMEOUT:
-        raise ConfigurationError("busy_timeout must be seconds, from 0 to a day")
-    if pool_size < 1:
-        raise ConfigurationError("pool_size must be at least 1")
-    return {
-        "connect_args": {"timeout": busy_timeout, "check_same_thread": False},
-        "pool_size": pool_size,
+    named, arguments = _prepared(url, settings, asynchronous=False)
+    try:
+        engine = create_engine(named, **arguments)
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) from error
+    _adopt(engine, settings)
+    return engine
+
+
+def open_async_engine(url: str | URL, settings: Settings) -> AsyncEngine:
+    """Open a database for asyncio: see `open_engine`."""
+    named, arguments = _prepared(url, settings, asynchronous=True)
+    try:
+        engine = create_async_engine(named, **arguments)
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) from error
+    _adopt(engine.sync_engine, settings)
+    return engine
+
+
+def _prepared(url: str | URL, settings: Settings, *, asynchronous: bool) -> tuple[URL, dict[str, Any]]:
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "sqlite":
+        named = sqlite.url_of(parsed, "aiosqlite" if asynchronous else "pysqlite")
+        connecting: dict[str, Any] = {"timeout": settings.busy_timeout, "check_same_thread": False}
+        recycle = -1
+    else:
+        named = servers.url_of(parsed, asynchronous=asynchronous)
+        connecting = servers.connecting(
+            named, connect_timeout=settings.connect_timeout, answer_timeout=settings.answer_timeout
+        )
+        recycle = _RECYCLE
+    return named, {
+        "connect_args": connecting,
+        "pool_size": settings.pool_size,
         "max_overflow": 0,
-        "pool_timeout": busy_timeout,
+        "pool_timeout": settings.busy_timeout,
+        "pool_recycle": recycle,
         "hide_parameters": True,
         # Every operation leaves its connection without a transaction, so there is nothing to reset. With
         # these three, taking and giving back one costs no round trip (in aiosqlite: no hop of threads).
@@ -85,35 +125,30 @@ def options(*, busy_timeout: float, pool_size: int) -> dict[str, Any]:
     }
 
 
-def adopt(engine: Engine, synchronous: Synchronous) -> None:
-    """Set up a new engine of our own: its connections, and what becomes of them in a forked process."""
-    if synchronous not in get_args(Synchronous):
-        raise ConfigurationError("synchronous must be NORMAL, FULL or EXTRA")
-    broken = engine.dialect.loaded_dbapi.OperationalError
-
-    def set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        for attempt in range(1, _WAL_ATTEMPTS + 1):
-            try:
-                cursor.execute("PRAGMA journal_mode = WAL")
-                break
-            except broken:
-                # Of two connections that switch a new file at once, SQLite refuses one without any wait.
-                # The lock does wait: it lets the other finish first.
-                if attempt == _WAL_ATTEMPTS:
-                    raise
-                cursor.execute("BEGIN IMMEDIATE")
-                cursor.execute("COMMIT")
-        cursor.execute(f"PRAGMA synchronous = {synchronous}")
-        cursor.close()
-
-    event.listen(engine, "connect", set_up)
-    _forget_in_children(engine)
+def _parsed(url: str | URL) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # their messages, and what they hold, could show a password
+        raise ConfigurationError(
+            "The database URL cannot be read: write sqlite:///keyturn.db, "
+            "postgresql://user:password@host/name or mysql://user:password@host/name, "
+            "with %-signs for special characters of the password."
+        ) from None
+    if parsed.get_backend_name() not in {"sqlite", *servers.NAMES}:
+        raise ConfigurationError(
+            f"from_url opens SQLite, PostgreSQL, MariaDB and MySQL, not {parsed.get_backend_name()}."
+        )
+    return parsed
 
 
-def _forget_in_children(engine: Engine) -> None:
-    # SQLite forbids to carry a connection into a forked process, even to close it there: so the child gets an
-    # empty pool, and keeps the inherited one where no collector closes it.
+def _adopt(engine: Engine, settings: Settings) -> None:
+    if engine.dialect.name == "sqlite":
+        sqlite.set_up(engine, settings.synchronous)
+    else:
+        servers.set_up(engine, lock_timeout=settings.busy_timeout, answer_timeout=settings.answer_timeout)
+    # SQLite forbids to carry a connection into a forked process, even to close it there, and a server would
+    # hear two processes on one line: so the child gets an empty pool, and keeps the inherited one where no
+    # collector closes it.
     inherited: list[Pool] = []
 
     def start_afresh(mine: Engine) -> None:
@@ -129,23 +164,15 @@ def accept(engine: Engine) -> None:
     Raises:
         ConfigurationError: Says why.
     """
-    if engine.dialect.name != "sqlite":
-        raise ConfigurationError(f"Keyturn's SQL stores work on SQLite, not on {engine.dialect.name}.")
-    _refuse_memory(engine.url)
+    if engine.dialect.name not in {"sqlite", *servers.NAMES}:
+        raise ConfigurationError(
+            "Keyturn's SQL stores work on SQLite, PostgreSQL, MariaDB and MySQL, "
+            f"not on {engine.dialect.name}."
+        )
+    if engine.dialect.name == "sqlite":
+        sqlite.refuse_memory(engine.url)
     if engine.dispatch.begin:
         raise ConfigurationError(
             "The engine has a listener for 'begin', which would open transactions around Keyturn's own. "
             "Give the store an engine of its own."
-        )
-
-
-def _refuse_memory(url: URL) -> None:
-    database = url.database or ""
-    if (
-        database in {"", ":memory:", "file::memory:"}
-        or "mode=memory" in f"{database}?mode={url.query.get('mode')}"
-    ):
-        raise ConfigurationError(
-            "An SQLite database in memory belongs to one connection, and a store needs several. "
-            "Use keyturn.stores.memory.MemoryStore, or a file."
         )

@@ -12,32 +12,27 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from keyturn.errors import InvalidInput, SchemaError, StoreError, StoreUnavailable
+from keyturn.errors import InvalidInput, KeyturnError, SchemaError, StoreUnavailable
+from keyturn.stores._sql.codes import (
+    IN_THE_WAY,
+    LATE,
+    LOST,
+    NO_SCHEMA,
+    NOT_STORABLE,
+    SQLITE,
+    UNAVAILABLE,
+    Meaning,
+    by_code,
+    by_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-# SQLite tells a missing table only in words; PostgreSQL has codes for it (undefined table, undefined column).
-_NO_SCHEMA_WORDS: Final = ("no such table: ", "no such column: ", "has no column named ")
-_NO_SCHEMA_STATES: Final = {"42P01", "42703"}
 _NO_SCHEMA: Final = (
     "The database does not have the tables that this version of Keyturn needs. "
     "Run `keyturn db upgrade`, or call `store.create_schema()`."
 )
-
-# By the name of SQLite's primary result code: what a person can do about it.
-_SQLITE: Final = {
-    "SQLITE_BUSY": "The database is locked by another process, for longer than the busy timeout.",
-    "SQLITE_LOCKED": "The database is locked by another connection of this process.",
-    "SQLITE_CANTOPEN": "The database file cannot be opened: is its folder there, and open to this process?",
-    "SQLITE_READONLY": "The database file, or the folder it is in, is read-only for this process.",
-    "SQLITE_FULL": "The disk is full.",
-    "SQLITE_IOERR": "The disk of the database file failed.",
-    "SQLITE_CORRUPT": "The database file is damaged.",
-    "SQLITE_NOTADB": "The file is not an SQLite database.",
-}
-_IN_THE_WAY_STATE: Final = "42P07"  # PostgreSQL: duplicate table
-_UNAVAILABLE: Final = "The database cannot answer right now."
 
 
 @contextmanager
@@ -59,25 +54,46 @@ def translated() -> Generator[None]:
     except StatementError as error:
         error.hide_parameters = True
         raise InvalidInput("A value cannot be stored.", detail="not_storable") from error
+    except TimeoutError as error:
+        raise _unavailable(LATE) from error
     except (SQLAlchemyError, OSError) as error:
-        raise StoreUnavailable(_UNAVAILABLE, detail=type(error).__name__) from error
+        raise StoreUnavailable(UNAVAILABLE, detail=type(error).__name__) from error
     except (UnicodeError, OverflowError) as error:
         raise InvalidInput("A value cannot be stored.", detail="not_storable") from error
 
 
 def is_in_the_way(error: DBAPIError) -> bool:
     """Tell whether a table could not be made because there is one of that name."""
-    return getattr(error.orig, "sqlstate", None) == _IN_THE_WAY_STATE or "already exists" in str(error.orig)
+    return _code(error) in IN_THE_WAY or "already exists" in str(error.orig)
 
 
-def _meaning(error: DBAPIError) -> StoreError:
-    cause = error.orig
-    words = str(cause)
-    if getattr(cause, "sqlstate", None) in _NO_SCHEMA_STATES or any(
-        each in words for each in _NO_SCHEMA_WORDS
-    ):
+def _meaning(error: DBAPIError) -> KeyturnError:
+    code, words = _code(error), str(error.orig)
+    if code in NO_SCHEMA or any(each in words for each in NO_SCHEMA if isinstance(each, str)):
         return SchemaError(_NO_SCHEMA, detail="no_schema")
-    # Extended codes append to the primary one: SQLITE_BUSY_SNAPSHOT, SQLITE_IOERR_FSYNC.
-    code = str(getattr(cause, "sqlite_errorname", ""))
-    primary = "_".join(code.split("_")[:2])
-    return StoreUnavailable(_SQLITE.get(primary, _UNAVAILABLE), detail=code.lower() or type(cause).__name__)
+    if code in NOT_STORABLE or any(each in words for each in NOT_STORABLE if isinstance(each, str)):
+        return InvalidInput("A value cannot be stored.", detail="not_storable")
+    known = by_code(code, words) or by_words(words)
+    if known is not None:
+        return _unavailable(known)
+    if error.connection_invalidated:
+        return _unavailable(LOST)
+    # Extended codes of SQLite append to the primary one: SQLITE_BUSY_SNAPSHOT, SQLITE_IOERR_FSYNC.
+    name = str(getattr(error.orig, "sqlite_errorname", ""))
+    primary = "_".join(name.split("_")[:2])
+    return StoreUnavailable(
+        SQLITE.get(primary, UNAVAILABLE), detail=name.lower() or str(code or type(error.orig).__name__)
+    )
+
+
+def _code(error: DBAPIError) -> int | str | None:
+    """Give PostgreSQL's five characters, or the number of MariaDB and MySQL."""
+    first = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    if isinstance(first, int):
+        return first
+    state = getattr(error.orig, "sqlstate", None)
+    return None if state is None else str(state)
+
+
+def _unavailable(meaning: Meaning) -> StoreUnavailable:
+    return StoreUnavailable(meaning.words, detail=meaning.detail)

@@ -60,7 +60,7 @@ def count(where: Where) -> Operation[int]:
         window, until = (where, None) if where.user_id is not None else (yield from _window(where, last))
         asked = _values(window) | _until(until)
         read = yield from ask(statements.count(statements.shape(window, until=until is not None)), asked)
-        total += read.rows[0][0]
+        total += int(read.rows[0][0])
         if until is None:
             return total
         last = until

@@ -62,31 +62,34 @@ class Flavour:
     Attributes:
         name: SQLAlchemy's name of its dialect.
         returning: Whether it has `UPDATE … RETURNING`.
-        begin: What opens a transaction that reads before it writes.
+        begin: What opens a transaction that reads before it writes, statement by statement.
         stripes: Whether sign-ins under a limit must take their user's lock: not where a transaction has the
             whole database.
     """
 
     name: str
     returning: bool
-    begin: str
+    begin: tuple[str, ...]
     stripes: bool
 
 
 _BEGIN: Final = {
     # SQLAlchemy's own begin() would let SQLite's driver begin late and without the write lock, and could then
     # fail at the first write however long the busy timeout is.
-    "sqlite": "BEGIN IMMEDIATE",
+    "sqlite": ("BEGIN IMMEDIATE",),
     # Whatever the server's default: each statement must see what was committed before it, behind the lock.
-    "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED",
+    "postgresql": ("BEGIN ISOLATION LEVEL READ COMMITTED",),
 }
+_MYSQL_BEGIN: Final = ("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "BEGIN")
 
 
-def flavour(name: str, *, returning: bool) -> Flavour:
+def flavour(name: str, *, returning: bool, read_committed: bool = False) -> Flavour:
     """Give the flavour of a dialect.
 
     Args:
         name: SQLAlchemy's name of it.
         returning: Whether it has `UPDATE … RETURNING`.
+        read_committed: Whether its connections have that isolation level without being asked for it.
     """
-    return Flavour(name, returning, _BEGIN.get(name, "BEGIN"), stripes=name != "sqlite")
+    begin = _BEGIN.get(name, ("BEGIN",) if read_committed else _MYSQL_BEGIN)
+    return Flavour(name, returning, begin, stripes=name != "sqlite")

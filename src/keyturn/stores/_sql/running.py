@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -10,8 +9,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from keyturn.stores._sql.queries import Query, Reply, flavour
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from sqlalchemy import Connection, Dialect
 
     from keyturn.stores._sql.queries import Flavour, Operation
@@ -19,9 +16,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def flavour_of(dialect: Dialect) -> Flavour:
-    """Give the flavour of an engine's dialect."""
-    return flavour(dialect.name, returning=dialect.update_returning)
+def flavour_of(dialect: Dialect, *, ours: bool = False) -> Flavour:
+    """Give the flavour of an engine's dialect.
+
+    Args:
+        dialect: The dialect.
+        ours: Whether the engine is one that we have set up.
+    """
+    return flavour(dialect.name, returning=dialect.update_returning, read_committed=ours)
 
 
 def run(connection: Connection, operation: Operation[T]) -> T:
@@ -40,22 +42,10 @@ def run(connection: Connection, operation: Operation[T]) -> T:
         return result
 
 
-@contextmanager
-def transaction(connection: Connection) -> Generator[None]:
-    """Run a block in one transaction, on SQLite with the write lock from the start."""
-    _send(connection, Query(flavour_of(connection.dialect).begin))
-    try:
-        yield
-        _send(connection, Query("COMMIT"))
-    except BaseException:
-        _send(connection, Query("ROLLBACK"))
-        raise
-
-
 def _send(connection: Connection, query: Query) -> Reply:
     if isinstance(query.statement, str):
         if query.statement == "ROLLBACK":
-            _roll_back(connection)
+            roll_back(connection)
         else:
             connection.exec_driver_sql(query.statement)
         return Reply()
@@ -63,7 +53,8 @@ def _send(connection: Connection, query: Query) -> Reply:
     return Reply(result.all() if result.returns_rows else (), result.rowcount)
 
 
-def _roll_back(connection: Connection) -> None:
+def roll_back(connection: Connection) -> None:
+    """Leave a transaction, or the whole connection where even that fails."""
     if connection.invalidated:
         return  # closed by SQLAlchemy, after a cancellation or a lost connection: that rolled back
     try:

@@ -40,7 +40,7 @@ from keyturn._core.ids import bucket_of_user
 from keyturn.stores._sql.tables import STRIPES, denials, sessions, stripes, trail
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column, Executable, Insert
+    from sqlalchemy import Column, Executable, Insert, Table
 
     from keyturn._core.commands import Where
     from keyturn._core.records import Millis
@@ -286,9 +286,9 @@ def _conditions(form: Shape) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _in_order(form: Shape, *columns: Any) -> Select[Any]:  # noqa: ANN401  (what `select` takes)
+def _in_order(form: Shape, what: Table | Column[Any]) -> Select[Any]:
     order = _s.sid.desc() if form.newest_first else _s.sid.asc()
-    return select(*columns).where(*_conditions(form)).order_by(order)
+    return select(what).where(*_conditions(form)).order_by(order)
 
 
 @cache

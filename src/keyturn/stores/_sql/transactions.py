@@ -33,7 +33,7 @@ def opening(
     flavour: Flavour, statement: Executable, parameters: Parameters | None = None
 ) -> Operation[Reply]:
     """Open a transaction with its first statement, in one round trip where the driver can."""
-    _, reply = yield (Query(flavour.begin), Query(statement, parameters))
+    *_, reply = yield (*map(Query, flavour.begin), Query(statement, parameters))
     return reply
 
 

@@ -33,7 +33,7 @@ class _ExactVarchar(mysql.VARCHAR):
 @compiles(_ExactVarchar, *_MYSQL)
 def _exact_varchar(kind: _ExactVarchar, compiler: DDLCompiler, **_: Any) -> str:  # noqa: ANN401
     # Neither server has the other's collation; both have utf8mb4_bin, which does not count trailing spaces.
-    is_mariadb: bool = compiler.dialect.is_mariadb  # type: ignore[attr-defined]
+    is_mariadb = getattr(compiler.dialect, "is_mariadb", False)
     collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
     return f"VARCHAR({kind.length}) CHARACTER SET utf8mb4 COLLATE {collation}"
 
@@ -94,12 +94,12 @@ def json_object() -> TypeEngine[Any]:
     return JSON().with_variant(_JsonText(), *_MYSQL)
 
 
-INNODB: Final = {
+INNODB: Final[dict[str, Any]] = {
     f"{dialect}_{option}": value
     for dialect in _MYSQL
     for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"))
 }
 """What a table says on MariaDB and MySQL: the engine that has transactions, and room for any text."""
 
-HOT: Final = {"postgresql_with": {"fillfactor": "90"}}
+HOT: Final[dict[str, Any]] = {"postgresql_with": {"fillfactor": "90"}}
 """What a table of changing rows says on PostgreSQL: a tenth of each page is kept for their new versions."""
