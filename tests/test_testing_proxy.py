@@ -75,7 +75,7 @@ def test_it_forwards(proxy: Proxy) -> None:
 
 def test_a_lost_answer(proxy: Proxy, echo: Echo) -> None:
     """The server got the request, its client nothing but a broken connection; the next one works."""
-    proxy.lose_answers(to=b"COMMIT")
+    proxy.lose("answer", to=b"COMMIT")
     with connect(proxy) as client:
         assert ask(client, b"BEGIN") == b"BEGIN"
         with pytest.raises(ConnectionResetError):
@@ -88,10 +88,15 @@ def test_a_lost_answer(proxy: Proxy, echo: Echo) -> None:
 
 def test_a_lost_request(proxy: Proxy, echo: Echo) -> None:
     """The server never got it."""
-    proxy.lose_requests()
-    with connect(proxy) as client, pytest.raises(ConnectionResetError):
-        ask(client, b"one")
-    assert echo.got == []
+    proxy.lose("request", 2, after=1)
+    with connect(proxy) as client:
+        assert ask(client, b"one") == b"one"
+        with pytest.raises(ConnectionResetError):
+            ask(client, b"two")
+    proxy.lose_nothing()
+    with connect(proxy) as client:
+        assert ask(client, b"three") == b"three"
+    assert echo.got == [b"one", b"three"]
 
 
 def test_a_delayed_answer(proxy: Proxy, echo: Echo) -> None:
@@ -144,6 +149,20 @@ def test_nobody_listens(proxy: Proxy) -> None:
     proxy.listen()
     with connect(proxy) as client:
         assert ask(client, b"one") == b"one"
+
+
+def test_another_server_takes_over(proxy: Proxy, echo: Echo) -> None:
+    """After a failover, what is open breaks, and new connections reach the other server on the same port."""
+    with Echo() as other, connect(proxy) as client:
+        thread = threading.Thread(target=other.serve_forever, args=(0.01,))
+        thread.start()
+        assert ask(client, b"one") == b"one"
+        proxy.fail_over(other.server_address[1])
+        with connect(proxy) as newer:
+            assert ask(newer, b"two") == b"two"
+        other.shutdown()
+        thread.join(10)
+    assert (echo.got, other.got) == ([b"one"], [b"two"])
 
 
 def test_the_url_of_a_server_becomes_the_proxys(proxy: Proxy, echo: Echo) -> None:

@@ -3,7 +3,7 @@
 ```python
 with Proxy(server.port) as proxy:
     store = MyStore.connect(proxy.url(server.url))
-    proxy.lose_answers()
+    proxy.lose("answer")
     store.rotate(command)  # the server has done it, and nobody was told
 ```
 """
@@ -31,6 +31,15 @@ _ADDRESS: Final = "127.0.0.1"
 _RESET: Final = struct.pack("ii", 1, 0)
 
 Loss: TypeAlias = Literal["request", "answer"]
+
+
+@dataclass(slots=True)
+class _Plan:
+    """A loss to come."""
+
+    loss: Loss
+    to: bytes
+    after: int
 
 
 @dataclass(slots=True, eq=False)
@@ -66,10 +75,10 @@ class Proxy:
             target: The server's port on 127.0.0.1.
         """
         self.port: int = free_port()
-        self._target = target
+        self._first = self._target = target
         self._loop = LoopThread()
         self._lock = Lock()
-        self._losses: deque[tuple[Loss, bytes]] = deque()
+        self._losses: deque[_Plan] = deque()
         self._links: set[_Link] = set()
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -79,7 +88,7 @@ class Proxy:
 
     def url(self, direct: str) -> str:
         """Give a URL of the server with the proxy in the server's place."""
-        return direct.replace(f":{self._target}", f":{self.port}")
+        return direct.replace(f":{self._first}", f":{self.port}")
 
     @property
     def connections(self) -> int:
@@ -93,18 +102,23 @@ class Proxy:
 
     # --------------------------------------------------------------------------------------- faults
 
-    def lose_answers(self, count: int = 1, *, to: bytes = b"") -> None:
-        """Let the server get the next requests and do them, and break the connection when it answers.
+    def lose(self, loss: Loss, count: int = 1, *, to: bytes = b"", after: int = 0) -> None:
+        """Break the connection at the next requests.
 
         Args:
+            loss: `"answer"`: the server gets the request and does it, and nobody hears of it.
+                `"request"`: the server never gets it.
             count: How many requests, in order, after those that are planned already.
             to: Only requests that contain this, for example `b"COMMIT"`.
+            after: So many of them get through before the first that does not.
         """
-        self._plan("answer", count, to)
+        with self._lock:
+            self._losses.extend(_Plan(loss, to, 0 if number else after) for number in range(count))
 
-    def lose_requests(self, count: int = 1, *, to: bytes = b"") -> None:
-        """Break the connection at the next requests, before the server has got them; see `lose_answers`."""
-        self._plan("request", count, to)
+    def lose_nothing(self) -> None:
+        """Forget the losses that are planned and have not happened."""
+        with self._lock:
+            self._losses.clear()
 
     def delay(self, seconds: float) -> None:
         """Hold every answer back for so long, from now on; 0: no longer."""
@@ -121,6 +135,11 @@ class Proxy:
     def hear(self) -> None:
         """Forward new connections again; those that were swallowed are broken."""
         self._deaf = False
+        self.reset()
+
+    def fail_over(self, target: int) -> None:
+        """Forward to another server from now on, and break the connections to the old one."""
+        self._target = target
         self.reset()
 
     def refuse(self) -> None:
@@ -146,17 +165,16 @@ class Proxy:
         self._loop.run(self._end())
         self._loop.__exit__(kind, error, trace)
 
-    def _plan(self, loss: Loss, count: int, to: bytes) -> None:
-        with self._lock:
-            self._losses.extend((loss, to) for _ in range(count))
-
     def _due(self, request: bytes) -> Loss | None:
         with self._lock:
-            for position, (loss, part) in enumerate(self._losses):
-                if part in request:
+            for position, plan in enumerate(self._losses):
+                if plan.to in request:
+                    if plan.after:
+                        plan.after -= 1
+                        return None
                     del self._losses[position]
                     self._lost += 1
-                    return loss
+                    return plan.loss
         return None
 
     async def _open(self) -> None:
