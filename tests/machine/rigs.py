@@ -7,7 +7,6 @@ from collections.abc import Callable
 from keyturn import AsyncTokenManager, KeyRing, Policy, TokenManager
 from keyturn.stores.memory import MemoryStore
 from keyturn.stores.protocol import AsyncStore, Store
-from keyturn.stores.sqlalchemy import SQLAlchemyStore
 from keyturn.testing._duties.asking import empty
 from keyturn.testing.clock import ManualClock
 from keyturn.testing.colours import BlockingStore, LoopThread
@@ -36,8 +35,8 @@ def on_memory(clock: ManualClock) -> Rig:
     return rig_on(MemoryStore(), clock)
 
 
-def on_sqlite(store: SQLAlchemyStore) -> MakeRig:
-    """One SQLite file, emptied for each history."""
+def on_store(store: Store) -> MakeRig:
+    """One store for threads, emptied for each history: that is cheap, where a new database is not."""
 
     def make(clock: ManualClock) -> Rig:
         empty(store)

@@ -3,41 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
+from typing import Final
 
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from keyturn.stores.memory import AsyncMemoryStore
-from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.testing.colours import LoopThread
 from keyturn.testing.machine import MakeRig, protocol_machine, storm
-from tests.machine.rigs import on_async, on_memory, on_sqlite
+from tests.machine.rigs import on_async, on_memory, on_store
+from tests.support.stores import STORES, StoreKind, async_opened, empty_place, opened
+
+# How many histories an ordinary run tries: in memory they cost nothing, on a server some hundred round trips.
+EXAMPLES: Final = {"memory": 60}
+EXAMPLES_ON_A_SERVER: Final = 20
 
 
-@pytest.fixture(params=["memory", "sqlite", "async memory", "async sqlite"])
-def make_rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeRig]:
+@pytest.fixture(scope="module", params=["memory", *STORES], ids=str)
+def name(request: pytest.FixtureRequest) -> str:
+    """The name of a store."""
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module", params=["sync", "async"])
+def make_rig(
+    request: pytest.FixtureRequest, name: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeRig]:
     """Each store in each colour below a manager of its colour."""
-    url = f"sqlite:///{tmp_path}/keyturn.db"
-    match request.param:
-        case "memory":
-            yield on_memory
-        case "sqlite":
-            store = SQLAlchemyStore.from_url(url, synchronous="NORMAL")
-            store.create_schema()
-            yield on_sqlite(store)
-            store.close()
-        case "async memory":
-            with LoopThread() as loop:
-                yield on_async(AsyncMemoryStore(), loop)
-        case _:
-            with LoopThread() as loop:
-                sqlite = AsyncSQLAlchemyStore.from_url(url, synchronous="NORMAL")
-                loop.run(sqlite.create_schema())
-                yield on_async(sqlite, loop)
-                loop.run(sqlite.close())
+    is_async = request.param == "async"
+    kind = STORES.get(name)
+    if kind is None and is_async:
+        with LoopThread() as loop:
+            yield on_async(AsyncMemoryStore(), loop)
+    elif kind is None:
+        yield on_memory
+    else:
+        with empty_place(kind, request, tmp_path_factory.mktemp("machine")) as url:
+            yield from _on_server(kind, url, is_async=is_async)
+
+
+def _on_server(kind: StoreKind, url: str, *, is_async: bool) -> Iterator[MakeRig]:
+    if is_async:
+        with LoopThread() as loop, async_opened(kind, url, loop) as store:
+            yield on_async(store, loop)
+    else:
+        with opened(kind, url) as store:
+            yield on_store(store)
 
 
 def explore(make_rig: MakeRig, *, examples: int, steps: int) -> None:
@@ -54,9 +68,9 @@ def rage(make_rig: MakeRig, seeds: range) -> None:
         storm(make_rig, Random(seed), thief=bool(seed % 2))  # noqa: S311 - it chooses a history
 
 
-def test_no_history_breaks_a_property(make_rig: MakeRig) -> None:
+def test_no_history_breaks_a_property(make_rig: MakeRig, name: str) -> None:
     """Tabs, losses, delays, a thief, revocations, clock jumps, lost writes: all properties hold."""
-    explore(make_rig, examples=60, steps=40)
+    explore(make_rig, examples=EXAMPLES.get(name, EXAMPLES_ON_A_SERVER), steps=40)
 
 
 def test_no_storm_breaks_a_property(make_rig: MakeRig) -> None:

@@ -26,7 +26,7 @@ from keyturn.results import TokenPair
 from keyturn.stores.protocol import AsyncStore, Store
 from keyturn.testing.clock import ManualClock
 from keyturn.testing.colours import LoopThread
-from tests.support.stores import STORES, StoreKind
+from tests.support.stores import STORES, StoreKind, async_opened, opened
 
 CLIENTS: Final = 50
 PROCESSES: Final = 4
@@ -254,20 +254,15 @@ def _work(name: str, url: str, is_async: bool, gate: Barrier, pipe: Connection) 
         gate.wait(PATIENCE_SECONDS)
 
     if is_async:
-        with LoopThread() as loop:
-            awaited = loop.run(_opened(kind, url))
-            with tasks(awaited, loop, at_gate) as act:
-                _serve(act, pipe)
-            loop.run(awaited.close())
-    else:
-        store = kind.opened(url)
-        with threads(store, -(-CLIENTS // PROCESSES), at_gate) as act:
+        with (
+            LoopThread() as loop,
+            async_opened(kind, url, loop) as awaited,
+            tasks(awaited, loop, at_gate) as act,
+        ):
             _serve(act, pipe)
-        store.close()
-
-
-async def _opened(kind: StoreKind, url: str) -> AsyncStore:
-    return kind.async_opened(url)
+    else:
+        with opened(kind, url) as store, threads(store, -(-CLIENTS // PROCESSES), at_gate) as act:
+            _serve(act, pipe)
 
 
 def _serve(act: Act, pipe: Connection) -> None:

@@ -40,7 +40,7 @@ from tests.races.crowd import (
     tasks,
     threads,
 )
-from tests.support.stores import STORES, StoreKind, empty_place
+from tests.support.stores import STORES, StoreKind, empty_place, opened
 
 TRIALS = 200
 FEWER_ON = {"SQLite": 50}
@@ -64,12 +64,12 @@ class Place:
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A crowd on each store, which lives for all tests on it; each test has users of its own."""
     kind: StoreKind = request.param
-    with empty_place(kind, request, tmp_path_factory.mktemp("races")) as url:
-        store = kind.opened(url)
-        store.create_schema()
-        with processes(kind, url) as crowd:
-            yield Place(kind.name, store, crowd)
-        store.close()
+    with (
+        empty_place(kind, request, tmp_path_factory.mktemp("races")) as url,
+        opened(kind, url) as store,
+        processes(kind, url) as crowd,
+    ):
+        yield Place(kind.name, store, crowd)
 
 
 def row_of(store: Store, session_id: str) -> Session:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.stores.urls import AsyncOwnStore, OwnStore, async_store_from_url, store_from_url
+from keyturn.testing.colours import LoopThread
 from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisCluster, RedisServer
 
 BUSY_SECONDS: Final = 60.0
@@ -37,12 +38,16 @@ class StoreKind:
     async_opened: Callable[[str], AsyncOwnStore] = async_store_from_url
 
 
+# Waiting for the disk at each write is for a power cut, and the servers of the tests do not do it either.
+_SQLITE: Final[dict[str, Any]] = {"busy_timeout": BUSY_SECONDS, "synchronous": "NORMAL"}
+
+
 def _sqlite(url: str) -> OwnStore:
-    return store_from_url(url, busy_timeout=BUSY_SECONDS)
+    return store_from_url(url, **_SQLITE)
 
 
 def _async_sqlite(url: str) -> AsyncOwnStore:
-    return async_store_from_url(url, busy_timeout=BUSY_SECONDS)
+    return async_store_from_url(url, **_SQLITE)
 
 
 STORES: Final = {
@@ -84,3 +89,26 @@ def empty_place(kind: StoreKind, request: pytest.FixtureRequest, folder: Path) -
             yield server.url
         case _:
             yield f"sqlite:///{folder}/keyturn.db"
+
+
+@contextmanager
+def opened(kind: StoreKind, url: str) -> Generator[OwnStore]:
+    """Open a store for threads at its place, with its tables."""
+    store = kind.opened(url)
+    store.create_schema()
+    yield store
+    store.close()
+
+
+@contextmanager
+def async_opened(kind: StoreKind, url: str, loop: LoopThread) -> Generator[AsyncOwnStore]:
+    """Open a store for asyncio in the loop that it belongs to: see `opened`."""
+
+    async def begin() -> AsyncOwnStore:
+        store = kind.async_opened(url)
+        await store.create_schema()
+        return store
+
+    store = loop.run(begin())
+    yield store
+    loop.run(store.close())
