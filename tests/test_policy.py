@@ -27,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "on_session_limit": "evict",
     "on_store_error": "refuse",
     "leeway": 5.0,
+    "audit_retention": None,
 }
 
 
@@ -52,6 +53,7 @@ def test_a_policy_reads_back_what_it_was_given() -> None:
         "on_session_limit": "refuse",
         "on_store_error": "allow",
         "leeway": "60s",
+        "audit_retention": "1h",
     }
     read = {
         **given_values,
@@ -59,6 +61,7 @@ def test_a_policy_reads_back_what_it_was_given() -> None:
         "absolute_ttl": 30 * 86_400,
         "recovery_window": 0,
         "leeway": 60,
+        "audit_retention": 3600,
     }
     assert Policy(**given_values).as_dict() == read
     for name, value in given_values.items():

@@ -30,6 +30,7 @@ from keyturn.errors import (
     UserInactive,
 )
 from keyturn.events import (
+    AuditLost,
     Denied,
     Issued,
     RefreshConverged,
@@ -44,7 +45,7 @@ from keyturn.events import (
 from keyturn.keys import KeyRing
 from keyturn.manager import AsyncTokenManager, TokenManager
 from keyturn.policy import FROM_POLICY, Policy
-from keyturn.results import AccessToken, Principal, RefreshTokenInfo, SessionInfo, TokenPair
+from keyturn.results import AccessToken, HistoryEntry, Principal, RefreshTokenInfo, SessionInfo, TokenPair
 
 __version__ = _version("keyturn")
 
@@ -53,10 +54,12 @@ __all__ = [
     "AccessTokenError",
     "AccessVerifier",
     "AsyncTokenManager",
+    "AuditLost",
     "ConfigurationError",
     "Denied",
     "ExpiredToken",
     "FROM_POLICY",
+    "HistoryEntry",
     "InvalidInput",
     "InvalidProof",
     "InvalidToken",

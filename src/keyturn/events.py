@@ -154,6 +154,21 @@ class StoreUnavailable:
     operation: str
 
 
+@dataclass(frozen=True, slots=True)
+class AuditLost:
+    """Lines of the audit trail could not be kept: its store was out, or too many were waiting.
+
+    Attributes:
+        at: When, POSIX seconds.
+        count: How many lines.
+        total: How many since the manager began.
+    """
+
+    at: float
+    count: int
+    total: int
+
+
 Event: TypeAlias = (
     Issued
     | Refreshed
@@ -166,4 +181,5 @@ Event: TypeAlias = (
     | Denied
     | StoreRolledBack
     | StoreUnavailable
+    | AuditLost
 )

@@ -15,23 +15,33 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from keyturn._core.commands import Check, Confirm, Purge, Rotate
+from keyturn._core.commands import Check, Confirm, History, Lookup, Purge, Rotate
 from keyturn._core.engine import ISSUE_ENTROPY, TOKEN_ENTROPY
 from keyturn._core.inputs import check_batch
 from keyturn._core.outcomes import CheckOutcome, Found, Granted, Inactive, RefreshOutcome
 from keyturn._core.refreshing import with_claims
 from keyturn._core.steps import Plan, Step
+from keyturn.audit import AsyncAudit, Audit, async_trail_of, trail_of
 from keyturn.deferred import Tasks, Worker, run_coroutine
 from keyturn.durations import Duration
 from keyturn.errors import ConfigurationError, StoreError, StoreUnavailable, UserInactive
-from keyturn.manager_base import DEFAULT_BATCH, DEFAULT_RETENTION, MAX_SESSIONS_LISTED, ManagerBase
+from keyturn.manager_base import (
+    DEFAULT_BATCH,
+    DEFAULT_RETENTION,
+    MAX_LINES_LISTED,
+    MAX_SESSIONS_LISTED,
+    ManagerBase,
+)
 from keyturn.policy import FROM_POLICY, FromPolicy, Policy
-from keyturn.results import AccessToken, ClaimsT, Principal, SessionInfo, TokenPair
+from keyturn.results import AccessToken, ClaimsT, HistoryEntry, Principal, SessionInfo, TokenPair
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from keyturn._core.minting import KeySource
     from keyturn._core.records import RevokeReason
-    from keyturn.stores.protocol import AsyncStore, Store
+    from keyturn._core.trail import TrailEntry
+    from keyturn.stores.protocol import AsyncStore, AsyncTrail, Store, Trail
 
 CommandT = TypeVar("CommandT")
 OutcomeT = TypeVar("OutcomeT")
@@ -69,6 +79,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         audience: str,
         claims: type[ClaimsT] | None = None,
         load_claims: Callable[[str], ClaimsT | Mapping[str, Any]] | None = None,
+        audit: Trail | None = None,
         clock: Callable[[], float] = time.time,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
@@ -86,6 +97,8 @@ class TokenManager(ManagerBase[ClaimsT]):
                 token. It raises `UserInactive` to end all sessions of a user who may not go on. Without it
                 the
                 claims of the sign-in are kept.
+            audit: Where the audit trail is kept, if not in the store; it is not closed with the manager.
+                Without `Policy.audit_retention` its lines are kept until somebody calls `forget`.
             clock: Gives POSIX seconds.
             entropy: Gives so many random bytes.
 
@@ -95,6 +108,8 @@ class TokenManager(ManagerBase[ClaimsT]):
         if inspect.iscoroutinefunction(load_claims):
             raise ConfigurationError("load_claims is a coroutine function: use AsyncTokenManager")
         self._worker = Worker()
+        wanted = policy is not None and policy.audit_retention is not None
+        self._audit = Audit(trail_of(store, audit, wanted=wanted), self._lost)
         super().__init__(
             keys=keys,
             policy=policy,
@@ -104,6 +119,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             clock=clock,
             entropy=entropy,
             defer=lambda awaitable: self._worker.submit(partial(run_coroutine, awaitable)),
+            trail=self._audit,
         )
         self._store = store
         self._load_claims = load_claims
@@ -236,6 +252,25 @@ class TokenManager(ManagerBase[ClaimsT]):
             self._ask(where, partial(self._store.find, limit=check_batch(limit, name="limit"))), now, current
         )
 
+    def history(
+        self, session_id: str, *, user_id: str | None = None, limit: int = MAX_LINES_LISTED
+    ) -> list[HistoryEntry]:
+        """Tell how a session got where it is: its audit trail, the oldest line first.
+
+        What happened a moment ago may not be written yet; `flush` waits for it.
+
+        Args:
+            session_id: Which.
+            user_id: Whose it must be; give it whenever a user asks. A purged session is nobody's then.
+            limit: How many lines at most, from the first.
+
+        Raises:
+            ConfigurationError: No trail is kept.
+            StoreUnavailable: The trail cannot be read.
+        """
+        plan = self._engine.history(session_id, user_id=user_id, limit=limit)
+        return self._run(plan, self._history)
+
     def revoke(
         self, session_id: str, *, user_id: str | None = None, reason: RevokeReason = "revoked"
     ) -> bool:
@@ -311,7 +346,8 @@ class TokenManager(ManagerBase[ClaimsT]):
     ) -> int:
         """Remove sessions whose absolute end is longer ago than the retention, batch by batch.
 
-        Ended sessions stay until their absolute end, so that a late replay is still recognised.
+        Ended sessions stay until their absolute end, so that a late replay is still recognised. Lines of the
+        audit trail that are older than the policy's `audit_retention` go, too.
 
         Args:
             retention: How long to keep them after that.
@@ -327,16 +363,17 @@ class TokenManager(ManagerBase[ClaimsT]):
         return self._drain(self._purge(retention, batch), progress or _ignore)
 
     def flush(self) -> bool:
-        """Wait for what is done off the critical path: confirmations, and handlers that are coroutines.
+        """Wait for what is done off the critical path: confirmations, coroutine handlers, the audit trail.
 
         Returns:
             Whether all of it was done within 30 seconds.
         """
-        return self._worker.flush()
+        return self._worker.flush() and self._audit.flush()
 
     def close(self) -> None:
         """Finish the deferred work and close the store."""
         self._worker.close()
+        self._audit.close()
         self._store.close()
 
     def _run(
@@ -345,7 +382,10 @@ class TokenManager(ManagerBase[ClaimsT]):
         call: Callable[[CommandT], OutcomeT],
     ) -> ResultT:
         if isinstance(plan, Step):
-            plan = plan.settle(self._ask(plan.command, call))
+            outcome = self._ask(plan.command, call)
+            if plan.trail is not None:
+                self._note(plan.trail(outcome))
+            plan = plan.settle(outcome)
         result = self._publish(plan)
         confirm = plan.confirm
         if confirm is not None and self._seen.is_due(confirm, confirmed=plan.confirmed):
@@ -355,6 +395,9 @@ class TokenManager(ManagerBase[ClaimsT]):
     def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:
         removed = 0
         while gone := self._ask(command, self._store.purge):
+            removed += gone
+            progress(removed)
+        while gone := self._ask(self._forget(command), self._audit.forget):
             removed += gone
             progress(removed)
         return removed
@@ -391,6 +434,13 @@ class TokenManager(ManagerBase[ClaimsT]):
         except StoreUnavailable as error:
             return self._unchecked(error)
 
+    def _history(self, command: History) -> Sequence[TrailEntry]:
+        if command.user_id is not None:
+            found = self._store.lookup(Lookup(command.sid))
+            if not isinstance(found, Found) or found.session.user_id != command.user_id:
+                return ()
+        return self._audit.read(command)
+
     def _confirm(self, confirm: Confirm) -> None:
         try:
             self._ask(confirm, self._store.confirm)
@@ -414,6 +464,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         claims: type[ClaimsT] | None = None,
         load_claims: Callable[[str], ClaimsT | Mapping[str, Any] | Awaitable[ClaimsT | Mapping[str, Any]]]
         | None = None,
+        audit: AsyncTrail | None = None,
         clock: Callable[[], float] = time.time,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
@@ -422,6 +473,8 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         See `TokenManager`; `load_claims` may be a plain or a coroutine function.
         """
         self._tasks = Tasks()
+        wanted = policy is not None and policy.audit_retention is not None
+        self._audit = AsyncAudit(async_trail_of(store, audit, wanted=wanted), self._lost)
         super().__init__(
             keys=keys,
             policy=policy,
@@ -431,6 +484,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
             clock=clock,
             entropy=entropy,
             defer=lambda awaitable: self._tasks.submit(lambda: awaitable),
+            trail=self._audit,
         )
         self._store = store
         self._load_claims = load_claims
@@ -516,6 +570,16 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
             current,
         )
 
+    async def history(
+        self, session_id: str, *, user_id: str | None = None, limit: int = MAX_LINES_LISTED
+    ) -> list[HistoryEntry]:
+        """Tell how a session got where it is: its audit trail, the oldest line first.
+
+        See `TokenManager.history`.
+        """
+        plan = self._engine.history(session_id, user_id=user_id, limit=limit)
+        return await self._run(plan, self._history)
+
     async def revoke(
         self, session_id: str, *, user_id: str | None = None, reason: RevokeReason = "revoked"
     ) -> bool:
@@ -566,15 +630,16 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         return await self._drain(self._purge(retention, batch), progress or _ignore)
 
     async def flush(self) -> bool:
-        """Wait for what is done off the critical path: confirmations, and handlers that are coroutines.
+        """Wait for what is done off the critical path: confirmations, coroutine handlers, the audit trail.
 
         See `TokenManager.flush`.
         """
-        return await self._tasks.flush()
+        return await self._tasks.flush() and await self._audit.flush()
 
     async def close(self) -> None:
         """Finish the deferred work and close the store."""
         await self._tasks.flush()
+        await self._audit.close()
         await self._store.close()
 
     async def _run(
@@ -583,7 +648,10 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         call: Callable[[CommandT], Awaitable[OutcomeT]],
     ) -> ResultT:
         if isinstance(plan, Step):
-            plan = plan.settle(await self._ask(plan.command, call))
+            outcome = await self._ask(plan.command, call)
+            if plan.trail is not None:
+                self._note(plan.trail(outcome))
+            plan = plan.settle(outcome)
         result = self._publish(plan)
         confirm = plan.confirm
         if confirm is not None and self._seen.is_due(confirm, confirmed=plan.confirmed):
@@ -593,6 +661,9 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
     async def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:
         removed = 0
         while gone := await self._ask(command, self._store.purge):
+            removed += gone
+            progress(removed)
+        while gone := await self._ask(self._forget(command), self._audit.forget):
             removed += gone
             progress(removed)
         return removed
@@ -629,6 +700,13 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
             return await self._store.check(command)
         except StoreUnavailable as error:
             return self._unchecked(error)
+
+    async def _history(self, command: History) -> Sequence[TrailEntry]:
+        if command.user_id is not None:
+            found = await self._store.lookup(Lookup(command.sid))
+            if not isinstance(found, Found) or found.session.user_id != command.user_id:
+                return ()
+        return await self._audit.read(command)
 
     async def _confirm(self, confirm: Confirm) -> None:
         try:

@@ -6,17 +6,20 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from keyturn._core.claims import codec_for
-from keyturn._core.commands import Purge
+from keyturn._core.commands import Forget, Purge
 from keyturn._core.engine import TOKEN_ENTROPY, Engine
+from keyturn._core.ids import UUID7_BYTES
 from keyturn._core.inputs import check_batch
 from keyturn._core.minting import KeySource
 from keyturn._core.outcomes import CheckOutcome, Unchecked
 from keyturn._core.records import Millis, Session
 from keyturn._core.steps import Settled
+from keyturn._core.trail import Line, entry_of
+from keyturn.audit import AsyncAudit, Audit
 from keyturn.durations import Duration, milliseconds, seconds
 from keyturn.errors import KeyturnError
 from keyturn.errors import StoreUnavailable as StoreOutage
-from keyturn.events import StoreUnavailable
+from keyturn.events import AuditLost, StoreUnavailable
 from keyturn.policy import Policy
 from keyturn.publishing import Events
 from keyturn.results import ClaimsT, Principal, RefreshTokenInfo, SessionInfo, describe
@@ -27,6 +30,7 @@ ResultT = TypeVar("ResultT")
 DEFAULT_RETENTION: Final = "60d"
 DEFAULT_BATCH: Final = 1000
 MAX_SESSIONS_LISTED: Final = 1000
+MAX_LINES_LISTED: Final = 1000
 
 
 class ManagerBase(Generic[ClaimsT]):
@@ -43,19 +47,22 @@ class ManagerBase(Generic[ClaimsT]):
         clock: Callable[[], float],
         entropy: Callable[[int], bytes],
         defer: Callable[[Awaitable[Any]], object],
+        trail: Audit | AsyncAudit,
     ) -> None:
-        """See `TokenManager`. `defer` has an awaitable run off the critical path."""
+        """See `TokenManager`. `defer` has an awaitable run off the critical path, `trail` takes lines."""
         self._engine: Engine[ClaimsT] = Engine(
             keys=keys,
             policy=Policy() if policy is None else policy,
             issuer=issuer,
             audience=audience,
             codec=codec_for(claims),
+            audited=trail.trail is not None,
         )
         self._keys = keys
         self._clock = clock
         self._entropy = entropy
         self._seen = Seen()
+        self._trail = trail
         self.events = Events(defer)
 
     @property
@@ -72,6 +79,11 @@ class ManagerBase(Generic[ClaimsT]):
     def audience(self) -> str:
         """The `aud` of its access tokens."""
         return self._engine.audience
+
+    @property
+    def audit_lost(self) -> int:
+        """How many lines of the audit trail could not be kept since this manager began."""
+        return self._trail.lines.lost
 
     def jwks(self) -> dict[str, Any]:
         """Give the public keys as a JWK Set (RFC 7517, section 5); it is empty for symmetric keys."""
@@ -136,6 +148,15 @@ class ManagerBase(Generic[ClaimsT]):
         """Tell the application that the store could not be asked."""
         self.events.publish(StoreUnavailable(self._clock(), operation))
 
+    def _lost(self, count: int, total: int) -> None:
+        """Tell the application that lines of the audit trail were lost."""
+        self.events.publish(AuditLost(self._clock(), count, total))
+
+    def _note(self, lines: Sequence[Line]) -> None:
+        """Have lines of the audit trail written, off the critical path."""
+        if lines:
+            self._trail.add([entry_of(line, self._entropy(UUID7_BYTES)) for line in lines])
+
     def _publish(self, settled: Settled[ResultT]) -> ResultT:
         """End an operation: tell what happened, then return or raise."""
         for event in settled.events:
@@ -159,3 +180,8 @@ class ManagerBase(Generic[ClaimsT]):
         """Give the command that removes one batch."""
         now = self._now()
         return Purge(now - milliseconds(seconds(retention, name="retention")), now, check_batch(batch))
+
+    def _forget(self, purge: Purge) -> Forget:
+        """Give the command that removes one batch of old lines of the audit trail beside a purge."""
+        kept = self.policy.audit_retention
+        return Forget(None if kept is None else purge.now - milliseconds(kept), purge.limit)

@@ -91,6 +91,8 @@ class Policy:
         on_store_error: "refuse" with 503 while the store cannot be asked; "allow" accepts an access token on
             its signature alone (unsafe: revocations do not act meanwhile).
         leeway: Tolerated clock skew for access tokens, at most 60 seconds.
+        audit_retention: How long each line of the audit trail is kept: sign-ins, rotations, reuse, ends of
+            sessions. None: no trail.
 
     Raises:
         ConfigurationError: A value is of the wrong kind or they do not fit together; the message names it.
@@ -117,6 +119,7 @@ class Policy:
     on_session_limit: OnSessionLimit = "evict"
     on_store_error: OnStoreError = "refuse"
     leeway: Span[Duration, float] = Span("5s")
+    audit_retention: Span[Duration | None, float | None] = Span(None, optional=True)
 
     def __post_init__(self) -> None:
         """Check each value, then how they fit together."""
@@ -128,6 +131,8 @@ class Policy:
         _check_session_limit(self.max_sessions_per_user)
         if self.leeway > MAX_LEEWAY_SECONDS:
             raise ConfigurationError(f"leeway must be at most {MAX_LEEWAY_SECONDS:g}s")
+        if self.audit_retention is not None and self.audit_retention < 1:
+            raise ConfigurationError("audit_retention must be at least 1 second, or None for no trail")
         check_lifetimes(
             access_ttl=self.access_ttl,
             idle_ttl=self.idle_ttl,

@@ -14,6 +14,7 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from keyturn._core.records import EndReason, Json, Session, ending
+from keyturn._core.trail import TrailEntry, TrailKind
 
 ClaimsT = TypeVar("ClaimsT", default=dict[str, Any])
 """The type of an application's claims: a dict, unless the manager was given a model."""
@@ -132,6 +133,44 @@ class SessionInfo:
     ended_at: float | None
     end_reason: EndReason | None
     claims: Json = field(default_factory=dict[str, Any], repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One line of a session's audit trail.
+
+    Attributes:
+        at: When it happened, POSIX seconds.
+        kind: What happened.
+        reason: Why or how, for example "fork" or "logout"; may be empty.
+        generation: The session's generation afterwards.
+        device: What the application knows of the client; empty for a denial.
+        context: A digest of the client's context, 16 hexadecimal digits: the same client gives the same one
+            within a session. Empty where the client was not there, or gave none.
+    """
+
+    at: float
+    kind: TrailKind
+    reason: str
+    generation: int
+    device: Json
+    context: str
+
+
+def recount(entry: TrailEntry) -> HistoryEntry:
+    """Turn a line of the trail into what a person may see.
+
+    Args:
+        entry: The line.
+    """
+    return HistoryEntry(
+        at=entry.at / 1000,
+        kind=entry.kind,
+        reason=entry.reason,
+        generation=entry.gen,
+        device=deepcopy(entry.device),  # a trail in memory must not be changed through it
+        context=entry.context,
+    )
 
 
 def describe(session: Session, *, now: int, current: str | None = None) -> SessionInfo:

@@ -193,3 +193,31 @@ class Purge:
     before: Millis
     now: Millis
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Read a session's audit trail.
+
+    Attributes:
+        sid: Which session's.
+        user_id: Whose it must be; None: anyone's.
+        limit: How many lines at most, from the first.
+    """
+
+    sid: UUID
+    user_id: str | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Remove old lines of the audit trail, one batch at a time.
+
+    Attributes:
+        before: Lines from before this moment go; None: all are kept.
+        limit: How many to remove at most.
+    """
+
+    before: Millis | None
+    limit: int

@@ -5,32 +5,26 @@ It knows no store, no clock, no randomness and no colour: moments and entropy ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from keyturn._core.access_claims import AccessClaims, read_access_token
+from keyturn._core.access_engine import AccessEngine
 from keyturn._core.claims import ClaimsCodec, checked_claims
-from keyturn._core.commands import Check, Create, Deny, Lookup, Revoke, RevokeUser, Rotate, Where
+from keyturn._core.commands import Create, History, Lookup, Revoke, RevokeUser, Rotate, Where
 from keyturn._core.ids import TOKEN_ID_BYTES, UUID7_BYTES, parse_session_id, session_id
 from keyturn._core.inputs import (
+    check_batch,
     check_context,
     check_device,
     check_end_reason,
-    check_identifier,
-    check_reason,
     check_thumbprint,
     check_user_id,
 )
-from keyturn._core.minting import KeySource, Material, Mint
-from keyturn._core.outcomes import (
-    CheckOutcome,
-    CreateOutcome,
-    LookupOutcome,
-    RefreshOutcome,
-    Revocation,
-)
+from keyturn._core.lines import lines_of_issue, lines_of_refresh, lines_of_revocation
+from keyturn._core.minting import KeySource
+from keyturn._core.outcomes import CreateOutcome, LookupOutcome, RefreshOutcome, Revocation
 from keyturn._core.records import Millis, RevokeReason, Session
 from keyturn._core.refresh_tokens import (
     BRANCH_BYTES,
@@ -41,32 +35,19 @@ from keyturn._core.refresh_tokens import (
 )
 from keyturn._core.refreshing import Refresh
 from keyturn._core.settling import (
-    settle_check,
+    settle_history,
     settle_inspect,
     settle_issue,
-    settle_renew,
     settle_revoke,
     settle_revoke_user,
 )
 from keyturn._core.steps import Plan, Settled, Step
+from keyturn._core.trail import Line, TrailEntry
 from keyturn.durations import Duration, milliseconds, seconds
-from keyturn.errors import (
-    AccessTokenError,
-    ConfigurationError,
-    InvalidInput,
-    InvalidToken,
-)
-from keyturn.events import Denied as DeniedEvent
+from keyturn.errors import ConfigurationError, InvalidInput, InvalidToken
 from keyturn.events import RefreshRejected, RejectReason
 from keyturn.policy import FromPolicy, Policy, check_lifetimes
-from keyturn.results import (
-    AccessToken,
-    ClaimsT,
-    Principal,
-    RefreshTokenInfo,
-    SessionInfo,
-    TokenPair,
-)
+from keyturn.results import ClaimsT, HistoryEntry, RefreshTokenInfo, SessionInfo, TokenPair
 
 if TYPE_CHECKING:
     from keyturn._core.keyset import Key
@@ -77,36 +58,28 @@ TOKEN_ENTROPY = TOKEN_ID_BYTES
 IssuePlan: TypeAlias = Step[Create, CreateOutcome, TokenPair]
 RefreshPlan: TypeAlias = Plan[Rotate, RefreshOutcome, TokenPair]
 RevokePlan: TypeAlias = Plan[Revoke, Revocation, bool]
+HistoryPlan: TypeAlias = Plan[History, Sequence[TrailEntry], list[HistoryEntry]]
 
 
-class Engine(Generic[ClaimsT]):
+class Engine(AccessEngine[ClaimsT]):
     """The operations of one issuer under one policy. Safe to share between threads."""
 
     def __init__(
-        self, *, keys: KeySource, policy: Policy, issuer: str, audience: str, codec: ClaimsCodec[ClaimsT]
+        self,
+        *,
+        keys: KeySource,
+        policy: Policy,
+        issuer: str,
+        audience: str,
+        codec: ClaimsCodec[ClaimsT],
+        audited: bool = False,
     ) -> None:
-        """Prepare; the keys may change later, and are looked at anew for each operation.
-
-        Raises:
-            ConfigurationError: Issuer or audience is not usable text.
-        """
-        self.policy = policy
-        self.issuer = check_identifier("issuer", issuer)
-        self.audience = check_identifier("audience", audience)
-        self.codec = codec
-        self._keys = keys
-        self._mint = Mint(issuer, audience, milliseconds(policy.access_ttl))
+        """See `AccessEngine`."""
+        super().__init__(
+            keys=keys, policy=policy, issuer=issuer, audience=audience, codec=codec, audited=audited
+        )
         self._race = milliseconds(policy.race_window)
         self._recovery = milliseconds(policy.recovery_window)
-        self._material = Material.of(keys.current, jwt=policy.refresh_format == "jwt")
-
-    @property
-    def material(self) -> Material:
-        """Everything prepared from the keys that are valid now."""
-        current = self._keys.current
-        if current is not self._material.keys:  # assignment is atomic; two threads at worst prepare it twice
-            self._material = Material.of(current, jwt=self.policy.refresh_format == "jwt")
-        return self._material
 
     # --- Sessions begin and go on -----------------------------------------------------------------
 
@@ -165,7 +138,8 @@ class Engine(Generic[ClaimsT]):
         )
         evict = self.policy.on_session_limit == "evict"
         command = Create(session, self.policy.max_sessions_per_user, evict, now)
-        return Step(command, partial(settle_issue, pair))
+        trail = partial(lines_of_issue, secret, context) if self.audited else None
+        return Step(command, partial(settle_issue, pair), trail)
 
     def refresh(
         self, token: str, *, context: str, jkt: str | None, now: Millis, entropy: bytes
@@ -194,109 +168,29 @@ class Engine(Generic[ClaimsT]):
         refresh = Refresh(
             self._mint, material, presented, token, key, context, self.policy.rotation, now, entropy
         )
-        return Step(command, refresh.settle)
+        trail = partial(lines_of_refresh, presented, key.kid, context, now) if self.audited else None
+        return Step(command, refresh.settle, trail)
 
-    # --- Access tokens ----------------------------------------------------------------------------
-
-    def verify_access(self, token: str, *, now: Millis) -> Principal[ClaimsT]:
-        """Accept an access token on its signature and claims alone.
-
-        Raises:
-            AccessTokenError: It is not acceptable.
-        """
-        return self.principal(self._read_access(token, now))
-
-    def authenticate(self, token: str, *, now: Millis) -> Plan[Check, CheckOutcome, Principal[ClaimsT]]:
-        """Accept an access token that also counts still."""
-        try:
-            claims = self._read_access(token, now)
-            principal = self.principal(claims)
-        except AccessTokenError as error:
-            return Settled(error)
-        sid = parse_session_id(claims.session_id)
-        if sid is None and claims.session_id is not None:  # no id of ours: it must not pass for "no session"
-            return Settled(AccessTokenError(detail="claims"))
-        return Step(Check(sid, claims.token_id, now), partial(settle_check, principal, now))
-
-    def renew(self, token: str, *, now: Millis, entropy: bytes) -> Plan[Check, CheckOutcome, AccessToken]:
-        """Sign a fresh access token in place of one that still counts: the same claims, the same generation.
-
-        The session's idle limit is not extended, and the new token does not outlive it: whoever holds nothing
-        but access tokens cannot keep a session alive. The generation must be the token's own: its successor's
-        would confirm what may never have reached the client.
-        """
-        try:
-            claims = self._read_access(token, now)
-        except AccessTokenError as error:
-            return Settled(error)
-        sid = parse_session_id(claims.session_id)
-        if sid is None:
-            return Settled(AccessTokenError(detail="no_session"))
-        return Step(
-            Check(sid, claims.token_id, now),
-            partial(
-                settle_renew, mint=self._mint, material=self.material, claims=claims, now=now, entropy=entropy
-            ),
-        )
-
-    def sign_access(
-        self,
-        user_id: str,
-        *,
-        claims: ClaimsT | Mapping[str, Any] | None,
-        ttl: Duration | None,
-        now: Millis,
-        entropy: bytes,
-    ) -> str:
-        """Sign an access token that belongs to no session."""
-        lifetime = self.policy.access_ttl if ttl is None else seconds(ttl, name="ttl")
-        if lifetime < 1:
-            raise InvalidInput("ttl must be at least 1 second")
-        own = checked_claims(self.codec, claims)
-        ends = now + milliseconds(lifetime)
-        key = self.material.active
-        return self._mint.access(
-            check_user_id(user_id), own, key, now=now, ends=ends, entropy=entropy
-        ).access_token
-
-    def deny(self, token: str, *, reason: str, now: Millis) -> Plan[Deny, None, None]:
-        """Refuse an access token from now on, until it would have expired anyway."""
-        try:
-            claims = self._read_access(token, now)
-        except AccessTokenError as error:
-            return Settled(error)
-        # A verifier tolerates its leeway after the expiry, so the denial lasts as long, and a second for
-        # rounding.
-        until = (claims.expires_at + 1) * 1000 + milliseconds(self.policy.leeway)
-        event = DeniedEvent(now / 1000, claims.subject, claims.token_id, check_reason(reason))
-        sid = parse_session_id(claims.session_id)
-        return Step(Deny(claims.token_id, until, reason, now, sid), lambda _: Settled(None, (event,)))
-
-    def principal(self, claims: AccessClaims) -> Principal[ClaimsT]:
-        """Give who verified claims speak for.
-
-        Raises:
-            AccessTokenError: The application's claims model does not fit.
-        """
-        try:
-            own = self.codec.load(claims.claims)
-        except Exception:  # noqa: BLE001  (a model may raise anything; it says that the claims do not fit)
-            raise AccessTokenError(detail="claims") from None
-        return Principal(
-            user_id=claims.subject,
-            session_id=claims.session_id,
-            token_id=claims.token_id,
-            claims=own,
-            issued_at=claims.issued_at,
-            expires_at=claims.expires_at,
-            auth_time=claims.auth_time,
-            generation=claims.gen,
-            jkt=claims.jkt,
-        )
+    # --- Sessions are looked at -------------------------------------------------------------------
 
     def sessions(self, user_id: str, *, active: bool, now: Millis) -> Where:
         """Say which sessions a list of a user's shows."""
         return Where(user_id=check_user_id(user_id), live_at=now if active else None, newest_first=True)
+
+    def history(self, session_id: str, *, user_id: str | None, limit: int) -> HistoryPlan:
+        """Read a session's audit trail.
+
+        Raises:
+            ConfigurationError: None is kept.
+        """
+        if not self.audited:
+            raise ConfigurationError("there is no audit trail: set audit_retention in the policy")
+        owner = None if user_id is None else check_user_id(user_id)
+        lines = check_batch(limit, name="limit")
+        sid = parse_session_id(session_id)
+        if sid is None:
+            return Settled([])
+        return Step(History(sid, owner, lines), settle_history)
 
     # --- Refresh tokens without a refresh ----------------------------------------------------------
 
@@ -328,7 +222,9 @@ class Engine(Generic[ClaimsT]):
         sid = parse_session_id(session_id)
         if sid is None:
             return Settled(result=False)
-        return Step(Revoke(sid, owner, None, command_reason, now), partial(settle_revoke, now))
+        return Step(
+            Revoke(sid, owner, None, command_reason, now), partial(settle_revoke, now), self._revocations(now)
+        )
 
     def revoke_token(self, token: str, *, reason: RevokeReason, now: Millis) -> RevokePlan:
         """End the session of a refresh token: logout. Only who knows the session's secret can do so."""
@@ -337,7 +233,7 @@ class Engine(Generic[ClaimsT]):
         except InvalidToken as error:
             return Settled(error)
         command = Revoke(presented.sid, None, presented.digest, check_end_reason(reason), now)
-        return Step(command, partial(settle_revoke, now))
+        return Step(command, partial(settle_revoke, now), self._revocations(now))
 
     def revoke_user(
         self, user_id: str, *, keep: str | None, reason: RevokeReason, now: Millis
@@ -351,7 +247,7 @@ class Engine(Generic[ClaimsT]):
         if keep is not None and kept is None:
             raise InvalidInput("keep must be a session id")
         command = RevokeUser(check_user_id(user_id), kept, check_end_reason(reason), now)
-        return Step(command, partial(settle_revoke_user, now))
+        return Step(command, partial(settle_revoke_user, now), self._revocations(now))
 
     def peek(self, command: Rotate) -> Lookup:
         """Give the command that reads the session of a refresh, to load its user's claims beforehand."""
@@ -374,15 +270,8 @@ class Engine(Generic[ClaimsT]):
 
     # --- Shared ------------------------------------------------------------------------------------
 
-    def _read_access(self, token: str, now: Millis) -> AccessClaims:
-        return read_access_token(
-            self.material.access,
-            token,
-            issuer=self.issuer,
-            audience=self.audience,
-            now=now / 1000,
-            leeway=self.policy.leeway,
-        )
+    def _revocations(self, now: Millis) -> Callable[[Revocation], tuple[Line, ...]] | None:
+        return partial(lines_of_revocation, now) if self.audited else None
 
     def _read_refresh(self, token: str) -> tuple[RefreshToken, Key]:
         try:

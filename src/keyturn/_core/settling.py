@@ -5,6 +5,7 @@ It knows no store, no clock and no token text.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import assert_never
@@ -30,9 +31,20 @@ from keyturn._core.outcomes import (
 from keyturn._core.records import Millis, Session
 from keyturn._core.refreshing import revocations
 from keyturn._core.steps import Settled
+from keyturn._core.trail import TrailEntry
 from keyturn.errors import AccessTokenError, InvalidToken, SessionLimitReached
 from keyturn.events import Issued
-from keyturn.results import AccessToken, ClaimsT, Principal, SessionInfo, TokenPair, describe, rests_until
+from keyturn.results import (
+    AccessToken,
+    ClaimsT,
+    HistoryEntry,
+    Principal,
+    SessionInfo,
+    TokenPair,
+    describe,
+    recount,
+    rests_until,
+)
 
 
 def settle_issue(pair: TokenPair, outcome: CreateOutcome) -> Settled[TokenPair]:
@@ -110,3 +122,8 @@ def settle_revoke_user(now: Millis, outcome: Revocation) -> Settled[int]:
     """End the revocation of all sessions of a user."""
     lived = sum(rests_until(session) > now for session in outcome.ended)
     return Settled(lived, revocations(outcome.ended, now / 1000))
+
+
+def settle_history(outcome: Sequence[TrailEntry]) -> Settled[list[HistoryEntry]]:
+    """End the reading of a session's audit trail."""
+    return Settled([recount(entry) for entry in outcome])

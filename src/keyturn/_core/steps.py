@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from keyturn._core.commands import Confirm
+from keyturn._core.trail import Line
 from keyturn.errors import KeyturnError
 from keyturn.events import Event
 
@@ -42,10 +43,12 @@ class Step(Generic[CommandT, OutcomeT, ResultT]):
     Attributes:
         command: What the store is asked.
         settle: Turns the store's outcome into the end of the operation.
+        trail: Turns it into lines of the audit trail; None where it leaves none, or none is kept.
     """
 
     command: CommandT
     settle: Callable[[OutcomeT], Settled[ResultT]]
+    trail: Callable[[OutcomeT], tuple[Line, ...]] | None = None
 
 
 Plan: TypeAlias = Step[CommandT, OutcomeT, ResultT] | Settled[ResultT]

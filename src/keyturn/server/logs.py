@@ -28,6 +28,7 @@ _LEVELS: Final[dict[type, int]] = {
     events.StoreRolledBack: logging.CRITICAL,
     events.ReuseDetected: logging.WARNING,
     events.StoreUnavailable: logging.WARNING,
+    events.AuditLost: logging.WARNING,
     events.Issued: logging.INFO,
     events.Revoked: logging.INFO,
     events.Denied: logging.INFO,

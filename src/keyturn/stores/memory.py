@@ -236,7 +236,7 @@ class AsyncMemoryStore:
         self._store = MemoryStore()
 
     async def create_schema(self) -> None:
-        """See `MemoryStore.create_schema`."""
+        """Do nothing: there is nothing to make. So that code which changes its store stays the same."""
 
     async def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
