@@ -62,6 +62,7 @@ def open_service(settings: Settings, *, demo: bool = False) -> Service:
     """
     own = None if settings.authenticator is None else load_authenticator(settings.authenticator)
     check_safety(settings, demo=demo)
+    store = open_async_store(settings)  # connects later, but tells now that its driver is missing
     with ExitStack() as opened:
         users = None if settings.users_url is None else _open_users(settings, opened)
         with closing(_prepare_store(settings)) as sessions:
@@ -71,7 +72,7 @@ def open_service(settings: Settings, *, demo: bool = False) -> Service:
         opened.callback(desk.close)
         login, load_claims = _login(own, users, desk)
         manager: AsyncTokenManager = AsyncTokenManager(
-            store=open_async_store(settings),
+            store=store,
             keys=keys,
             policy=settings,
             issuer=settings.issuer_url,
