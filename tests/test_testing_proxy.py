@@ -14,7 +14,7 @@ from tests.support.processes import wait_until
 
 
 class Echo(socketserver.ThreadingTCPServer):
-    """Answers each request with itself, and remembers it."""
+    """Answers each request with itself, and remembers it; one that ends with a comma goes on."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -32,7 +32,8 @@ class EchoHandler(socketserver.BaseRequestHandler):
         assert isinstance(self.server, Echo)
         while request := self.request.recv(1000):
             self.server.got.append(request)
-            self.request.sendall(request)
+            if not request.endswith(b","):
+                self.request.sendall(request)
 
 
 @pytest.fixture
@@ -71,6 +72,18 @@ def test_it_forwards(proxy: Proxy) -> None:
         assert ask(client, b"two") == b"two"
         assert proxy.connections == 1
     wait_until(lambda: proxy.connections == 0, what="the end of the connection")
+
+
+def test_it_counts_round_trips(proxy: Proxy, echo: Echo) -> None:
+    """A request and its answer are one, and so is what is sent in pieces before the answer comes."""
+    with connect(proxy) as client:
+        for _ in range(3):
+            ask(client, b"one")
+        assert proxy.round_trips == 3
+        client.sendall(b"two,")
+        wait_until(lambda: echo.got[-1] == b"two,", what="the first piece")
+        assert ask(client, b"three") == b"three"
+        assert proxy.round_trips == 4
 
 
 def test_a_lost_answer(proxy: Proxy, echo: Echo) -> None:

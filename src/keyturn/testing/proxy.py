@@ -50,6 +50,8 @@ class _Link:
     server: asyncio.StreamWriter
     losing: bool = False
     """The server was given a request whose answer must not get through."""
+    waiting: bool = False
+    """The client has spoken and was not answered yet."""
 
     def reset(self) -> None:
         """Break both ends, as a crashed machine or a firewall does."""
@@ -85,6 +87,7 @@ class Proxy:
         self._deaf = False
         self._delay = 0.0
         self._lost = 0
+        self._round_trips = 0
 
     def url(self, direct: str) -> str:
         """Give a URL of the server with the proxy in the server's place."""
@@ -99,6 +102,14 @@ class Proxy:
     def lost(self) -> int:
         """How many requests and answers it has lost so far."""
         return self._lost
+
+    @property
+    def round_trips(self) -> int:
+        """How often a client has spoken and then waited for an answer, connecting included.
+
+        What it sends before it is answered is one round trip, in however many pieces.
+        """
+        return self._round_trips
 
     # --------------------------------------------------------------------------------------- faults
 
@@ -236,6 +247,8 @@ class Proxy:
             while request := await reader.read(_CHUNK):
                 if self._deaf:
                     continue
+                self._round_trips += not link.waiting
+                link.waiting = True
                 loss = self._due(request)
                 if loss == "request":
                     link.reset()
@@ -252,6 +265,7 @@ class Proxy:
                 if link.losing:
                     link.reset()
                     return
+                link.waiting = False
                 if self._delay:
                     await asyncio.sleep(self._delay)
                 link.client.write(answer)
