@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
@@ -13,11 +13,12 @@ from sqlalchemy.exc import IntegrityError
 
 from keyturn._core.ids import UUID7_BYTES, uuid7
 from keyturn._core.inputs import check_claims
-from keyturn.errors import InvalidInput, UserInactive
+from keyturn.errors import InvalidInput, StoreUnavailable, UserInactive
 from keyturn.server.passwords import Passwords, check_password
 from keyturn.stores import schema
 from keyturn.stores._sql import types
 from keyturn.stores._sql.errors import translated
+from keyturn.stores._sql.retries import Tries
 
 HISTORY: Final = schema.History("keyturn.server:migrations", "keyturn_users_alembic_version")
 LONGEST_NAME: Final = 255
@@ -147,8 +148,7 @@ class Users:
 
     def list(self) -> list[User]:
         """Give all users, by name."""
-        with translated(), self._engine.connect() as connection:
-            return [_user(row) for row in connection.execute(_TABLE.select().order_by(_TABLE.c.username))]
+        return [_user(row) for row in self._read(_TABLE.select().order_by(_TABLE.c.username))]
 
     def stamp(self, user_id: str) -> str | None:
         """Give what changes when a user's password does; None where the user may not sign in."""
@@ -191,8 +191,17 @@ class Users:
         return _user(row).claims
 
     def _one(self, condition: sa.ColumnElement[bool]) -> sa.Row[Any] | None:
-        with translated(), self._engine.connect() as connection:
-            return connection.execute(_TABLE.select().where(condition)).one_or_none()
+        return next(iter(self._read(_TABLE.select().where(condition))), None)
+
+    def _read(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        tries = Tries(safe=True)
+        while True:
+            try:
+                with translated(), self._engine.connect() as connection:
+                    return connection.execute(statement).all()
+            except StoreUnavailable as error:  # a server that was restarted has closed what the pool held
+                if not tries.allow_another(error):
+                    raise
 
     def _update(self, user_id: str, *, was: str | None = None, **values: object) -> None:
         statement = _TABLE.update().where(_TABLE.c.id == user_id).values(**values)
