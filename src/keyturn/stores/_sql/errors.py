@@ -53,13 +53,13 @@ def translated() -> Generator[None]:
         raise _meaning(error) from error
     except StatementError as error:
         error.hide_parameters = True
-        raise InvalidInput("A value cannot be stored.", detail="not_storable") from error
+        raise not_storable() from error
     except TimeoutError as error:
         raise _unavailable(LATE) from error
     except (SQLAlchemyError, OSError) as error:
         raise StoreUnavailable(UNAVAILABLE, detail=type(error).__name__) from error
     except (UnicodeError, OverflowError) as error:
-        raise InvalidInput("A value cannot be stored.", detail="not_storable") from error
+        raise not_storable() from error
 
 
 def is_in_the_way(error: DBAPIError) -> bool:
@@ -67,12 +67,22 @@ def is_in_the_way(error: DBAPIError) -> bool:
     return _code(error) in IN_THE_WAY or "already exists" in str(error.orig)
 
 
+def no_schema() -> SchemaError:
+    """Give the error for a database without our tables, or with those of another version."""
+    return SchemaError(_NO_SCHEMA, detail="no_schema")
+
+
+def not_storable() -> InvalidInput:
+    """Give the error for a value that no row can hold."""
+    return InvalidInput("A value cannot be stored.", detail="not_storable")
+
+
 def _meaning(error: DBAPIError) -> KeyturnError:
     code, words = _code(error), str(error.orig)
     if code in NO_SCHEMA or any(each in words for each in NO_SCHEMA if isinstance(each, str)):
-        return SchemaError(_NO_SCHEMA, detail="no_schema")
+        return no_schema()
     if code in NOT_STORABLE or any(each in words for each in NOT_STORABLE if isinstance(each, str)):
-        return InvalidInput("A value cannot be stored.", detail="not_storable")
+        return not_storable()
     known = by_code(code, words) or by_words(words)
     if known is not None:
         return _unavailable(known)

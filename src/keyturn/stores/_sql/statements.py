@@ -28,7 +28,6 @@ from sqlalchemy import (
     false,
     func,
     insert,
-    literal,
     or_,
     select,
     true,
@@ -115,13 +114,9 @@ ROTATE_RETURNING: Final = ROTATE.returning(*_s)
 LOAD: Final = select(sessions).where(_s.sid == _SID)
 LOAD_LOCKED: Final = LOAD.with_for_update()
 
-# One row always, so that one round trip answers for the token id and for the session.
-_one: Final = select(literal(1).label("one")).subquery("one")
-CHECK: Final = select(denials.c.token_id, *_s).select_from(
-    _one.outerjoin(denials, and_(denials.c.token_id == _TOKEN, denials.c.expires_at > _NOW)).outerjoin(
-        sessions, _s.sid == _SID
-    )
-)
+DENIED: Final = select(denials.c.token_id).where(denials.c.token_id == _TOKEN, denials.c.expires_at > _NOW)
+# Both answers in one round trip; no row where there is no such session.
+CHECK: Final = select(DENIED.scalar_subquery().label("denied"), *_s).where(_s.sid == _SID)
 
 # The last condition leaves the row alone where nothing would change: no lock and no write for nothing.
 CONFIRM: Final = (
@@ -175,7 +170,8 @@ def _ending(which: ColumnElement[bool]) -> Ending:
 _one_named: Final = and_(
     _s.sid == _SID,
     or_(_OWNER.is_(None), _s.user_id == _OWNER),
-    or_(_DIGEST.is_(None), _s.secret_digest == _DIGEST),
+    # The comparison first: it tells PostgreSQL the type of the parameter, which has no cast.
+    or_(_s.secret_digest == _DIGEST, _DIGEST.is_(None)),
 )
 END_ONE: Final = _ending(_one_named)
 EXISTS: Final = select(_s.sid).where(_one_named)
