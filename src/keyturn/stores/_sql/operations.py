@@ -28,7 +28,7 @@ from keyturn._core.outcomes import (
 from keyturn._core.records import ending
 from keyturn.stores._sql import statements
 from keyturn.stores._sql.keeping import chunks, count, erase, find, forget, history, note, purge
-from keyturn.stores._sql.queries import Query, ask
+from keyturn.stores._sql.queries import Query, Reply, ask
 from keyturn.stores._sql.tables import changes, to_row, to_session, to_sessions
 from keyturn.stores._sql.transactions import committing, opening, transaction
 
@@ -171,15 +171,16 @@ def lookup(command: Lookup) -> Operation[LookupOutcome]:
 
 def check(command: Check) -> Operation[CheckOutcome]:
     """See `Store.check`."""
-    asked = {"token": command.token_id, "id": command.sid, "now": command.now}
-    read = yield from ask(statements.CHECK, asked)
+    asked = {"token": command.token_id, "now": command.now}
+    read = Reply() if command.sid is None else (yield from ask(statements.CHECK, asked | {"id": command.sid}))
+    if not read.rows:
+        read = yield from ask(statements.DENIED, asked)
+        if read.rows:
+            return Denied()
+        return Live(None) if command.sid is None else Unknown()
     denied, *row = read.rows[0]
     if denied is not None:
         return Denied()
-    if command.sid is None:
-        return Live(None)
-    if row[0] is None:
-        return Unknown()
     session = to_session(row)
     return Live(session) if ending(session, command.now) is None else Ended(session, first=False)
 
