@@ -11,7 +11,7 @@ from keyturn.cli.output import console, json_option, print_rows, yes_option
 from keyturn.durations import seconds
 from keyturn.errors import ConfigurationError
 from keyturn.manager_base import DEFAULT_BATCH, DEFAULT_RETENTION
-from keyturn.server.databases import has_users, open_url, warnings_of
+from keyturn.server.databases import has_users, open_url, prepare_store
 from keyturn.server.settings import Settings
 from keyturn.server.users import HISTORY
 from keyturn.server.words import span
@@ -32,8 +32,7 @@ def upgrade(settings: Settings) -> None:
     """Make the tables, or bring them to this version of Keyturn; check what a store without tables needs."""
     kind = kind_of(settings.store)
     with opened_store(settings, create=True) as store:
-        store.create_schema()
-        _tell_warnings(store)
+        _prepare(store)
     if settings.users_url is not None:
         with opened_users(settings, create=True) as users:
             users.create_schema()
@@ -54,8 +53,7 @@ def current(settings: Settings, *, as_json: bool) -> None:
         rows.append(_version("sessions", settings.store, schema.SESSIONS))
     else:
         with opened_store(settings) as store:
-            store.create_schema()  # whether it answers, and is one that will do
-            _tell_warnings(store)
+            _prepare(store)  # without tables, all that can be told is whether it will do
         rows.append({"part": "sessions", "version": f"no tables in {kind.name}", "newest": ""})
     if settings.users_url is not None and has_users(settings):
         rows.append(_version("users", settings.users_url, HISTORY))
@@ -72,8 +70,8 @@ def _version(part: str, url: str, history: schema.History) -> dict[str, str]:
     return {"part": part, "version": version, "newest": schema.head(history)}
 
 
-def _tell_warnings(store: OwnStore) -> None:
-    for warning in warnings_of(store):
+def _prepare(store: OwnStore) -> None:
+    for warning in prepare_store(store):
         click.echo(f"Warning: {warning}", err=True)
 
 
@@ -93,9 +91,9 @@ def _tell_warnings(store: OwnStore) -> None:
     help="How many rows to remove in one operation.",
 )
 @yes_option
-@with_settings("store")
+@with_settings("store", "audit_retention")
 def purge(settings: Settings, *, retention: str, batch: int, yes: bool) -> None:
-    """Remove sessions that ended long ago, batch by batch; others may work meanwhile."""
+    """Remove what is old, batch by batch: ended sessions and lines of the audit trail. Others may work on."""
     try:
         kept = seconds(retention, name="--retention")
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""`keyturn sessions`: list them, end them."""
+"""`keyturn sessions`: list them, tell their history, end them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import asdict
 import click
 
 from keyturn._core.commands import Where
-from keyturn._core.records import Session
+from keyturn._core.records import Json, Session
 from keyturn.cli.opening import Opened, end_sessions, opened
 from keyturn.cli.options import with_settings
 from keyturn.cli.output import json_option, print_rows, yes_option
-from keyturn.errors import InvalidInput
-from keyturn.results import describe
-from keyturn.server.settings import Settings
-from keyturn.server.words import moment
+from keyturn.errors import ConfigurationError, InvalidInput
+from keyturn.results import HistoryEntry, describe
+from keyturn.server.settings import BY_NAME, Settings
+from keyturn.server.words import moment, span
 from keyturn.stores.protocol import PAGE
 
 _COLUMNS = {
@@ -27,6 +27,16 @@ _COLUMNS = {
     "last_seen": "LAST SEEN",
     "state": "STATE",
 }
+_LINE_COLUMNS = {
+    "time": "TIME",
+    "what": "WHAT",
+    "reason": "REASON",
+    "generation": "GENERATION",
+    "client": "CLIENT",
+    "told_apart_by": "CONTEXT",
+}
+_MOST_LINES = 100_000  # a session of 90 days that rotates every 15 minutes leaves 8,640
+_CONTEXT_DIGITS = 8  # enough to tell the few clients of one session apart
 
 
 @click.group()
@@ -55,7 +65,7 @@ def list_sessions(settings: Settings, *, user: str | None, include_ended: bool, 
 @click.argument("session_id", metavar="[SESSION_ID]", required=False)
 @click.option("--user", metavar="NAME|ID", help="All sessions of this user.")
 @yes_option
-@with_settings("store", "users")
+@with_settings("store", "users", "audit_retention")
 def revoke(settings: Settings, *, session_id: str | None, user: str | None, yes: bool) -> None:
     """End one session, or all of a user, at once: their refresh and access tokens are refused from now on."""
     if (session_id is None) == (user is None):
@@ -71,10 +81,39 @@ def revoke(settings: Settings, *, session_id: str | None, user: str | None, yes:
             raise InvalidInput(f"There is no session {session_id}.")
 
 
+@sessions.command()
+@click.argument("session_id", metavar="SESSION_ID")
+@json_option
+@with_settings("store", "users", "audit_retention")
+def history(settings: Settings, *, session_id: str, as_json: bool) -> None:
+    """Tell how a session got where it is: its audit trail, the oldest line first."""
+    if settings.audit_retention is None:
+        variable = BY_NAME["audit_retention"].variable
+        raise ConfigurationError(f"no audit trail is kept: set audit_retention ({variable}), such as 30d")
+    with opened(settings) as database:
+        lines = database.manager.history(session_id, limit=_MOST_LINES)
+    empty = f"There are no lines of this session from the last {span(settings.audit_retention)}."
+    print_rows([_line(line) for line in lines], _LINE_COLUMNS, as_json=as_json, empty=empty)
+
+
 def _pages(database: Opened, where: Where) -> Iterator[Session]:
     while page := database.store.find(where, limit=PAGE):
         yield from page
         where = Where(user_id=where.user_id, live_at=where.live_at, after=page[-1].sid)
+
+
+def _line(line: HistoryEntry) -> dict[str, object]:
+    return {
+        **asdict(line),
+        "time": moment(line.at),
+        "what": line.kind.replace("_", "-"),
+        "client": _client(line.device),
+        "told_apart_by": line.context[:_CONTEXT_DIGITS],
+    }
+
+
+def _client(device: Json) -> object:
+    return device.get("name") or device.get("user_agent") or ""
 
 
 def _row(session: Session, now: int, names: dict[str, str]) -> dict[str, object]:
@@ -82,7 +121,7 @@ def _row(session: Session, now: int, names: dict[str, str]) -> dict[str, object]
     return {
         **asdict(info),
         "user": names.get(info.user_id, info.user_id),
-        "client": info.device.get("name") or info.device.get("user_agent") or "",
+        "client": _client(info.device),
         "signed_in": moment(info.created_at),
         "last_seen": moment(info.last_seen_at),
         "state": "active" if info.active else f"ended ({info.end_reason})",

@@ -61,7 +61,7 @@ def add(settings: Settings, *, name: str, claims_text: str, from_stdin: bool) ->
 @users.command()
 @click.argument("name")
 @_password_option
-@with_settings("store", "users")
+@with_settings("store", "users", "audit_retention")
 def passwd(settings: Settings, *, name: str, from_stdin: bool) -> None:
     """Give a user a new password, and end all of the user's sessions."""
     with opened(settings) as database, opened_users(settings) as table:
@@ -90,7 +90,7 @@ def list_users(settings: Settings, *, as_json: bool) -> None:
 @users.command()
 @click.argument("name")
 @yes_option
-@with_settings("store", "users")
+@with_settings("store", "users", "audit_retention")
 def disable(settings: Settings, *, name: str, yes: bool) -> None:
     """Let a user sign in no more, and end all of the user's sessions."""
     with opened(settings) as database, opened_users(settings) as table:
