@@ -17,6 +17,7 @@ from tests.support.sources import Module, imports, modules, pyproject
 # Each module that needs an extra, with a package whose absence it must explain.
 NEEDS = {
     "keyturn.stores.sqlalchemy": "sqlalchemy",
+    "keyturn.stores.postgres": "psycopg",
     "keyturn.starlette": "starlette",
     "keyturn.flask": "flask",
     "keyturn.testing": "hypothesis",

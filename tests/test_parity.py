@@ -17,6 +17,7 @@ TWINS: list[tuple[type, type]] = [
     (protocol.Store, protocol.AsyncStore),
     (memory.MemoryStore, memory.AsyncMemoryStore),
     (sqlalchemy.SQLAlchemyStore, sqlalchemy.AsyncSQLAlchemyStore),
+    (postgres.PostgresStore, postgres.AsyncPostgresStore),
 ]
 
 
