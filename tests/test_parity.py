@@ -10,7 +10,7 @@ import pytest
 
 from keyturn import manager as manager_module
 from keyturn.manager import AsyncTokenManager, TokenManager
-from keyturn.stores import memory, protocol, sqlalchemy
+from keyturn.stores import memory, postgres, protocol, sqlalchemy
 
 TWINS: list[tuple[type, type]] = [
     (TokenManager, AsyncTokenManager),
