@@ -87,12 +87,13 @@ def revoke(settings: Settings, *, session_id: str | None, user: str | None, yes:
 @with_settings("store", "users", "audit_retention")
 def history(settings: Settings, *, session_id: str, as_json: bool) -> None:
     """Tell how a session got where it is: its audit trail, the oldest line first."""
-    if settings.audit_retention is None:
+    kept = settings.audit_retention
+    if kept is None:
         variable = BY_NAME["audit_retention"].variable
         raise ConfigurationError(f"no audit trail is kept: set audit_retention ({variable}), such as 30d")
     with opened(settings) as database:
         lines = database.manager.history(session_id, limit=_MOST_LINES)
-    empty = f"There are no lines of this session from the last {span(settings.audit_retention)}."
+    empty = f"There are no lines of this session from the last {span(kept)}."
     print_rows([_line(line) for line in lines], _LINE_COLUMNS, as_json=as_json, empty=empty)
 
 
