@@ -201,16 +201,32 @@ def test_a_schema_that_is_older(request: pytest.FixtureRequest, empty_folder: Pa
     assert "keyturn db upgrade" in run("users", "list", *where)
 
 
-def test_a_standby_of_postgresql(
-    request: pytest.FixtureRequest, empty_folder: Path, postgres_server: PostgresServer, postgres_url: str
+def read_only_everywhere(url: str) -> None:
+    """Check that a server that only reads is refused by the server, and by commands that write."""
+    where = ("--store", url)
+    add = run("users", "add", "alice", "--password-stdin", *where, stdin="correct horse\n")
+    for said in (add, run("db", "upgrade", *where), serve(*where)):
+        assert "read-only" in said
+
+
+def test_a_postgresql_that_only_reads(
+    empty_folder: Path, postgres_server: PostgresServer, postgres_url: str
 ) -> None:
-    """A server that only reads cannot keep sessions: the sentence says that it is read-only."""
+    """As a standby does: the schema is there, and no session could be kept."""
     assert CliRunner().invoke(keyturn, ["db", "upgrade", "--store", postgres_url]).exit_code == 0
     name = postgres_url.rpartition("/")[2]
     postgres_server.query(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-    said = run("users", "add", "alice", "--password-stdin", "--store", postgres_url, stdin="correct horse\n")
-    assert "read-only" in said
-    assert "read-only" in serve("--store", postgres_url)
+    read_only_everywhere(postgres_url)
+
+
+def test_a_mariadb_that_only_reads(empty_folder: Path) -> None:
+    """As a replica does, for everybody but administrators."""
+    with started(MariaDBServer(options={"read-only": "1"})) as server:
+        url = server.new_database()
+        assert CliRunner().invoke(keyturn, ["db", "upgrade", "--store", url]).exit_code == 0
+        name = url.rpartition("/")[2]
+        server.query(f"GRANT ALL ON `{name}`.* TO plain@'%' IDENTIFIED BY '{SECRET}'")
+        read_only_everywhere(f"mysql://plain:{SECRET}@127.0.0.1:{server.port}/{name}")
 
 
 def test_a_replica_of_redis(empty_folder: Path, redis_server: RedisServer) -> None:

@@ -6,17 +6,23 @@ import os
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import Final, cast
+from uuid import UUID
 
 from sqlalchemy import Engine, StaticPool, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 
+from keyturn._core.commands import Confirm
 from keyturn.errors import ConfigurationError
 from keyturn.server.passwords import Passwords
 from keyturn.server.settings import MEMORY, Settings
 from keyturn.server.users import Users
 from keyturn.stores._sql import engines, missing_extra
 from keyturn.stores.urls import AsyncOwnStore, OwnStore, Warns, async_store_from_url, kind_of, store_from_url
+
+_NOBODYS: Final = UUID(int=0)  # no session has this id
 
 
 def open_engine(settings: Settings, *, create: bool) -> Engine:
@@ -41,6 +47,9 @@ def open_url(url: str, *, create: bool) -> Engine:
         return _memory_engine()
     find_file(url, create=create)
     with drivers():
+        if kind_of(url).name == "PostgreSQL":
+            # It takes what the store's URL takes. Loaded here only, because it needs the driver.
+            return cast("Engine", import_module("keyturn.stores._postgres.engines").open_engine(url))
         return engines.open_engine(url, engines.Settings())
 
 
@@ -90,8 +99,17 @@ def open_async_store(settings: Settings) -> AsyncOwnStore:
         return async_store_from_url(settings.store)
 
 
-def warnings_of(store: OwnStore) -> Sequence[str]:
-    """Give what is unsafe about the settings of a store's server, a sentence each."""
+def prepare_store(store: OwnStore) -> Sequence[str]:
+    """Bring a store to this version, and see whether it can be written to: a replica cannot.
+
+    Returns:
+        What is unsafe about the settings of its server, a sentence each.
+
+    Raises:
+        StoreError: It cannot be used; the message says why, and what to do.
+    """
+    store.create_schema()
+    store.confirm(Confirm(_NOBODYS, 0, 0))  # asks for a write, and changes nothing
     return store.warnings() if isinstance(store, Warns) else ()
 
 
@@ -100,7 +118,7 @@ def drivers() -> Generator[None]:
     """Say that a driver is missing as every other mistake in the settings is said."""
     try:
         yield
-    except ModuleNotFoundError as error:  # from an engine; a store says it by itself
+    except ModuleNotFoundError as error:
         raise ConfigurationError(str(missing_extra(error))) from error
     except ImportError as error:
         raise ConfigurationError(str(error)) from error

@@ -13,7 +13,7 @@ from keyturn.errors import ConfigurationError
 from keyturn.keys import KeyRing
 from keyturn.manager import AsyncTokenManager
 from keyturn.server import keys_file
-from keyturn.server.databases import open_async_store, open_engine, open_store, open_users, warnings_of
+from keyturn.server.databases import open_async_store, open_engine, open_store, open_users, prepare_store
 from keyturn.server.demo import has_demo_users
 from keyturn.server.login import Answer, Authenticator, Desk, OwnLogin, UserLogin, load_authenticator
 from keyturn.server.logs import LOG, log_events
@@ -65,7 +65,7 @@ def open_service(settings: Settings, *, demo: bool = False) -> Service:
     store = open_async_store(settings)  # connects later, but tells now that its driver is missing
     with ExitStack() as opened:
         users = None if settings.users_url is None else _open_users(settings, opened)
-        with closing(_prepare_store(settings)) as sessions:
+        with closing(_open_prepared(settings)) as sessions:
             check_safety(settings, demo=demo or (users is not None and has_demo_users(users)))
             keys, new_keys = _open_keys(settings, sessions)
         desk = Desk()
@@ -116,13 +116,12 @@ def _login(own: Authenticator | None, users: Users | None, desk: Desk) -> tuple[
     return by_table.login, by_table.load_claims
 
 
-def _prepare_store(settings: Settings) -> OwnStore:
-    """Open the sessions' store, bring it to this version, and log what is unsafe about its server."""
+def _open_prepared(settings: Settings) -> OwnStore:
+    """Open the sessions' store, see that it will do, and log what is unsafe about its server."""
     store = open_store(settings, create=True)
     with ExitStack() as undo:
         undo.callback(store.close)
-        store.create_schema()
-        for warning in warnings_of(store):
+        for warning in prepare_store(store):
             LOG.warning("the store: %s", warning)
         undo.pop_all()
     return store

@@ -107,7 +107,7 @@ KINDS: Final = (
     ),
     Kind(
         "PostgreSQL",
-        ("postgresql", "postgresql+psycopg"),
+        ("postgresql", "postgresql+psycopg", "postgres"),
         "keyturn.stores.postgres",
         "PostgresStore",
         "AsyncPostgresStore",
@@ -136,6 +136,7 @@ KINDS: Final = (
 )
 """Every kind of store that a URL can name."""
 
+_ALIASES: Final = frozenset({"postgresql+psycopg", "postgres"})  # understood, and not advertised
 _SCHEME: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{0,30})://", re.ASCII)
 # Greedy on purpose: a user's name may hold an @, and a password whatever somebody forgot to quote.
 _USERINFO: Final = re.compile(r"(://[^:]*:).*@", re.DOTALL)
@@ -213,7 +214,7 @@ def _schemes() -> list[str]:
 
 
 def _beginnings() -> str:
-    *others, last = [f"{scheme}://" for scheme in _schemes() if scheme != "postgresql+psycopg"]
+    *others, last = [f"{scheme}://" for scheme in _schemes() if scheme not in _ALIASES]
     return f"{', '.join(others)} or {last}"
 
 

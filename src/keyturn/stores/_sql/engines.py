@@ -28,7 +28,7 @@ POOL_SIZE: Final = 5  # SQLAlchemy's default; SQLite has one writer at a time ho
 CONNECT_TIMEOUT: Final = 5.0
 ANSWER_TIMEOUT: Final = 10.0
 _LONGEST: Final = 86_400.0  # SQLite counts milliseconds in 32 bits
-_RECYCLE: Final = 1800  # seconds: firewalls and servers cut connections that are older, without a word
+RECYCLE: Final = 1800  # seconds: firewalls and servers cut connections that are older, without a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +103,23 @@ def _prepared(url: str | URL, settings: Settings, *, asynchronous: bool) -> tupl
     if parsed.get_backend_name() == "sqlite":
         named = sqlite.url_of(parsed, "aiosqlite" if asynchronous else "pysqlite")
         connecting: dict[str, Any] = {"timeout": settings.busy_timeout, "check_same_thread": False}
-        recycle = -1
+        recycle = -1  # a file does not cut connections
     else:
         named = servers.url_of(parsed, asynchronous=asynchronous)
         connecting = servers.connecting(
             named, connect_timeout=settings.connect_timeout, answer_timeout=settings.answer_timeout
         )
-        recycle = _RECYCLE
-    return named, {
-        "connect_args": connecting,
+        recycle = RECYCLE
+    return named, {**pooling(settings), "connect_args": connecting, "pool_recycle": recycle}
+
+
+def pooling(settings: Settings) -> dict[str, Any]:
+    """Return the arguments of `create_engine` that hold for every engine of our own."""
+    return {
         "pool_size": settings.pool_size,
         "max_overflow": 0,
         "pool_timeout": settings.busy_timeout,
-        "pool_recycle": recycle,
+        "pool_recycle": RECYCLE,
         "hide_parameters": True,
         # Every operation leaves its connection without a transaction, so there is nothing to reset. With
         # these three, taking and giving back one costs no round trip (in aiosqlite: no hop of threads).
@@ -146,9 +150,15 @@ def _adopt(engine: Engine, settings: Settings) -> None:
         sqlite.set_up(engine, settings.synchronous)
     else:
         servers.set_up(engine, lock_timeout=settings.busy_timeout, answer_timeout=settings.answer_timeout)
-    # SQLite forbids to carry a connection into a forked process, even to close it there, and a server would
-    # hear two processes on one line: so the child gets an empty pool, and keeps the inherited one where no
-    # collector closes it.
+    leave_in_parent(engine)
+
+
+def leave_in_parent(engine: Engine) -> None:
+    """Give a forked process an empty pool; what it inherited stays where no collector closes it.
+
+    SQLite forbids to carry a connection into a forked process, even to close it there, and a server would
+    hear two processes on one line.
+    """
     inherited: list[Pool] = []
 
     def start_afresh(mine: Engine) -> None:
