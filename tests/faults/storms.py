@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from keyturn import AsyncTokenManager, KeyRing, Policy, TokenManager
+from keyturn.errors import StoreUnavailable
 from keyturn.stores.protocol import Store
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.stores.urls import AsyncOwnStore, OwnStore, async_store_from_url, store_from_url
@@ -27,6 +28,7 @@ Colour: TypeAlias = Literal["threads", "asyncio"]
 COLOURS: Final[tuple[Colour, ...]] = ("threads", "asyncio")
 
 EVERY_REFRESH_ROTATES: Final = Policy(race_window=0)
+T = TypeVar("T")
 TRIES: Final = 20
 _PAUSE_SECONDS: Final = 0.02  # no busy loop while nobody answers
 
@@ -98,6 +100,14 @@ def stand(
 def persist(deed: Callable[[], bool], *, tries: int = TRIES) -> bool:
     """Repeat what was not answered, as clients do; tell whether it worked in the end."""
     return any(deed() for _ in range(tries))
+
+
+def answered(call: Callable[[], T]) -> T:
+    """Repeat a call until the store answers it."""
+    for _ in range(TRIES):
+        with suppress(StoreUnavailable):
+            return call()
+    return call()
 
 
 @dataclass(slots=True)

@@ -41,8 +41,6 @@ class RedisCluster(Startable):
         }
         places = [folder / f"node-{number}" if folder else None for number in range(2 * _PRIMARIES)]
         self.nodes: tuple[RedisServer, ...] = tuple(RedisServer(place, settings) for place in places)
-        for node in self.nodes:
-            node.password = settings["requirepass"]
         self._joined = False
 
     @property

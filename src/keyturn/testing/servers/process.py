@@ -75,7 +75,7 @@ class LocalServer(Startable):
         folder: Where its data and its log are.
         port: Where it listens; the same after every restart.
         options: Its settings by their own names; a change counts from the next start on.
-        password: What its URL carries; drawn anew for every folder.
+        password: What its URL carries; drawn anew for every folder unless the options say it.
     """
 
     _owner: ClassVar[str] = ""

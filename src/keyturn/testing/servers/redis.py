@@ -32,8 +32,9 @@ class RedisServer(LocalServer):
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def replication(self) -> dict[str, str]:
-        """Give the options that make another server a replica of this one."""
-        return {"replicaof": f"127.0.0.1 {self.port}", "masterauth": self.password}
+        """Give the options that make another server a replica of this one, with the same password."""
+        secret = {"requirepass": self.password, "masterauth": self.password}
+        return {"replicaof": f"127.0.0.1 {self.port}", **secret}
 
     def command(self, *words: str) -> str:
         """Send a command with the server's own client.
@@ -53,6 +54,9 @@ class RedisServer(LocalServer):
         """Remove all keys, scripts and functions."""
         for words in (("FLUSHALL",), ("SCRIPT", "FLUSH"), ("FUNCTION", "FLUSH")):
             self.command(*words)
+
+    def _remembered_password(self) -> str:
+        return self.options.get("requirepass") or super()._remembered_password()
 
     def _settings(self) -> dict[str, str]:
         secret = {"requirepass": self.password, "masterauth": self.password}
