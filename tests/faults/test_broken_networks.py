@@ -7,7 +7,7 @@ same store works again, nothing acknowledged is lost, nobody is logged out, and 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -25,12 +25,7 @@ from tests.support.processes import wait_until
 POOL_SIZE = 4
 # Short, so that a server that never answers costs the tests little; still far longer than any healthy answer.
 ANSWER_TIMEOUT = 0.4
-OPTIONS: dict[str, Any] = {
-    "answer_timeout": ANSWER_TIMEOUT,
-    "connect_timeout": 1.0,
-    "busy_timeout": 3.0,
-    "pool_size": POOL_SIZE,
-}
+SQL: dict[str, Any] = {"answer_timeout": ANSWER_TIMEOUT, "connect_timeout": 1.0, "busy_timeout": 3.0}
 MOST_MESSAGES = 30
 
 
@@ -40,6 +35,7 @@ class Engine:
 
     name: str
     server: str
+    options: Mapping[str, Any]
     portable: bool = False
 
     def __str__(self) -> str:
@@ -47,10 +43,10 @@ class Engine:
 
 
 ENGINES = (
-    Engine("PostgreSQL", "postgres_server"),
-    Engine("PostgreSQL through SQLAlchemy", "postgres_server", portable=True),
-    Engine("MariaDB", "mariadb_server"),
-    Engine("Redis", "redis_server"),
+    Engine("PostgreSQL", "postgres_server", SQL),
+    Engine("PostgreSQL through SQLAlchemy", "postgres_server", SQL, portable=True),
+    Engine("MariaDB", "mariadb_server", SQL),
+    Engine("Redis", "redis_server", {"timeout": ANSWER_TIMEOUT}),
 )
 
 
@@ -100,7 +96,8 @@ def network(place: tuple[Engine, Colour, int, str]) -> Iterator[Network]:
     engine, colour, port, url = place
     with Proxy(port) as proxy:
         before = threading.active_count()
-        with stand(proxy.url(url), colour, portable=engine.portable, **OPTIONS) as site:
+        options = {**engine.options, "pool_size": POOL_SIZE}
+        with stand(proxy.url(url), colour, portable=engine.portable, **options) as site:
             network = Network(proxy, site)
             yield network
             proxy.lose_nothing()
