@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from keyturn.stores._sql import statements
-from keyturn.stores._sql.queries import ask
+from keyturn.stores._sql.queries import Query, ask
 from keyturn.stores._sql.tables import from_entry, to_entries, to_sessions
+from keyturn.stores._sql.transactions import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,9 +110,12 @@ def purge(command: Purge) -> Operation[int]:
 
 
 def note(flavour: Flavour, entries: Sequence[TrailEntry]) -> Operation[None]:
-    """See `Trail.note`."""
-    if entries:
-        yield from ask(statements.note(flavour.name), [from_entry(entry) for entry in entries])
+    """See `Trail.note`: one transaction for all lines, or each would wait for a commit of its own."""
+    rows = [from_entry(entry) for entry in entries]
+    if len(rows) > 1:
+        yield from transaction(_note(flavour, rows))
+    elif rows:
+        yield from ask(statements.note(flavour.name), rows)
 
 
 def history(sid: UUID, after: UUID | None, limit: int) -> Operation[Sequence[TrailEntry]]:
@@ -128,6 +132,10 @@ def forget(before: Millis, limit: int) -> Operation[int]:
     for chunk in chunks([row[0] for row in old.rows]):
         gone += yield from _remove(statements.delete_lines(chunk))
     return gone
+
+
+def _note(flavour: Flavour, rows: Sequence[dict[str, Any]]) -> Operation[None]:
+    yield (*map(Query, flavour.begin), Query(statements.note(flavour.name), rows), Query("COMMIT"))
 
 
 def _remove(statement: Delete) -> Operation[int]:
