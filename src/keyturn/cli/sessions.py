@@ -13,6 +13,7 @@ from keyturn._core.records import Json, Session
 from keyturn.cli.opening import Opened, end_sessions, opened
 from keyturn.cli.options import with_settings
 from keyturn.cli.output import json_option, print_rows, yes_option
+from keyturn.durations import seconds
 from keyturn.errors import ConfigurationError, InvalidInput
 from keyturn.results import HistoryEntry, describe
 from keyturn.server.settings import BY_NAME, Settings
@@ -93,7 +94,7 @@ def history(settings: Settings, *, session_id: str, as_json: bool) -> None:
         raise ConfigurationError(f"no audit trail is kept: set audit_retention ({variable}), such as 30d")
     with opened(settings) as database:
         lines = database.manager.history(session_id, limit=_MOST_LINES)
-    empty = f"There are no lines of this session from the last {span(kept)}."
+    empty = f"There are no lines of this session from the last {span(seconds(kept))}."
     print_rows([_line(line) for line in lines], _LINE_COLUMNS, as_json=as_json, empty=empty)
 
 
