@@ -163,7 +163,7 @@ class SQLAlchemyStore:
     def _on_connection(self, work: Callable[[Connection], T]) -> T:
         with translated(), self._engine.connect() as connection:
             if not self._checked:
-                servers.check(connection)
+                servers.check(connection, ours=self._owned)
                 self._checked = True
             return work(connection)
 
@@ -313,7 +313,7 @@ class AsyncSQLAlchemyStore:
         with translated():
             async with self._engine.connect() as connection, asyncio.timeout(patience):
                 if not self._checked:
-                    await connection.run_sync(servers.check)
+                    await connection.run_sync(servers.check, ours=self._owned)
                     self._checked = True
                 return await connection.run_sync(work)
 

@@ -130,8 +130,12 @@ def _wait_no_longer(engine: Engine, seconds: float) -> None:
     event.listen(engine, "do_connect", connect)
 
 
-def check(connection: Connection) -> None:
+def check(connection: Connection, *, ours: bool) -> None:
     """Refuse a server on which a store could not keep its promises.
+
+    Args:
+        connection: To it.
+        ours: Whether the connection is one that we have set up.
 
     Raises:
         StoreUnavailable: It is too old, or set up so that it cuts off what is too long.
@@ -146,7 +150,7 @@ def check(connection: Connection) -> None:
     )
     if refusal is not None:
         raise StoreUnavailable(refusal, detail="server_too_old")
-    if dialect.name in MYSQL:
+    if dialect.name in MYSQL and not ours:
         mode = str(connection.exec_driver_sql("SELECT @@SESSION.sql_mode").scalar_one())
         if "STRICT_" not in mode:
             raise StoreUnavailable(
