@@ -119,15 +119,18 @@ class EndingDuties:
         assert subject.check(Check(ROW.sid, "a", T0)) == Ended(marked(ROW, "logout", _NOW), first=False)
 
     def test_a_denied_token_does_not_count(self, subject: Store) -> None:
-        """A denial acts at once, on its id alone, until the moment it names."""
+        """A denial acts at once, on its id alone, until the moment it names; with a session or without."""
         subject.create(sign_in(ROW))
-        subject.deny(Deny("a", expires_at=T0 + 10, reason="stolen", now=T0))
+        unknown = numbered(1).sid
+        for token, sid in (("a", ROW.sid), ("b", None), ("c", unknown)):
+            subject.deny(Deny(token, expires_at=T0 + 10, reason="stolen", now=T0, sid=sid))
         assert subject.check(Check(ROW.sid, "a", T0)) == Denied()
-        assert subject.check(Check(None, "a", T0 + 9)) == Denied()
-        assert subject.check(Check(numbered(1).sid, "a", T0 + 9)) == Denied()
+        assert subject.check(Check(None, "b", T0 + 9)) == Denied()
+        assert subject.check(Check(unknown, "c", T0 + 9)) == Denied()
         assert subject.check(Check(ROW.sid, "a", T0 + 10)) == Live(ROW)
-        for other in ("A", "a ", "b", "%", ""):
+        for other in ("A", "a ", "d", "%", ""):
             assert subject.check(Check(ROW.sid, other, T0)) == Live(ROW)
+            assert subject.check(Check(None, other, T0)) == Live(None)
 
     def test_a_denial_may_be_repeated(self, subject: Store) -> None:
         """Denying again keeps the later expiry, in either order."""

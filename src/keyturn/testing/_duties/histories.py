@@ -168,7 +168,8 @@ def _concerned(model: Store, move: Move, sessions: list[Session], now: int) -> S
 def _act(store: Store, move: Move, row: Session, now: int) -> object:
     """Let a step happen to a store, and give the answer with sets of sessions in one order."""
     digest = DIGEST if move.right_secret else digest_of(b"a guess")
-    token = f"token-{move.number}"
+    bearer = row.sid if move.flag else None  # a token is of one session, or of none
+    token = f"token-{move.number} of {bearer}"
     match move.act:
         case "sign in":
             command = replace(sign_in(row, limit=move.number, evict=move.flag), now=now)
@@ -181,7 +182,7 @@ def _act(store: Store, move: Move, row: Session, now: int) -> object:
         case "look up":
             return store.lookup(Lookup(row.sid, digest if move.flag else None))
         case "check":
-            return store.check(Check(row.sid if move.flag else None, token, now))
+            return store.check(Check(bearer, token, now))
         case "revoke":
             user = move.user if move.flag else None
             return _ordered(store.revoke(Revoke(row.sid, user, digest, "logout", now)))
@@ -190,7 +191,7 @@ def _act(store: Store, move: Move, row: Session, now: int) -> object:
                 store.revoke_user(RevokeUser(move.user, row.sid if move.flag else None, "user", now))
             )
         case "deny":
-            store.deny(Deny(token, expires_at=now + move.which * RACE, reason="test", now=now))
+            store.deny(Deny(token, now + move.which * RACE, "test", now, bearer))
             return None
         case "find":
             where = Where(

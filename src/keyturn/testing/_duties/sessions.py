@@ -173,7 +173,7 @@ class SessionDuties:
         """A session whose id is taken is not stored, and the one that is there stays as it is."""
         subject.create(sign_in(ROW))
         with pytest.raises(StoreUnavailable):
-            subject.create(sign_in(replace(ROW, user_id="user-2", gen=0)))
+            subject.create(sign_in(replace(ROW, gen=0, claims={})))
         assert rows_of(subject) == [ROW]
 
     def test_conditions_hold_together(self, subject: Store) -> None:
