@@ -116,6 +116,12 @@ def test_an_own_check_of_passwords_needs_no_table(empty_folder: Path, redis_url:
     assert list(empty_folder.glob("*.db*")) == []
 
 
+def test_what_is_unsafe_about_a_server_is_said_at_the_start(empty_folder: Path, redis_url: str) -> None:
+    """Once, in words: this Redis keeps nothing over a restart."""
+    with keyturn_server(empty_folder, "--store", redis_url, "--demo") as server:
+        assert server.output().count("the store: Redis writes no append-only file") == 1
+
+
 def test_lost_keys_are_not_made_up_for(tmp_path: Path, shared: str) -> None:
     """With a session in the store and no keys file a start is refused, whatever the store."""
     flags = flags_in(tmp_path, shared)

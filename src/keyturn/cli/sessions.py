@@ -18,8 +18,8 @@ from keyturn.errors import ConfigurationError, InvalidInput
 from keyturn.results import HistoryEntry, describe
 from keyturn.server.settings import BY_NAME, Settings
 from keyturn.server.words import moment, span
-from keyturn.stores.protocol import PAGE
 
+_PAGE = 10_000  # in Redis, each page is a walk through all keys: so few, and large
 _COLUMNS = {
     "id": "SESSION",
     "user": "USER",
@@ -99,7 +99,7 @@ def history(settings: Settings, *, session_id: str, as_json: bool) -> None:
 
 
 def _pages(database: Opened, where: Where) -> Iterator[Session]:
-    while page := database.store.find(where, limit=PAGE):
+    while page := database.store.find(where, limit=_PAGE):
         yield from page
         where = Where(user_id=where.user_id, live_at=where.live_at, after=page[-1].sid)
 

@@ -49,10 +49,10 @@ class AsyncOwnStore(AsyncStore, Protocol):
 
 @runtime_checkable
 class Warns(Protocol):
-    """What a store also is where its server's settings may lose what was acknowledged."""
+    """What a store without tables is besides: its server's settings may lose what was acknowledged."""
 
     def warnings(self) -> Sequence[str]:
-        """Say what is unsafe about the server's settings, a sentence each."""
+        """Check what `create_schema` checks, and say what is unsafe, a sentence each."""
         ...
 
 
@@ -61,7 +61,7 @@ class AsyncWarns(Protocol):
     """`Warns` with `await`."""
 
     async def warnings(self) -> Sequence[str]:
-        """Say what is unsafe about the server's settings, a sentence each."""
+        """Check what `create_schema` checks, and say what is unsafe, a sentence each."""
         ...
 
 
