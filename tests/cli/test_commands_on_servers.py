@@ -99,6 +99,28 @@ def test_the_schema(url: str) -> None:
         assert parts["sessions"]["version"] == parts["sessions"]["newest"]
 
 
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [
+        ("postgresql://", "postgres://"),
+        ("postgresql://", "postgresql+psycopg://"),
+        ("@127.0.0.1:", f"@127.0.0.1:{free_port()},127.0.0.1:"),
+        ("", "?prepared=false&pool_size=2"),
+        ("", "?sslmode=prefer&application_name=shop"),
+    ],
+)
+def test_a_url_of_postgresql_means_the_same_for_users(
+    postgres_url: str, empty_folder: Path, part: str, other: str
+) -> None:
+    """What the store's URL may say (hosts, a pooler, libpq's parameters), the users' table takes, too."""
+    url = postgres_url.replace(part, other, 1) if part else postgres_url + other
+    assert invoke(url, "db", "upgrade").output == "The database is up to date.\n"
+    invoke(url, "users", "add", "alice", "--password-stdin", stdin=PASSWORD)
+    assert invoke(url, "sessions", "list").output == "There are no sessions.\n"
+    assert [row["username"] for row in listed(postgres_url, "users", "list")] == ["alice"]
+    assert {row["version"] == row["newest"] for row in listed(url, "db", "current")} == {True}
+
+
 def test_a_store_is_asked_without_users(redis_url: str, empty_folder: Path) -> None:
     """With an authenticator of one's own and sessions in Redis, nobody has made a table of users."""
     session = issue(redis_url, "shop-ann")
