@@ -18,6 +18,7 @@ from tests.support.sources import Module, imports, modules, pyproject
 NEEDS = {
     "keyturn.stores.sqlalchemy": "sqlalchemy",
     "keyturn.stores.postgres": "psycopg",
+    "keyturn.stores.redis": "redis",
     "keyturn.starlette": "starlette",
     "keyturn.flask": "flask",
     "keyturn.testing": "hypothesis",

@@ -1,0 +1,76 @@
+"""How an operation speaks to Redis: it yields calls and receives answers. It knows no connection.
+
+An operation is a generator, so that it is written once and driven in both colours, on a single server and on
+a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from keyturn.stores._redis.driver import Anything
+
+if TYPE_CHECKING:
+    from keyturn.stores._redis.scripts import Script
+
+T = TypeVar("T")
+
+
+def never(_: Anything) -> bool:
+    """Need no replica."""
+    return False
+
+
+def always(_: Anything) -> bool:
+    """Need the replicas that the store was told to wait for, whatever the answer is."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One command.
+
+    Attributes:
+        script: The script to call; None: `arguments` are a command of Redis.
+        keys: The keys, all of one slot; what routes the call in a cluster.
+        arguments: What follows the keys, or the whole command.
+        node: The server to send it to; None: the one that has the keys.
+        repeatable: Whether it may be sent again where the connection was lost and nobody knows what became
+            of it.
+        waits: Whether an answer like this counts only when replicas have it.
+        optional: Whether None is answered where the server will not do it.
+    """
+
+    script: Script | None
+    keys: tuple[bytes, ...] = ()
+    arguments: tuple[Anything, ...] = field(default=(), repr=False)
+    node: Anything = None
+    repeatable: bool = True
+    waits: Callable[[Anything], bool] = never
+    optional: bool = False
+
+    def command(self) -> tuple[Anything, ...]:
+        """Give the command that calls the script by its digest."""
+        if self.script is None:
+            return self.arguments
+        verb = "EVALSHA_RO" if self.script.reads else "EVALSHA"
+        return (verb, self.script.sha, len(self.keys), *self.keys, *self.arguments)
+
+    def in_full(self) -> tuple[Anything, ...]:
+        """Give the command that brings the script along, and leaves it there: for a server without it."""
+        if self.script is None:
+            return self.arguments
+        return ("EVAL", self.script.source, len(self.keys), *self.keys, *self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class AskNodes:
+    """Asks for the servers that hold keys, in a stable order: each has a `name`."""
+
+
+NODES: Final = AskNodes()
+
+Operation: TypeAlias = Generator[Call | AskNodes, Anything, T]
+"""What an operation is: it yields calls, and returns its outcome."""

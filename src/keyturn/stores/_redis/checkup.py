@@ -1,0 +1,125 @@
+"""What a server's settings mean for the sessions in it, in words. It knows no session.
+
+INFO answers nearly all of it; where CONFIG may not be asked, what it would have told is not held against
+the server.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from keyturn.errors import ConfigurationError
+from keyturn.stores._redis.calls import NODES, Call
+from keyturn.stores._redis.errors import NO_CLUSTER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from keyturn.stores._redis.calls import Operation
+
+OLDEST: Final = (7, 0)
+_LOST: Final = "lost refreshes are made up for, lost revocations are not"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the store was opened as.
+
+    Attributes:
+        cluster: As a cluster.
+        replicas: How many replicas a revocation waits for.
+        impatient: Whether its connections have timeouts.
+    """
+
+    cluster: bool
+    replicas: int
+    impatient: bool
+
+
+def examine(wanted: Wanted) -> Operation[tuple[str, ...]]:
+    """Ask each server for what it is.
+
+    Returns:
+        What is unsafe, a sentence each.
+
+    Raises:
+        ConfigurationError: The store cannot work there at all.
+    """
+    found: dict[str, None] = {}  # in order, each once
+    if not wanted.impatient:
+        found[
+            "The client has no socket_timeout: a server that does not answer holds its callers for ever."
+        ] = None
+    for node in (yield NODES):
+        info = _parsed((yield Call(None, (), ("INFO", "everything"), node)))
+        _refuse(info, wanted)
+        fsync = yield Call(None, (), ("CONFIG", "GET", "appendfsync"), node, optional=True)
+        found |= dict.fromkeys(_warnings(info, _setting(fsync), wanted))
+    return tuple(found)
+
+
+def _parsed(text: bytes) -> dict[str, str]:
+    lines = (line.partition(":") for line in text.decode("utf-8", "replace").splitlines())
+    return {name: value.strip() for name, colon, value in lines if colon}
+
+
+def _setting(pair: list[bytes] | None) -> str:
+    return pair[1].decode() if pair else ""
+
+
+def _refuse(info: dict[str, str], wanted: Wanted) -> None:
+    version = info.get("redis_version", "")
+    numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
+    if numbers < OLDEST:
+        raise ConfigurationError(
+            f"Keyturn needs Redis 7.0 or later, or Valkey; this server is Redis {version}."
+        )
+    if info.get("redis_mode") == "sentinel":
+        raise ConfigurationError(
+            "This is a Sentinel: open it as redis+sentinel://host:port/name-of-the-master/0."
+        )
+    if info.get("cluster_enabled") == "1" and not wanted.cluster:
+        raise ConfigurationError(
+            "This is a node of a Redis Cluster: open it as redis+cluster:// instead of redis://."
+        )
+    if info.get("cluster_enabled") == "0" and wanted.cluster:
+        raise ConfigurationError(NO_CLUSTER)
+    if info.get("role") == "slave":
+        raise ConfigurationError("This Redis is a read-only replica: open its master.")
+
+
+def _warnings(info: dict[str, str], fsync: str, wanted: Wanted) -> Iterator[str]:
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        yield (
+            f"Redis may drop sessions and revocations when its memory is full (maxmemory-policy {policy}): "
+            "set maxmemory-policy to noeviction."
+        )
+    if info.get("aof_enabled") == "0":
+        yield (
+            "Redis writes no append-only file: when it ends, what it acknowledged since its last snapshot is "
+            f"lost; {_LOST}. Set appendonly yes and appendfsync always."
+        )
+    elif fsync == "everysec":
+        yield (
+            "Redis syncs its append-only file once a second: a power cut may take back what it acknowledged "
+            f"in that second; {_LOST}. Set appendfsync always."
+        )
+    elif fsync == "no":
+        yield (
+            "Redis leaves it to the system when its append-only file is synced: a power cut may take back "
+            f"what it acknowledged; {_LOST}. Set appendfsync always."
+        )
+    replicas = int(info.get("connected_slaves", "0"))
+    if wanted.replicas > replicas:
+        yield (
+            f"Revocations wait for {wanted.replicas} replicas, and {replicas} are connected: they will be "
+            "reported as unavailable until there are enough."
+        )
+    elif replicas and not wanted.replicas:
+        yield (
+            "Redis has replicas, and a fail-over to one may lose what was just acknowledged; "
+            f"{_LOST}. Set wait_replicas."
+        )

@@ -1,0 +1,112 @@
+-- What all scripts share: how a session is packed, and what ends one. It knows no command of the store's.
+-- It stands before each script when that is sent, so that there is one copy of it.
+--
+-- A session's value: a head of 48 bytes, which operations change in place; a part of fixed width that never
+-- changes; then user id, key thumbprint, and claims and device, which no script reads. `rows.py` says the
+-- same in Python. Numbers are unsigned, big-endian; moments and spans are milliseconds in 6 bytes.
+
+local VERSION = 1
+local HEAD = '>BBc1I6I6I6I6I6I6Bc8'
+local REST = '>I6I6I6I6c32BI2'
+local HEAD_SIZE, REST_SIZE = 48, 59
+
+-- Flags: whether the generation was seen in use, and which of the optional numbers there are.
+local CONFIRMED, IDLE_TTL, IDLE_END, ACCESS_TTL, REVOKED = 1, 2, 4, 8, 16
+local NO_KEY = 255 -- in place of the length of a key's thumbprint
+-- Reasons that scripts write or answer themselves; `rows.py` has all letters.
+local ABSOLUTE, IDLE, REUSE, LIMIT = 'a', 'i', 'r', 'm'
+
+local function read(value)
+  local row = { value = value }
+  local version, flags, branch, length, key, user
+  version, flags, row.reason, row.gen, row.rotated_at, row.handed_at, row.last_seen_at, row.idle_expires_at,
+    row.revoked_at, length, branch = struct.unpack(HEAD, value)
+  if version ~= VERSION then
+    error({ err = 'KEYTURNVERSION a session is of version ' .. version })
+  end
+  row.parent_branch = string.sub(branch, 1, length)
+  row.confirmed = bit.band(flags, CONFIRMED) ~= 0
+  row.has_idle_ttl = bit.band(flags, IDLE_TTL) ~= 0
+  row.has_idle_end = bit.band(flags, IDLE_END) ~= 0
+  row.revoked = bit.band(flags, REVOKED) ~= 0
+  row.fixed_flags = bit.band(flags, IDLE_TTL + IDLE_END + ACCESS_TTL)
+  row.created_at, row.expires_at, row.idle_ttl, row.access_ttl, row.digest, key, user =
+    struct.unpack(REST, value, HEAD_SIZE + 1)
+  local at = HEAD_SIZE + REST_SIZE
+  row.user = string.sub(value, at + 1, at + user)
+  if key ~= NO_KEY then
+    row.jkt = string.sub(value, at + user + 1, at + user + key)
+  end
+  return row
+end
+
+-- Write what may have changed, in place: what it costs to copy and to replicate is the head alone.
+local function write(key, row)
+  local flags = row.fixed_flags + (row.confirmed and CONFIRMED or 0) + (row.revoked and REVOKED or 0)
+  local head = struct.pack(HEAD, VERSION, flags, row.reason, row.gen, row.rotated_at, row.handed_at,
+    row.last_seen_at, row.idle_expires_at, row.revoked_at, #row.parent_branch,
+    row.parent_branch .. string.rep('\0', 8 - #row.parent_branch))
+  redis.call('SETRANGE', key, 0, head)
+  row.value = head .. string.sub(row.value, HEAD_SIZE + 1)
+end
+
+-- Why a session is over at a moment, as the letter of `rows.py`; nil while it lives.
+local function ending(row, now)
+  if row.revoked then
+    return row.reason
+  elseif now >= row.expires_at then
+    return ABSOLUTE
+  elseif row.has_idle_end and now >= row.idle_expires_at then
+    return IDLE
+  end
+  return nil
+end
+
+-- An ended session keeps its first end.
+local function finish(key, row, reason, now)
+  if not row.revoked then
+    row.revoked, row.reason, row.revoked_at = true, reason, now
+    write(key, row)
+  end
+end
+
+-- The part of a session's key before `s:` and its id of 16 bytes: what all keys of the user begin with.
+local function base_of(key)
+  return string.sub(key, 1, -19)
+end
+
+-- The order of ids. Not `<` of Lua, which goes by the server's locale.
+local function comes_before(one, other)
+  local one_head, one_middle, one_tail = struct.unpack('>I6I5I5', one)
+  local other_head, other_middle, other_tail = struct.unpack('>I6I5I5', other)
+  if one_head ~= other_head then
+    return one_head < other_head
+  elseif one_middle ~= other_middle then
+    return one_middle < other_middle
+  end
+  return one_tail < other_tail
+end
+
+-- All sessions of a user. Members whose session has expired are taken out of the index.
+local function of_user(base, index, visit)
+  for _, sid in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+    local key = base .. 's:' .. sid
+    local value = redis.call('GET', key)
+    if value then
+      visit(sid, key, read(value))
+    else
+      redis.call('ZREM', index, sid)
+    end
+  end
+end
+
+-- End all of a user's sessions that have not been ended, but one, and append each to the answer.
+local function finish_user(base, index, keep, reason, now, answer)
+  of_user(base, index, function(sid, key, row)
+    if sid ~= keep and not row.revoked then
+      finish(key, row, reason, now)
+      answer[#answer + 1] = sid
+      answer[#answer + 1] = row.value
+    end
+  end)
+end

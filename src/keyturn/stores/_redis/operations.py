@@ -1,0 +1,222 @@
+"""The operations on one session or one user: one call each. They know no connection and no colour."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Final
+
+from keyturn._core.ids import bucket_of_session, bucket_of_user
+from keyturn._core.outcomes import (
+    Ahead,
+    Conflicted,
+    Converged,
+    Created,
+    Denied,
+    Ended,
+    Forged,
+    Found,
+    Kept,
+    LimitReached,
+    Live,
+    Reused,
+    Revocation,
+    Rotated,
+    Unknown,
+    Unproven,
+)
+from keyturn._core.records import ending
+from keyturn.errors import InvalidInput, StoreUnavailable
+from keyturn.stores._redis import scripts
+from keyturn.stores._redis.calls import Call, always
+from keyturn.stores._redis.driver import Anything
+from keyturn.stores._redis.keys import storable
+from keyturn.stores._redis.rows import (
+    LETTERS,
+    denies,
+    is_moment,
+    pack,
+    pack_denial,
+    unpack,
+    unpack_all,
+)
+
+if TYPE_CHECKING:
+    from keyturn._core.commands import Check, Confirm, Create, Deny, Lookup, Revoke, RevokeUser, Rotate
+    from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, RotateOutcome
+    from keyturn._core.records import Millis, Session
+    from keyturn.stores._redis.calls import Operation
+    from keyturn.stores._redis.keys import Keys
+
+# How much longer than its token a denial is kept: servers whose clocks are behind still accept the token.
+SKEW: Final = 5 * 60_000
+BRANCH_BYTES: Final = 8
+
+
+def create(keys: Keys, retention: Millis, command: Create) -> Operation[CreateOutcome]:
+    """See `Store.create`."""
+    session = command.session
+    if bucket_of_session(session.sid) != bucket_of_user(storable(session.user_id)):
+        raise InvalidInput(
+            "The session's id does not carry its user's bucket: make it with keyturn's session_id().",
+            detail="wrong_bucket",
+        )
+    # The longer of the two, because a session may be stored after its end, where clocks disagree.
+    keep_for = max(session.expires_at - _moment(command.now), 0) + retention
+    reply = yield Call(
+        scripts.CREATE,
+        (keys.session(session.sid), keys.index(session.user_id)),
+        (
+            pack(session),
+            command.now,
+            keep_for,
+            session.expires_at + retention,
+            -1 if command.limit is None else command.limit,
+            int(command.evict),
+        ),
+        repeatable=False,
+    )
+    match reply:
+        case [b"LimitReached", live]:
+            return LimitReached(live)
+        case [b"Created", *pairs]:
+            return Created(session, unpack_all(pairs))
+        case _:
+            raise StoreUnavailable("This session id is taken.", detail="taken")
+
+
+def rotate(keys: Keys, command: Rotate) -> Operation[RotateOutcome]:
+    """See `Store.rotate`."""
+    if len(command.branch) > BRANCH_BYTES:
+        raise InvalidInput("A branch has at most 8 bytes.", detail="not_storable")
+    reply = yield Call(
+        scripts.ROTATE,
+        (keys.session(command.sid),),
+        (
+            command.digest,
+            command.gen,
+            command.branch,
+            command.jkt or "",
+            _moment(command.now),
+            command.race_window,
+            command.recovery_window,
+            int(command.rotation),
+            int(command.converge),
+            int(command.whole_user),
+        ),
+        waits=_is_reuse,
+    )
+    if reply[0] == b"Unknown":
+        return Unknown()
+    name, detail, row, *others = reply
+    session = unpack(command.sid, row)
+    match name:
+        case b"Rotated":
+            return Rotated(session, lost=detail)
+        case b"Kept":
+            return Kept(session)
+        case b"Converged":
+            return Converged(session, detail.decode())
+        case b"Conflicted":
+            return Conflicted(session, detail.decode())
+        case b"Ended":
+            return Ended(session, first=bool(detail))
+        case b"Reused":
+            return Reused(session, detail.decode(), _sorted(others))
+        case b"Unproven":
+            return Unproven(session)
+        case b"Forged":
+            return Forged(session)
+        case _:
+            return Ahead(session, detail)
+
+
+def lookup(keys: Keys, command: Lookup) -> Operation[LookupOutcome]:
+    """See `Store.lookup`."""
+    key = keys.session(command.sid)
+    row = yield Call(None, (key,), ("GET", key))
+    if row is None:
+        return Unknown()
+    session = unpack(command.sid, row)
+    if command.digest is not None and not hmac.compare_digest(session.secret_digest, command.digest):
+        return Forged(session)
+    return Found(session)
+
+
+def check(keys: Keys, command: Check) -> Operation[CheckOutcome]:
+    """See `Store.check`."""
+    denial = keys.denial(command.sid, command.token_id)
+    if command.sid is None:
+        denied = yield Call(None, (denial,), ("GET", denial))
+        return Denied() if denies(denied, command.now) else Live(None)
+    key = keys.session(command.sid)
+    denied, row = yield Call(None, (key,), ("MGET", denial, key))
+    if denies(denied, command.now):
+        return Denied()
+    if row is None:
+        return Unknown()
+    session = unpack(command.sid, row)
+    return Live(session) if ending(session, command.now) is None else Ended(session, first=False)
+
+
+def confirm(keys: Keys, command: Confirm) -> Operation[None]:
+    """See `Store.confirm`."""
+    yield Call(scripts.CONFIRM, (keys.session(command.sid),), (command.gen, _moment(command.now)))
+
+
+def revoke(keys: Keys, command: Revoke) -> Operation[Revocation]:
+    """See `Store.revoke`."""
+    owner = "" if command.user_id is None else f"={storable(command.user_id)}"
+    found, *row = yield Call(
+        scripts.REVOKE,
+        (keys.session(command.sid),),
+        (_moment(command.now), LETTERS[command.reason], owner, command.digest or b""),
+        repeatable=False,
+        waits=always,
+    )
+    return Revocation(bool(found), tuple(unpack(command.sid, each) for each in row))
+
+
+def revoke_user(keys: Keys, command: RevokeUser) -> Operation[Revocation]:
+    """See `Store.revoke_user`."""
+    pairs = yield Call(
+        scripts.REVOKE_USER,
+        (keys.index(command.user_id),),
+        (
+            keys.base(command.user_id),
+            _moment(command.now),
+            LETTERS[command.reason],
+            b"" if command.keep is None else command.keep.bytes,
+        ),
+        repeatable=False,
+        waits=always,
+    )
+    ended = _sorted(pairs)
+    return Revocation(bool(ended), ended)
+
+
+def deny(keys: Keys, command: Deny) -> Operation[None]:
+    """See `Store.deny`."""
+    yield Call(
+        scripts.DENY,
+        (keys.denial(command.sid, command.token_id),),
+        (
+            pack_denial(command.expires_at, command.now, command.reason),
+            command.expires_at,
+            max(command.expires_at - command.now, 0) + SKEW,
+        ),
+        waits=always,
+    )
+
+
+def _is_reuse(reply: Anything) -> bool:
+    return bool(reply[0] == b"Reused")
+
+
+def _sorted(pairs: list[bytes]) -> tuple[Session, ...]:
+    return tuple(sorted(unpack_all(pairs), key=lambda session: session.sid))
+
+
+def _moment(now: Millis) -> Millis:
+    if not is_moment(now):
+        raise InvalidInput("A moment must be between 1970 and the year 10000.", detail="not_storable")
+    return now
