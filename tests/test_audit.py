@@ -543,6 +543,24 @@ def test_a_loop_that_ends_without_a_close_loses_nothing_silently(trail: AsyncMem
     assert lost + kept == BATCH + 3 + isinstance(trail, Endless)
 
 
+def test_a_writer_that_cannot_begin_breaks_no_request() -> None:
+    """Where no thread can be started, the lines wait, and the next one tries again."""
+    lines, started = Lines(), list[int]()
+
+    def refuse() -> None:
+        raise RuntimeError("can't start new thread")
+
+    lines.add([line_of(ROW, 0)], refuse)
+    lines.add([line_of(ROW, 1)], lambda: started.append(1))
+    lines.add([line_of(ROW, 2)], lambda: started.append(2))
+    assert started == [1]
+    assert len(lines.take()) == 3
+    assert lines.take() == []
+    lines.add([line_of(ROW, 3)], lambda: started.append(3))
+    assert started == [1, 3]
+    lines.give_up()
+
+
 def test_a_manager_that_nobody_closed_says_what_it_loses(caplog: pytest.LogCaptureFixture) -> None:
     """Lines that wait when it goes are named in the log."""
     lines = Lines()

@@ -100,8 +100,9 @@ class Lines:
             self._waiting.extend(entries[:room])
             self._lose(len(entries[room:]))
             if self._waiting and not self._has_writer:
-                self._has_writer = True
-                start()  # within the lock, so that a flush which sees the lines comes after their writer
+                with suppress(RuntimeError):  # no thread can be started now: the next line tries again
+                    start()  # within the lock, so that a flush which sees the lines comes after their writer
+                    self._has_writer = True
             return len(self._waiting) >= BATCH
 
     def take(self) -> list[TrailEntry]:
