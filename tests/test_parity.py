@@ -10,7 +10,7 @@ import pytest
 
 from keyturn import manager as manager_module
 from keyturn.manager import AsyncTokenManager, TokenManager
-from keyturn.stores import memory, postgres, protocol, sqlalchemy
+from keyturn.stores import memory, postgres, protocol, redis, sqlalchemy
 
 TWINS: list[tuple[type, type]] = [
     (TokenManager, AsyncTokenManager),
@@ -18,6 +18,7 @@ TWINS: list[tuple[type, type]] = [
     (memory.MemoryStore, memory.AsyncMemoryStore),
     (sqlalchemy.SQLAlchemyStore, sqlalchemy.AsyncSQLAlchemyStore),
     (postgres.PostgresStore, postgres.AsyncPostgresStore),
+    (redis.RedisStore, redis.AsyncRedisStore),
 ]
 
 
