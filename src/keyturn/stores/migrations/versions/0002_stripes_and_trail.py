@@ -15,6 +15,10 @@ STRIPES = 256
 
 def upgrade() -> None:
     """Make the tables and their indexes."""
+    if op.get_context().dialect.name in {"mysql", "mariadb"}:
+        # Nothing undoes what made a table there: at version 0001, these are from an interrupted upgrade.
+        op.drop_table("keyturn_trail", if_exists=True)
+        op.drop_table("keyturn_stripes", if_exists=True)
     stripes = op.create_table(
         "keyturn_stripes",
         sa.Column("stripe", sa.Integer(), nullable=False, autoincrement=False),
