@@ -6,7 +6,7 @@ Tests that hold for all of them take `STORES`; a process of their own finds a st
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -94,10 +94,9 @@ def empty_place(kind: StoreKind, request: pytest.FixtureRequest, folder: Path) -
 @contextmanager
 def opened(kind: StoreKind, url: str) -> Generator[OwnStore]:
     """Open a store for threads at its place, with its tables."""
-    store = kind.opened(url)
-    store.create_schema()
-    yield store
-    store.close()
+    with closing(kind.opened(url)) as store:
+        store.create_schema()
+        yield store
 
 
 @contextmanager
@@ -105,10 +104,11 @@ def async_opened(kind: StoreKind, url: str, loop: LoopThread) -> Generator[Async
     """Open a store for asyncio in the loop that it belongs to: see `opened`."""
 
     async def begin() -> AsyncOwnStore:
-        store = kind.async_opened(url)
-        await store.create_schema()
-        return store
+        return kind.async_opened(url)
 
     store = loop.run(begin())
-    yield store
-    loop.run(store.close())
+    try:
+        loop.run(store.create_schema())
+        yield store
+    finally:
+        loop.run(store.close())
