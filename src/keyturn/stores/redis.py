@@ -293,7 +293,10 @@ class AsyncRedisStore:
         wait_replicas: int | None = None,
         wait_timeout: Duration | None = None,
     ) -> Self:
-        """Open a server, a cluster, or the master that Sentinel names: see `RedisStore.from_url`."""
+        """Open a server, a cluster, or the master that Sentinel names. It connects when it is first asked.
+
+        See `RedisStore.from_url`.
+        """
         options = {
             "prefix": prefix,
             "retention": retention,
@@ -309,12 +312,18 @@ class AsyncRedisStore:
         return store
 
     async def create_schema(self) -> None:
-        """Check that the server is one that the store can work on: see `RedisStore.create_schema`."""
+        """Check that the server is one that the store can work on, and log what is unsafe about it.
+
+        See `RedisStore.create_schema`.
+        """
         for warning in await self.warnings():
             _log.warning("%s", warning)
 
     async def warnings(self) -> tuple[str, ...]:
-        """Say what is unsafe about the server's settings: see `RedisStore.warnings`."""
+        """Say what is unsafe about the server's settings, a sentence each.
+
+        See `RedisStore.warnings`.
+        """
         try:
             return await self._to_its_end(checkup.examine(self._wanted))
         except StoreUnavailable as error:
