@@ -6,12 +6,12 @@ It knows no store, no clock, no randomness and no colour: moments and entropy ar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from keyturn._core.access_engine import AccessEngine
-from keyturn._core.claims import ClaimsCodec, checked_claims
+from keyturn._core.claims import checked_claims
 from keyturn._core.commands import Create, History, Lookup, Revoke, RevokeUser, Rotate, Where
 from keyturn._core.ids import TOKEN_ID_BYTES, UUID7_BYTES, parse_session_id, session_id
 from keyturn._core.inputs import (
@@ -23,7 +23,6 @@ from keyturn._core.inputs import (
     check_user_id,
 )
 from keyturn._core.lines import lines_of_issue, lines_of_refresh, lines_of_revocation
-from keyturn._core.minting import KeySource
 from keyturn._core.outcomes import CreateOutcome, LookupOutcome, RefreshOutcome, Revocation
 from keyturn._core.records import Millis, RevokeReason, Session
 from keyturn._core.refresh_tokens import (
@@ -46,7 +45,7 @@ from keyturn._core.trail import Line, TrailEntry
 from keyturn.durations import Duration, milliseconds, seconds
 from keyturn.errors import ConfigurationError, InvalidInput, InvalidToken
 from keyturn.events import RefreshRejected, RejectReason
-from keyturn.policy import FromPolicy, Policy, check_lifetimes
+from keyturn.policy import FromPolicy, check_lifetimes
 from keyturn.results import ClaimsT, HistoryEntry, RefreshTokenInfo, SessionInfo, TokenPair
 
 if TYPE_CHECKING:
@@ -64,22 +63,9 @@ HistoryPlan: TypeAlias = Plan[History, Sequence[TrailEntry], list[HistoryEntry]]
 class Engine(AccessEngine[ClaimsT]):
     """The operations of one issuer under one policy. Safe to share between threads."""
 
-    def __init__(
-        self,
-        *,
-        keys: KeySource,
-        policy: Policy,
-        issuer: str,
-        audience: str,
-        codec: ClaimsCodec[ClaimsT],
-        audited: bool = False,
-    ) -> None:
-        """See `AccessEngine`."""
-        super().__init__(
-            keys=keys, policy=policy, issuer=issuer, audience=audience, codec=codec, audited=audited
-        )
-        self._race = milliseconds(policy.race_window)
-        self._recovery = milliseconds(policy.recovery_window)
+    @cached_property
+    def _windows(self) -> tuple[Millis, Millis]:
+        return milliseconds(self.policy.race_window), milliseconds(self.policy.recovery_window)
 
     # --- Sessions begin and go on -----------------------------------------------------------------
 
@@ -152,6 +138,7 @@ class Engine(AccessEngine[ClaimsT]):
             presented, key = material.refresh.decode(token)
         except BadRefreshToken as error:
             return _reject(error, now)
+        race, recovery = self._windows
         command = Rotate(
             sid=presented.sid,
             digest=presented.digest,
@@ -159,8 +146,8 @@ class Engine(AccessEngine[ClaimsT]):
             branch=presented.branch,
             jkt=proven,
             now=now,
-            race_window=self._race,
-            recovery_window=self._recovery,
+            race_window=race,
+            recovery_window=recovery,
             rotation=self.policy.rotation,
             converge=self.policy.on_race == "converge",
             whole_user=self.policy.on_reuse == "user",
