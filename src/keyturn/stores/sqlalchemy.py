@@ -268,10 +268,12 @@ class AsyncSQLAlchemyStore:
         store = cls(engine)
         store._engine, store._owned = engine, True  # in autocommit from the start
         store._flavour = flavour_of(engine.dialect, ours=True)
-        if store._turns is None:
-            store._answer_timeout = answer_timeout
-        else:
+        if store._turns is not None:
             store._turns = AsyncTurns(busy_timeout)
+        elif engine.dialect.name == "postgresql":
+            store._answer_timeout = None  # its connections have patience of their own
+        else:
+            store._answer_timeout = answer_timeout
         return store
 
     async def create_schema(self) -> None:

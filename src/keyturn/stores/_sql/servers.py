@@ -6,6 +6,7 @@ told to give up a statement when nobody waits for it any more.
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -85,8 +86,7 @@ def set_up(engine: Engine, *, lock_timeout: float, answer_timeout: float) -> Non
         answer_timeout: Seconds to wait for an answer.
     """
     if engine.dialect.name == "postgresql":
-        if not engine.dialect.is_async:
-            _wait_no_longer(engine, answer_timeout)
+        _wait_no_longer(engine, answer_timeout)
         settings = _postgres(lock_timeout, answer_timeout)
     else:
         settings = _mysql(lock_timeout, answer_timeout)
@@ -123,9 +123,14 @@ def _mysql(lock_timeout: float, answer_timeout: float) -> tuple[str, ...]:
 
 
 def _wait_no_longer(engine: Engine, seconds: float) -> None:
-    def connect(_: Dialect, __: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]) -> object:
-        # Loaded here only, because it needs the driver.
-        return import_module("keyturn.stores._sql.patience").connect(seconds, *arguments, **options)
+    def connect(
+        dialect: Dialect, _: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]
+    ) -> object:
+        patience = import_module("keyturn.stores._sql.patience")  # here only, because it needs the driver
+        if not dialect.is_async:
+            return patience.connect(seconds, *arguments, **options)
+        options["async_creator_fn"] = partial(patience.connect_async, seconds)
+        return None  # SQLAlchemy connects, with that
 
     event.listen(engine, "do_connect", connect)
 
