@@ -12,19 +12,37 @@ T = TypeVar("T")
 class Unbroken:
     """Runs each piece of work in a task of its own, which ends when the work has.
 
-    Whoever waits for it may be cancelled meanwhile, and is free at once: the work goes on.
+    Whoever waits for it may be cancelled meanwhile, and is free at once: the work goes on. It does what
+    `asyncio.shield` would do, with a turn of the loop and a callback less, which a short operation feels.
     """
 
     def __init__(self) -> None:
         """Start with nothing to do."""
-        self._working: set[asyncio.Task[Any]] = set()
+        self._working: set[asyncio.Task[None]] = set()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Start a piece of work and wait for its end."""
-        task = asyncio.create_task(work)
-        self._working.add(task)  # the loop itself holds no task
-        task.add_done_callback(self._working.discard)
-        return await asyncio.shield(task)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._working.add(loop.create_task(self._carry_out(work, answer)))  # the loop itself holds no task
+        return await answer
+
+    async def _carry_out(self, work: Coroutine[Any, Any, T], answer: asyncio.Future[T]) -> None:
+        try:
+            result = await work
+        except asyncio.CancelledError:
+            answer.cancel()  # the loop ends
+            raise
+        except BaseException as error:  # noqa: BLE001  (whoever waits is to handle it)
+            if not answer.done():
+                answer.set_exception(error)
+        else:
+            if not answer.done():
+                answer.set_result(result)
+        finally:
+            task = asyncio.current_task()
+            if task is not None:
+                self._working.discard(task)
 
     async def done(self) -> None:
         """Wait until all that was started has ended, well or not."""

@@ -229,7 +229,10 @@ class AsyncPostgresStore:
         return store
 
     async def create_schema(self) -> None:
-        """Make the tables, or bring them to this version: see `PostgresStore.create_schema`."""
+        """Make the tables, or bring them to this version. Safe when several processes start at once.
+
+        See `PostgresStore.create_schema`.
+        """
         await asyncio.to_thread(_upgrade, self._target())
 
     async def create(self, command: Create, /) -> CreateOutcome:

@@ -126,7 +126,8 @@ def check_given(options: object) -> None:
     Raises:
         ConfigurationError: Says how it is done.
     """
-    if isinstance(options, dict) and not cast("dict[str, object]", options).get("autocommit"):
+    given = {} if options is None else options
+    if isinstance(given, dict) and not cast("dict[str, object]", given).get("autocommit"):
         raise ConfigurationError(NO_AUTOCOMMIT)
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from json import loads
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncRawCursor, Connection, Error, RawCursor
+from psycopg.adapt import Buffer, Loader
 from psycopg.pq import ExecStatus, Format
 from psycopg.rows import tuple_row
-from psycopg.types.json import JsonBinaryDumper, JsonBinaryLoader
+from psycopg.types.json import JsonBinaryDumper
 from psycopg.types.numeric import Int8BinaryDumper
 from psycopg.types.uuid import UUIDBinaryDumper, UUIDBinaryLoader
 
@@ -179,6 +181,16 @@ class AsyncWire:
         await self._connection.close()
 
 
+class _JsonLoader(Loader):
+    """Reads JSON, above all the empty object that most rows have: what psycopg's own does, in less time."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> object:
+        """Read a value."""
+        return {} if data == b"{}" else loads(str(data, "utf-8"))
+
+
 CursorT = TypeVar("CursorT", RawCursor[tuple[Any, ...]], AsyncRawCursor[tuple[Any, ...]])
 
 
@@ -204,7 +216,7 @@ def _made_ready(cursor: CursorT) -> CursorT:
     adapters.register_dumper(int, Int8BinaryDumper)
     adapters.register_dumper(dict, JsonBinaryDumper)
     adapters.register_dumper(UUID, UUIDBinaryDumper)
-    adapters.register_loader("json", JsonBinaryLoader)
+    adapters.register_loader("json", _JsonLoader)
     adapters.register_loader("uuid", UUIDBinaryLoader)
     cursor.format = Format.BINARY  # of results
     return cursor

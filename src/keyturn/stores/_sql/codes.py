@@ -66,6 +66,7 @@ _BY_WORDS: Final = {
     "password authentication failed": _ACCESS,
     "no pg_hba.conf entry": _ACCESS,
     "too many clients": _CROWDED,
+    "too many connections": _CROWDED,
     "remaining connection slots": _CROWDED,
     "the database system is": _STARTING,
     'database "': _NO_DATABASE,
