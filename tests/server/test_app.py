@@ -312,9 +312,7 @@ def test_keys_that_others_may_read_are_refused(tmp_path: Path) -> None:
         create_app(settings_in(tmp_path))
 
 
-@pytest.mark.parametrize(
-    "store", ["postgresql://db/keyturn", "keyturn.db", "sqlite://", "sqlite:///:memory:"]
-)
+@pytest.mark.parametrize("store", ["oracle://db/keyturn", "keyturn.db", "sqlite://", "sqlite:///:memory:"])
 def test_a_store_that_is_none(empty_folder: Path, store: str) -> None:
     """A store that this server cannot use is refused before anything is made."""
     with pytest.raises(ConfigurationError):

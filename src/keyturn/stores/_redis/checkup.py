@@ -15,7 +15,7 @@ from keyturn.stores._redis.calls import NODES, Call
 from keyturn.stores._redis.errors import NO_CLUSTER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from keyturn.stores._redis.calls import Operation
 
@@ -60,8 +60,10 @@ def examine(wanted: Wanted) -> Operation[tuple[str, ...]]:
     return tuple(found)
 
 
-def _parsed(text: bytes) -> dict[str, str]:
-    lines = (line.partition(":") for line in text.decode("utf-8", "replace").splitlines())
+def _parsed(answer: bytes | Mapping[str, object]) -> dict[str, str]:
+    if not isinstance(answer, bytes):  # a cluster's driver has read it already
+        return {name: str(value) for name, value in answer.items()}
+    lines = (line.partition(":") for line in answer.decode("utf-8", "replace").splitlines())
     return {name: value.strip() for name, colon, value in lines if colon}
 
 

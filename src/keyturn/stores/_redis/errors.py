@@ -73,6 +73,7 @@ _BY_CODE: Final = {
     "OOM": ("out_of_memory", "Redis has no memory left: raise maxmemory, or remove something."),
     "CLUSTERDOWN": ("cluster_down", "The cluster is down: not all of its slots are served."),
 }
+_NO_DATABASE: Final = "There is no database of this number in Redis: correct the end of the URL."
 _UNKNOWN: Final = "Redis cannot answer right now."
 
 
@@ -90,6 +91,8 @@ def meaning(error: BaseException) -> StoreError:
             return StoreUnavailable(NO_CLUSTER, detail=WRONG_MODE)
         # The driver could not ask any node for the others; it keeps the reason as the cause, or in words.
         return meaning(error.__cause__ or ConnectionError(words))
+    if isinstance(error, ResponseError) and "DB index is out of range" in words:
+        return StoreUnavailable(_NO_DATABASE, detail="no_database")
     for kind, detail, message in _BY_TYPE:
         if isinstance(error, kind):
             return StoreUnavailable(message, detail=detail)
