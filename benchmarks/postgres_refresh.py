@@ -58,10 +58,12 @@ class Rows:
         return replace(first, gen=round_, now=first.now + round_, race_window=0)
 
 
-def statement() -> tuple[str, dict[str, Any]]:
+def statement() -> tuple[bytes, dict[str, Any]]:
     """Give the refresh as psycopg takes it, and what it brings itself."""
     compiled = statements.ROTATE_RETURNING.compile(dialect=PGDialect_psycopg())  # type: ignore[no-untyped-call]
-    return str(compiled), {name: value for name, value in compiled.params.items() if value is not None}
+    return str(compiled).encode(), {
+        name: value for name, value in compiled.params.items() if value is not None
+    }
 
 
 def values(command: Rotate) -> dict[str, Any]:
@@ -201,7 +203,7 @@ def report(colour: str, at_once: int, rates: dict[str, list[float]]) -> None:
     click.echo(f"\n{colour}, {at_once} at once")
     for name, found in rates.items():
         beside = median(rate / limit for rate, limit in zip(found, rates["bare psycopg"], strict=True))
-        click.echo(f"  {name:<40}{median(found):>10,.0f} per second{beside:>8.2f} ×")  # noqa: RUF001
+        click.echo(f"  {name:<40}{median(found):>10,.0f} per second{beside:>8.2f} ×")
 
 
 def for_threads(url: str, at_once: int, rounds: int, seconds: float) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
+from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from keyturn._core.commands import Lookup, Revoke
@@ -71,8 +73,9 @@ def test_a_wrong_url_is_refused_at_once_and_not_quoted(url: str) -> None:
 def test_no_wait_is_without_an_end(option: str) -> None:
     """There is no number that means for ever."""
     for seconds in (0.0, -1.0, float("inf"), float("nan")):
+        given: dict[str, Any] = {option: seconds}
         with pytest.raises(ConfigurationError, match=option):
-            PostgresStore.from_url(NOBODY, **{option: seconds})  # type: ignore[arg-type]
+            PostgresStore.from_url(NOBODY, **given)
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
@@ -193,8 +196,8 @@ def test_what_an_application_sets_on_its_pool_does_not_reach_the_rows(url: str) 
     """Rows as dictionaries, JSON as text: the application's own business."""
 
     def configure(connection: psycopg.Connection[Any]) -> None:
-        connection.adapters.register_loader("json", psycopg.types.string.TextLoader)
-        connection.row_factory = psycopg.rows.dict_row
+        connection.adapters.register_loader("json", TextLoader)
+        connection.row_factory = dict_row
 
     kwargs = {"autocommit": True}
     with ConnectionPool(url, kwargs=kwargs, configure=configure, min_size=0, max_size=1, open=True) as pool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import psycopg
@@ -66,9 +66,9 @@ def changed(url: str, **parts: str) -> str:
     return f"postgresql://{user}:{password}@127.0.0.1:{old.port}/{parts.get('database', old.path[1:])}"
 
 
-def refused(url: str, **options: float) -> StoreError:
+def refused(url: str, **options: Any) -> StoreError:
     """Give what a store says at its first use; it must hold no password."""
-    store = PostgresStore.from_url(url, **options)  # type: ignore[arg-type]
+    store = PostgresStore.from_url(url, **options)
     with pytest.raises(StoreError) as caught:
         store.rotate(REFRESH)
     store.close()

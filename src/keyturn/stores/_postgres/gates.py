@@ -126,8 +126,9 @@ def check_given(options: object) -> None:
     Raises:
         ConfigurationError: Says how it is done.
     """
-    given = {} if options is None else options
-    if isinstance(given, dict) and not cast("dict[str, object]", given).get("autocommit"):
+    if options is None or (
+        isinstance(options, dict) and not cast("dict[str, object]", options).get("autocommit")
+    ):
         raise ConfigurationError(NO_AUTOCOMMIT)
 
 
