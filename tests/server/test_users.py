@@ -16,6 +16,7 @@ from keyturn.server.passwords import Passwords
 from keyturn.server.settings import Settings
 from keyturn.server.users import HISTORY, Users
 from keyturn.stores import schema
+from tests.support.sql import SERVERS, SqlName, database
 
 PASSWORD = "correct horse"
 
@@ -40,9 +41,9 @@ class CountingHasher(PasswordHasher):
         return super().verify(hash, password)
 
 
-def open_table(folder: Path, hasher: PasswordHasher | None = None) -> Users:
-    """Open the table in a file of the folder."""
-    engine = open_engine(Settings(store=f"sqlite:///{folder}/keyturn.db"), create=True)
+def open_table(folder: Path, hasher: PasswordHasher | None = None, settings: Settings | None = None) -> Users:
+    """Open the table in a file of the folder, or where the settings say."""
+    engine = open_engine(settings or Settings(store=f"sqlite:///{folder}/keyturn.db"), create=True)
     passwords = Passwords(hasher or CountingHasher())
     passwords.prepare()
     users = Users(
@@ -201,3 +202,29 @@ def test_the_migration_makes_the_table_that_is_used(tmp_path: Path) -> None:
         names = [row[1] for row in connection.execute(text("PRAGMA table_info(keyturn_users)"))]
     engine.dispose()
     assert names == ["id", "username", "password_hash", "claims", "disabled", "created_at"]
+
+
+@pytest.mark.parametrize("on", SERVERS)
+def test_the_users_live_on_every_database(
+    request: pytest.FixtureRequest, tmp_path: Path, on: SqlName
+) -> None:
+    """Names are told apart exactly, claims stay as they were, and whatever changes is seen."""
+    with database(request, on, tmp_path) as url:
+        settings = Settings(store=url)
+        users = open_table(tmp_path, settings=settings)
+        claims = {"z": 1.0, "a": [1e300, None, "\u00fc\U0001f511"], "": {}}
+        names = ("ada", "ada.", "a da", "\u00e4da", "a\u0308da.")
+        made = {name: users.add(name, f"the password of {name}", claims) for name in names}
+        with pytest.raises(InvalidInput, match="already"):
+            users.add("ADA", PASSWORD)
+        assert {user.id: user for user in users.list()} == {user.id: user for user in made.values()}
+        for user in made.values():
+            assert users.find(user.username) == user
+        assert repr(users.claims(made["ada"].id)) == repr(claims)
+        assert users.check("ada", "the password of ada") == made["ada"]
+        users.set_disabled("ada", disabled=True)
+        assert users.check("ada", "the password of ada") is None
+        users.set_password("ada.", PASSWORD)
+        assert users.check("ada.", PASSWORD) == made["ada."]
+        users.create_schema()
+        users._engine.dispose()
