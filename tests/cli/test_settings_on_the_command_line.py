@@ -109,4 +109,7 @@ def test_wrong_usage_is_exit_status_2(empty_folder: Path, arguments: list[str], 
 
 def test_a_password_in_a_url_is_masked(empty_folder: Path) -> None:
     """What `config` prints can be shown to others."""
-    assert shown("--store", "postgresql://keyturn:hunter2@db/keyturn")["store"][0].count("hunter2") == 0
+    url = "postgresql://keyturn:hunter2@db/keyturn?sslpassword=hunter2"
+    for name, (value, _) in shown("--store", url, "--users", url).items():
+        assert "hunter2" not in value, name
+    assert "hunter2" not in run("serve", "--help", KEYTURN_STORE=url, KEYTURN_USERS=url).output

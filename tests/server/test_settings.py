@@ -159,6 +159,47 @@ def test_settings_check_themselves(values: dict[str, Any], message: str) -> None
         Settings(**values)
 
 
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        ({}, "sqlite:///keyturn.db"),
+        ({"store": "sqlite:////var/keyturn.db"}, "sqlite:////var/keyturn.db"),
+        ({"store": "postgresql://db/x"}, "postgresql://db/x"),
+        ({"store": "mysql://db/x", "authenticator": "shop:check"}, "mysql://db/x"),
+        ({"store": "memory://"}, "memory://"),
+        ({"store": "redis://db"}, "sqlite:///keyturn.db"),
+        ({"store": "redis+cluster://db:1", "users": "mysql://db/x"}, "mysql://db/x"),
+        ({"store": "postgresql://db/x", "users": "sqlite:///users.db"}, "sqlite:///users.db"),
+        ({"store": "redis://db", "authenticator": "shop:check"}, None),
+    ],
+)
+def test_where_users_are(values: dict[str, Any], place: str | None) -> None:
+    """Beside the sessions where another table can be; the default's file otherwise; or where it is said."""
+    assert Settings(**values).users_url == place
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"store": "oracle://scott:hunter2@db/x"}, "store: there is no store for oracle://"),
+        ({"users": "oracle://scott:hunter2@db/x"}, "users: there is no store for oracle://"),
+        ({"users": "redis://:hunter2@db"}, "users: Redis keeps sessions only"),
+        ({"store": "hunter2"}, "store: that is not the URL of a store"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_by_name(values: dict[str, Any], message: str) -> None:
+    """The message names the setting, and quotes nothing of the URL."""
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        Settings(**values)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_no_password_is_in_a_repr() -> None:
+    """Settings may be printed: what a URL holds is left out."""
+    settings = Settings(store="redis://:hunter2@db", users="mysql://u:hunter2@db/x")
+    assert "hunter2" not in repr(settings)
+
+
 def test_an_unknown_name_names_the_nearest() -> None:
     """A slip of the pen in a file is found, with the name that was meant."""
     with pytest.raises(ConfigurationError, match="'acess_ttl'; did you mean 'access_ttl'"):

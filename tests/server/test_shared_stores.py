@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import httpx
 import pytest
@@ -85,6 +87,25 @@ def test_two_servers_are_one(tmp_path: Path, shared: str) -> None:
     assert f"sessions   {shared.partition('://')[0]}://" in said
     users = f"sqlite:///{tmp_path}/users.db" if "redis" in shared else shared.partition("://")[0]
     assert f"users      {users}" in said
+
+
+def test_servers_that_start_at_once_make_one_place(tmp_path: Path, shared: str) -> None:
+    """Three first starts on one empty store: the tables are made once, and all serve with one key ring."""
+    flags = flags_in(tmp_path, shared)
+    together = Barrier(3)
+
+    def start(name: str) -> str:
+        place = tmp_path / name
+        place.mkdir()
+        together.wait(20)
+        with keyturn_server(place, *flags) as server:
+            assert httpx.get(f"{server.url}/healthz", timeout=20).status_code == 200
+            return httpx.get(f"{server.url}/.well-known/jwks.json", timeout=20).text
+
+    with ThreadPoolExecutor(3) as threads:
+        published = list(threads.map(start, ["one", "two", "three"]))
+    assert len(set(published)) == 1
+    assert '"kid"' in published[0]
 
 
 def test_two_servers_find_redis_through_sentinel(tmp_path: Path) -> None:
