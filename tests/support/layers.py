@@ -55,7 +55,6 @@ PURE_PACKAGES = {
 # Which extra of pyproject.toml brings what an entry imports beyond the plain installation.
 EXTRAS = {
     "keyturn.stores.sqlalchemy": "sql",
-    "keyturn.stores._sql.patience": "postgres",
     "keyturn.stores._sql": "sql",
     "keyturn.stores.migrations": "sql",
     "keyturn.stores.schema": "sql",

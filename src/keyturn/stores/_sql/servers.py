@@ -6,7 +6,6 @@ told to give up a statement when nobody waits for it any more.
 
 from __future__ import annotations
 
-from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -126,10 +125,11 @@ def _wait_no_longer(engine: Engine, seconds: float) -> None:
     def connect(
         dialect: Dialect, _: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]
     ) -> object:
-        patience = import_module("keyturn.stores._sql.patience")  # here only, because it needs the driver
+        waiting = import_module("keyturn.stores._postgres.connections")  # here only, as it needs the driver
+        options["watch"] = waiting.Watch(seconds)
         if not dialect.is_async:
-            return patience.connect(seconds, *arguments, **options)
-        options["async_creator_fn"] = partial(patience.connect_async, seconds)
+            return waiting.WatchedConnection.connect(*arguments, **options)
+        options["async_creator_fn"] = waiting.AsyncWatchedConnection.connect
         return None  # SQLAlchemy connects, with that
 
     event.listen(engine, "do_connect", connect)
