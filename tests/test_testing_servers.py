@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +72,26 @@ def test_what_was_acknowledged_survives_a_kill(
         assert process is not None
     assert not folder.exists()
     assert process.poll() is not None
+
+
+@pytest.mark.usefixtures("redis_server")
+def test_a_server_does_not_outlive_tests_that_were_killed() -> None:
+    """When the process that started a server is killed, the server ends and its folder goes."""
+    code = """
+import time
+from keyturn.testing.servers import RedisServer
+server = RedisServer()
+server.start()
+print(server.folder, server.port, flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        folder, port = process.stdout.readline().split()
+        process.kill()
+    wait_until(lambda: not Path(folder).exists(), what="the folder to go")
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(port))) != 0
 
 
 def test_each_new_database_is_empty_and_its_own(postgres_server: PostgresServer) -> None:

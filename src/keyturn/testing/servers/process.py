@@ -95,6 +95,7 @@ class LocalServer(Startable):
         """
         self._account = account(self._owner) if self._owner else None
         self._process: subprocess.Popen[bytes] | None = None
+        self._heir: subprocess.Popen[bytes] | None = None
         self._temporary = folder is None
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="keyturn-"))
@@ -104,7 +105,7 @@ class LocalServer(Startable):
         self.port: int = free_port() if port is None else port
         self.options: dict[str, str] = dict(options)
         self.password: str = self._remembered_password()
-        self._end = self._finalizer(None)
+        self._end = self._nothing_runs()
 
     # ------------------------------------------------------------------------------ what differs
 
@@ -156,8 +157,7 @@ class LocalServer(Startable):
                 start_new_session=True,  # Ctrl-C ends the tests, which then end it
                 **self._as_owner(),
             )
-        self._end.detach()
-        self._end = self._finalizer(self._process)
+        self._outlived_by(self._process)
         self._wait_until_ready(self._process)
 
     def stop(self) -> None:
@@ -170,13 +170,13 @@ class LocalServer(Startable):
                 self._process.wait(PATIENCE_SECONDS / 2)
             except subprocess.TimeoutExpired:
                 self.kill()
-        self._process = None
+        self._has_ended()
 
     def kill(self) -> None:
         """End it at once (SIGKILL) with all its processes, and wait for their end."""
         if self._process is not None:
             _kill(self._process)
-        self._process = None
+        self._has_ended()
 
     def restart(self) -> None:
         """Stop it if it runs, and start it on the same port and data."""
@@ -290,14 +290,53 @@ class LocalServer(Startable):
                 raise ServerFailed(f"{type(self).__name__} {how}:\n{self.output()[-_LAST_WORDS:]}")
             time.sleep(_POLL_SECONDS)
 
-    def _finalizer(self, process: subprocess.Popen[bytes] | None) -> weakref.finalize[..., Self]:
-        """Say what must go when this object does, or when Python ends: nothing may outlive the tests."""
-        return weakref.finalize(self, _clean_up, process, self.folder if self._temporary else None)
+    def _outlived_by(self, process: subprocess.Popen[bytes]) -> None:
+        """Say what must go when this object does, and when Python ends, however it ends."""
+        self._end.detach()
+        folder = self.folder if self._temporary else None
+        self._heir = _heir(process.pid, folder)
+        self._end = weakref.finalize(self, _clean_up, process, self._heir, folder)
+
+    def _has_ended(self) -> None:
+        if self._heir is not None:
+            _dismiss(self._heir)  # the process's id may be somebody else's from now on
+        self._process = self._heir = None
+        self._end.detach()
+        self._end = self._nothing_runs()
+
+    def _nothing_runs(self) -> weakref.finalize[..., Self]:
+        return weakref.finalize(self, _clean_up, None, None, self.folder if self._temporary else None)
 
 
-def _clean_up(process: subprocess.Popen[bytes] | None, folder: Path | None) -> None:
+def _heir(pid: int, folder: Path | None) -> subprocess.Popen[bytes]:
+    """Start a process that ends another and removes its folder when we are gone, even if we were killed.
+
+    It waits for the end of its input, which is ours to hold open.
+    """
+    will = 'cat; kill -9 "$1"; [ -z "$2" ] || rm -rf "$2"'
+    return subprocess.Popen(  # noqa: S603 - as above
+        ["/bin/sh", "-c", will, "heir", str(pid), str(folder or "")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _dismiss(heir: subprocess.Popen[bytes]) -> None:
+    heir.kill()  # before its input ends: it shall not do its duty
+    if heir.stdin is not None:
+        heir.stdin.close()
+    heir.wait(PATIENCE_SECONDS)
+
+
+def _clean_up(
+    process: subprocess.Popen[bytes] | None, heir: subprocess.Popen[bytes] | None, folder: Path | None
+) -> None:
     if process is not None:
         _kill(process)
+    if heir is not None:
+        _dismiss(heir)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
 
