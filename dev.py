@@ -12,6 +12,7 @@ import sys
 if sys.version_info < (3, 11):
     sys.exit("Keyturn needs Python 3.11 or newer; this is Python " + sys.version.split()[0])
 
+import ast
 import hashlib
 import importlib.util
 import os
@@ -49,6 +50,9 @@ Usage: python3 dev.py COMMAND [ARGUMENTS]
   check               lint, format, mypy and pyright, without the tests
   lint                lint and format only
   long [ARGUMENTS]    run the long storms (pytest -m slow)
+  bench               list the benchmarks
+  bench NAME [ARGUMENTS]
+                      run one, on servers of its own; --help among the arguments says what it takes
 
 The first run fills .venv beside this file; later runs reuse it. Deleting .venv is always safe.
 """
@@ -82,6 +86,7 @@ def main(arguments: Sequence[str]) -> int:
         "check": lambda rest: _run_all(_without_arguments("check", rest, {**LINT, **TYPES})),
         "lint": lambda rest: _run_all(_without_arguments("lint", rest, LINT)),
         "long": lambda rest: _pytest(["-m", "slow", *rest]),
+        "bench": _bench,
     }
     name = arguments[0] if arguments else ""
     if name in ("-h", "--help", "help"):
@@ -115,6 +120,27 @@ def _pytest(arguments: list[str]) -> int:
     _find_programs()
     _find_vectors()
     return subprocess.run([PYTHON, "-m", "pytest", *arguments], check=False).returncode
+
+
+def _bench(arguments: list[str]) -> int:
+    """Run a benchmark, or list them with what each says of itself first."""
+    scripts = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("[!_]*.py"))}
+    if not arguments:
+        for name, path in scripts.items():
+            print(f"  {name:<20}{_first_sentence(path)}")
+        return 0
+    name, *rest = arguments
+    if name not in scripts:
+        print(f"dev.py: there is no benchmark {name!r}, but: {', '.join(scripts)}", file=sys.stderr)
+        return 2
+    _set_up(extra="all", tools=True)
+    _find_programs()
+    return subprocess.run([PYTHON, scripts[name], *rest], check=False).returncode
+
+
+def _first_sentence(script: Path) -> str:
+    text = ast.get_docstring(ast.parse(script.read_bytes())) or ""
+    return text.partition(". ")[0].partition(": `")[0].rstrip(".") + "."
 
 
 def _without_arguments(

@@ -10,7 +10,7 @@ import pytest
 import dev
 from tests.support.sources import ROOT
 
-COMMANDS = ("serve", "test", "check", "lint", "long")
+COMMANDS = ("serve", "test", "check", "lint", "long", "bench")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -39,6 +39,14 @@ def test_arguments_are_not_swallowed() -> None:
     result = run("lint", "src")
     assert result.returncode == 2
     assert "takes no arguments" in result.stderr
+
+
+def test_benchmarks_are_listed_and_an_unknown_one_is_refused() -> None:
+    """`bench` alone says which benchmarks there are; a wrong name does, too, with status 2."""
+    listed, refused = run("bench"), run("bench", "milion")
+    assert (listed.returncode, refused.returncode) == (0, 2)
+    assert "  million " in listed.stdout
+    assert "million" in refused.stderr.partition("'milion'")[2]
 
 
 def test_output_passes_through_with_its_status_and_closing_line(
