@@ -6,6 +6,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -170,6 +171,18 @@ def test_what_is_not_safe_is_not_done_again(url: str, proxy: Proxy, open_store: 
         store.revoke(Revoke(SESSION.sid, None, None, "user", REFRESH.now))
     assert caught.value.detail == "connection_lost"
     assert store.revoke(Revoke(SESSION.sid, None, None, "user", REFRESH.now)).found
+
+
+def test_a_refresh_without_windows_is_not_done_again(url: str, proxy: Proxy, open_store: Open) -> None:
+    """The second try would find the token spent, and end the session of somebody honest."""
+    store = open_store(proxy.url(url), pool_size=1)
+    store.count()
+    proxy.lose("answer", to=b"UPDATE")
+    with pytest.raises(StoreUnavailable, match="connection to the database was lost"):
+        store.rotate(replace(REFRESH, race_window=0, recovery_window=0))
+    found = store.lookup(Lookup(SESSION.sid))
+    assert isinstance(found, Found)
+    assert (found.session.gen, found.session.revoked_at) == (1, None)
 
 
 def test_a_server_that_never_answers_is_given_up(url: str, proxy: Proxy, open_store: Open) -> None:

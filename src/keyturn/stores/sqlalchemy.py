@@ -18,7 +18,7 @@ try:
     from keyturn.stores import schema
     from keyturn.stores._sql import engines, operations, servers
     from keyturn.stores._sql.errors import translated
-    from keyturn.stores._sql.retries import Tries
+    from keyturn.stores._sql.retries import Tries, converges
     from keyturn.stores._sql.running import flavour_of, run
     from keyturn.stores._sql.tables import metadata
     from keyturn.stores._sql.turns import AsyncTurns, Turns
@@ -173,7 +173,7 @@ class SQLAlchemyStore:
 
     def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return self._write(partial(operations.rotate, self._flavour, command))
+        return self._write(partial(operations.rotate, self._flavour, command), safe=converges(command))
 
     def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
@@ -332,7 +332,7 @@ class AsyncSQLAlchemyStore:
 
     async def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return await self._write(partial(operations.rotate, self._flavour, command))
+        return await self._write(partial(operations.rotate, self._flavour, command), safe=converges(command))
 
     async def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
