@@ -29,6 +29,7 @@ try:
     from keyturn.stores._postgres.settings import Settings
     from keyturn.stores._postgres.wires import FLAVOUR
     from keyturn.stores._sql import keeping, operations
+    from keyturn.stores._sql.retries import converges
     from keyturn.stores._sql.tables import metadata
 except ModuleNotFoundError as error:
     raise missing_extra(error) from error
@@ -133,7 +134,7 @@ class PostgresStore:
 
     def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return self._gate.run(partial(operations.rotate, FLAVOUR, command), repeatable=_converges(command))
+        return self._gate.run(partial(operations.rotate, FLAVOUR, command), repeatable=converges(command))
 
     def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
@@ -242,7 +243,7 @@ class AsyncPostgresStore:
     async def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
         return await self._gate.run(
-            partial(operations.rotate, FLAVOUR, command), repeatable=_converges(command)
+            partial(operations.rotate, FLAVOUR, command), repeatable=converges(command)
         )
 
     async def lookup(self, command: Lookup, /) -> LookupOutcome:
@@ -302,11 +303,6 @@ class AsyncPostgresStore:
     async def close(self) -> None:
         """See `Store.close`. A pool of the application's stays open."""
         await self._gate.close()
-
-
-def _converges(command: Rotate) -> bool:
-    """Tell whether a rotation whose answer was lost would give the same successor again."""
-    return command.race_window > 0 or command.recovery_window > 0
 
 
 def _of_pool(pool: ConnectionPool[Any] | AsyncConnectionPool[Any]) -> dict[str, Any]:

@@ -209,11 +209,11 @@ class SQLAlchemyStore:
 
     def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return self._write(partial(operations.erase, sids))
+        return self._write(partial(operations.erase, sids), safe=False)
 
     def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
-        return self._write(partial(operations.purge, command))
+        return self._write(partial(operations.purge, command), safe=False)
 
     def note(self, entries: Sequence[TrailEntry], /) -> None:
         """See `Trail.note`."""
@@ -225,7 +225,7 @@ class SQLAlchemyStore:
 
     def forget(self, before: Millis, limit: int, /) -> int:
         """See `Trail.forget`."""
-        return self._write(partial(operations.forget, before, limit))
+        return self._write(partial(operations.forget, before, limit), safe=False)
 
     def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""
@@ -368,11 +368,11 @@ class AsyncSQLAlchemyStore:
 
     async def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return await self._write(partial(operations.erase, sids))
+        return await self._write(partial(operations.erase, sids), safe=False)
 
     async def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
-        return await self._write(partial(operations.purge, command))
+        return await self._write(partial(operations.purge, command), safe=False)
 
     async def note(self, entries: Sequence[TrailEntry], /) -> None:
         """See `Trail.note`."""
@@ -386,7 +386,7 @@ class AsyncSQLAlchemyStore:
 
     async def forget(self, before: Millis, limit: int, /) -> int:
         """See `Trail.forget`."""
-        return await self._write(partial(operations.forget, before, limit))
+        return await self._write(partial(operations.forget, before, limit), safe=False)
 
     async def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""
