@@ -105,9 +105,10 @@ class Proxy:
 
     @property
     def round_trips(self) -> int:
-        """How often a client has spoken and then waited for an answer, connecting included.
+        """How often a client has spoken and was answered, connecting included.
 
-        What it sends before it is answered is one round trip, in however many pieces.
+        What it sends before it is answered is one round trip, in however many pieces. So is an answer. What
+        is not answered, such as a farewell, is none.
         """
         return self._round_trips
 
@@ -247,7 +248,6 @@ class Proxy:
             while request := await reader.read(_CHUNK):
                 if self._deaf:
                     continue
-                self._round_trips += not link.waiting
                 link.waiting = True
                 loss = self._due(request)
                 if loss == "request":
@@ -265,6 +265,7 @@ class Proxy:
                 if link.losing:
                     link.reset()
                     return
+                self._round_trips += link.waiting
                 link.waiting = False
                 if self._delay:
                     await asyncio.sleep(self._delay)
