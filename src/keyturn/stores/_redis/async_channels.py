@@ -158,6 +158,8 @@ class AsyncServerChannel:
     async def _refresh(self, connection: AsyncConnection) -> None:
         if not connection.is_connected:
             return
+        for _ in range(2):  # so that the loop takes note of what has come: the end, perhaps
+            await asyncio.sleep(0)
         # Renamed in version 8 of the driver, which warns of the old name.
         driver: Anything = connection
         can_read = getattr(driver, "can_read", None) or driver.can_read_destructive

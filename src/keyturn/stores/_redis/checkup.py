@@ -67,8 +67,11 @@ def _parsed(answer: bytes | Mapping[str, object]) -> dict[str, str]:
     return {name: value.strip() for name, colon, value in lines if colon}
 
 
-def _setting(pair: list[bytes] | None) -> str:
-    return pair[1].decode() if pair else ""
+def _setting(answer: list[bytes] | dict[bytes, bytes] | None) -> str:
+    if not answer:
+        return ""
+    value = answer[b"appendfsync"] if isinstance(answer, dict) else answer[1]  # RESP 3 and 2
+    return value.decode()
 
 
 def _refuse(info: dict[str, str], wanted: Wanted) -> None:

@@ -117,9 +117,9 @@ def place_of(url: str) -> Place:
     kind, tls = _SCHEMES[scheme]
     try:
         parts = urlsplit(url)
-        given = _query(parts.query)
     except ValueError as error:
         raise ConfigurationError("the URL of Redis cannot be read") from error
+    given = _query(parts.query)
     user_info, _, hosts = parts.netloc.rpartition("@")
     driver = _credentials(user_info, given) | _tls(given, wanted=tls)
     sentinel: dict[str, Anything] = {

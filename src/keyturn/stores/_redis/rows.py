@@ -252,4 +252,4 @@ def _deflated(value: Anything) -> bytes:
 
 
 def _inflated(value: bytes) -> Anything:
-    return json.loads(zlib.decompressobj(_WINDOW_BITS, _WORDS).decompress(value))
+    return json.loads(zlib.decompressobj(_WINDOW_BITS, _WORDS).decompress(value).decode())
