@@ -8,23 +8,14 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.keyturn_server import demo_password, keyturn_server
-
-
-def sign_in(url: str, password: str) -> dict[str, str]:
-    """Sign alice in with the refresh token in the body."""
-    body = {"username": "alice", "password": password, "transport": "body"}
-    answer = httpx.post(f"{url}/auth/login", json=body, timeout=20)
-    assert answer.status_code == 200, answer.text
-    tokens: dict[str, str] = answer.json()
-    return tokens
+from tests.support.keyturn_server import demo_password, keyturn_server, sign_in
 
 
 def test_a_session_outlives_a_restart(tmp_path: Path) -> None:
     """After an orderly end and a new start, both tokens are as good as before, and a logout stays one."""
     with keyturn_server(tmp_path, "--demo") as first:
         password = demo_password(first, "alice")
-        kept, left = sign_in(first.url, password), sign_in(first.url, password)
+        kept, left = sign_in(first, password), sign_in(first, password)
         gone = httpx.post(f"{first.url}/auth/logout", json={"refresh_token": left["refresh_token"]})
         assert gone.status_code == 204
         assert first.stop() in {0, -signal.SIGTERM}
@@ -50,7 +41,7 @@ def test_what_it_writes_is_its_owners(tmp_path: Path) -> None:
 def test_lost_keys_are_not_made_up_for(tmp_path: Path) -> None:
     """With sessions in the store and no keys file, a start is refused: new keys would log everybody out."""
     with keyturn_server(tmp_path, "--demo") as server:
-        sign_in(server.url, demo_password(server, "alice"))
+        sign_in(server, demo_password(server, "alice"))
     (tmp_path / "keys.json").unlink()
     try:
         with keyturn_server(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from keyturn.testing.servers import RedisSentinel, RedisServer
 from tests.support.databases import started
-from tests.support.keyturn_server import demo_password, keyturn_server
+from tests.support.keyturn_server import demo_password, keyturn_server, sign_in
 from tests.support.processes import Server
 
 SHARED = ["postgres_url", "mariadb_url", "redis_url", "redis_cluster_url"]
@@ -27,15 +27,6 @@ def shared(request: pytest.FixtureRequest) -> str:
 def password_in(url: str) -> str:
     """Give the password that a URL of the fixtures carries."""
     return url.partition("://")[2].partition("@")[0].rpartition(":")[2]
-
-
-def sign_in(server: Server, password: str) -> dict[str, str]:
-    """Sign alice in with the refresh token in the body."""
-    body = {"username": "alice", "password": password, "transport": "body"}
-    answer = httpx.post(f"{server.url}/auth/login", json=body, timeout=20)
-    assert answer.status_code == 200, answer.text
-    tokens: dict[str, str] = answer.json()
-    return tokens
 
 
 def refresh(server: Server, tokens: dict[str, str]) -> httpx.Response:

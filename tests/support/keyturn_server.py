@@ -8,6 +8,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+
 from tests.support.processes import Server, free_port, running_server, wait_until
 
 COMMAND = [sys.executable, "-c", "from keyturn.cli import main; main()"]
@@ -38,6 +40,15 @@ def keyturn_server(folder: Path, *flags: str, port: int | None = None) -> Genera
 
 def _count_starts(log: Path) -> int:
     return log.read_text("utf-8").count("Press Ctrl-C") if log.exists() else 0
+
+
+def sign_in(server: Server, password: str) -> dict[str, str]:
+    """Sign alice in with the refresh token in the body, and give the answer."""
+    body = {"username": "alice", "password": password, "transport": "body"}
+    answer = httpx.post(f"{server.url}/auth/login", json=body, timeout=20)
+    assert answer.status_code == 200, answer.text
+    tokens: dict[str, str] = answer.json()
+    return tokens
 
 
 def demo_password(server: Server, user: str) -> str:
