@@ -182,6 +182,19 @@ def test_what_is_safe_to_repeat_does_not_notice_a_restart(
     store.close()
 
 
+def test_what_cannot_be_repeated_is_not_sent_on_a_stale_connection(server: PostgresServer, url: str) -> None:
+    """After a restart the first sign-ins and revocations succeed, too: they find out before they are sent."""
+    store = PostgresStore.from_url(url, pool_size=4)
+    at_once(4, store.count)
+    server.restart()
+    numbers = iter(range(2, 100))
+    at_once(4, lambda: store.create(sign_in(numbered(next(numbers)))))
+    server.restart()
+    assert store.revoke(Revoke(SESSION.sid, None, None, "user", NOW)).found
+    assert store.count() == 5
+    store.close()
+
+
 def test_tasks_do_not_notice_a_restart(server: PostgresServer, url: str) -> None:
     """As above, for asyncio, and after a crash."""
 
@@ -194,6 +207,8 @@ def test_tasks_do_not_notice_a_restart(server: PostgresServer, url: str) -> None
         server.kill()
         server.start()
         loop.run(many(store))
+        server.restart()
+        loop.run(store.create(sign_in(numbered(2))))
         loop.run(store.close())
 
 

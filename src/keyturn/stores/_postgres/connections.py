@@ -6,6 +6,7 @@ something between, that takes a question and never answers.
 
 from __future__ import annotations
 
+import select
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from psycopg import AsyncConnection, Connection, OperationalError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHECK: Final = 0.1  # seconds between looks at signals, as in psycopg
+_LEFT: Final[int] = getattr(select, "POLLRDHUP", 0)  # Linux; elsewhere only errors are seen
 _LATE: Final = "the server did not answer: timed out"
 
 
@@ -106,6 +108,18 @@ class AsyncWatchedConnection(AsyncConnection[Any]):
             if _broke_off(self):
                 raise OperationalError(_LATE) from error
             raise
+
+
+def has_been_left(connection: Connection[Any] | AsyncConnection[Any]) -> bool:
+    """Tell whether the server has closed its end, as far as the operating system knows.
+
+    That costs no round trip, so it is looked at before what cannot be tried again.
+    """
+    if connection.closed:
+        return True
+    look = select.poll()
+    look.register(connection.fileno(), _LEFT)
+    return bool(look.poll(0))
 
 
 def _broke_off(connection: Connection[Any] | AsyncConnection[Any]) -> bool:

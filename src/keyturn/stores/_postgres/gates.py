@@ -13,11 +13,17 @@ from threading import Lock
 from time import sleep
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from psycopg import OperationalError
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed, PoolTimeout
 
 from keyturn.errors import ConfigurationError, StoreUnavailable
 from keyturn.forks import in_forked_children
-from keyturn.stores._postgres.connections import AsyncWatchedConnection, Watch, WatchedConnection
+from keyturn.stores._postgres.connections import (
+    AsyncWatchedConnection,
+    Watch,
+    WatchedConnection,
+    has_been_left,
+)
 from keyturn.stores._postgres.errors import FAILURES, meaning_of
 from keyturn.stores._postgres.wires import FLAVOUR, NO_AUTOCOMMIT, AsyncWire, Wire, age_of
 from keyturn.stores._sql.codes import ROLLED_BACK
@@ -117,6 +123,10 @@ class Way:
             self._orphaned, self.watch.sure = True, False
 
 
+class Stale(OperationalError):
+    """A connection of the pool was broken before anything was sent: nothing was done."""
+
+
 def check_given(options: object) -> None:
     """Refuse a pool whose connections are known not to be in autocommit.
 
@@ -202,12 +212,12 @@ class Gate:
             KeyturnError: As a store's duties say.
         """
         try:
-            return self._once(begin())
+            return self._once(begin(), sure=repeatable)
         except FAILURES as error:
             return self._again(begin, error, repeatable=repeatable)
 
     def _again(self, begin: Callable[[], Operation[T]], error: Exception, *, repeatable: bool) -> T:
-        tries = Tries(safe=repeatable)
+        tries = Tries(safe=repeatable or isinstance(error, Stale))
         while True:
             said = meaning_of(error)
             if not (isinstance(said, StoreUnavailable) and tries.allow_another(said)):
@@ -219,10 +229,13 @@ class Gate:
             except FAILURES as another:
                 error = another
 
-    def _once(self, operation: Operation[T]) -> T:
+    def _once(self, operation: Operation[T], *, sure: bool = True) -> T:
         pool = self.pool
         connection: Connection[Any] = pool.getconn() if self._way.watch.sure else self._take_warily()
         try:
+            if not sure and has_been_left(connection):
+                connection.close()
+                raise Stale("the server has closed the connection before it was used")
             return Wire.of(connection, self._way.age).run(operation)
         finally:
             if connection.closed and self._way.is_first(connection):
@@ -288,12 +301,12 @@ class AsyncGate:
 
     async def _run(self, begin: Callable[[], Operation[T]], *, repeatable: bool) -> T:
         try:
-            return await self._once(begin())
+            return await self._once(begin(), sure=repeatable)
         except FAILURES as error:
             return await self._again(begin, error, repeatable=repeatable)
 
     async def _again(self, begin: Callable[[], Operation[T]], error: Exception, *, repeatable: bool) -> T:
-        tries = Tries(safe=repeatable)
+        tries = Tries(safe=repeatable or isinstance(error, Stale))
         while True:
             said = meaning_of(error)
             if not (isinstance(said, StoreUnavailable) and tries.allow_another(said)):
@@ -305,12 +318,15 @@ class AsyncGate:
             except FAILURES as another:
                 error = another
 
-    async def _once(self, operation: Operation[T]) -> T:
+    async def _once(self, operation: Operation[T], *, sure: bool = True) -> T:
         pool = self.pool
         connection: AsyncConnection[Any] = await (
             pool.getconn() if self._way.watch.sure else self._take_warily()
         )
         try:
+            if not sure and has_been_left(connection):
+                await connection.close()
+                raise Stale("the server has closed the connection before it was used")
             return await AsyncWire.of(connection, self._way.age).run(operation)
         finally:
             if connection.closed and self._way.is_first(connection):
