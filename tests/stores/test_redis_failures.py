@@ -6,9 +6,11 @@ import asyncio
 import logging
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -20,7 +22,7 @@ from keyturn._core.outcomes import Created, Found, Live, Rotated, Unknown
 from keyturn.errors import ConfigurationError, StoreUnavailable
 from keyturn.stores.redis import AsyncRedisStore, RedisStore
 from keyturn.testing.samples import RACE, REDEEM, ROW, T0, numbered, refresh_of, sign_in
-from keyturn.testing.servers import RedisServer
+from keyturn.testing.servers import RedisSentinel, RedisServer
 
 LOGOUT = Revoke(ROW.sid, None, None, "logout", T0)
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
@@ -363,6 +365,66 @@ async def test_the_applications_client_stays_its_own_for_asyncio(redis_url: str)
     await store.close()
     assert await client.ping()
     await client.aclose()
+
+
+# --- Ways to a server -------------------------------------------------------------------------------
+
+
+async def test_sentinel_names_the_master() -> None:
+    """A store finds the master through Sentinel, says where there is none, and leaves no connection open."""
+    with RedisServer() as master, RedisSentinel(master) as sentinel:
+        store = RedisStore.from_url(sentinel.url)
+        store.create(sign_in(ROW))
+        assert isinstance(store.rotate(REDEEM), Rotated)
+        store.close()
+        other = AsyncRedisStore.from_url(sentinel.url)
+        assert isinstance(await other.lookup(Lookup(ROW.sid)), Found)
+        await other.close()
+        nobody = sentinel.url.replace("/keyturn/", "/nobody/")
+        lost, also_lost = RedisStore.from_url(nobody), AsyncRedisStore.from_url(nobody)
+        with pytest.raises(StoreUnavailable, match="no master of that name"):
+            lost.count()
+        with pytest.raises(StoreUnavailable, match="no master of that name"):
+            await also_lost.count()
+        lost.close()
+        await also_lost.close()
+        mistaken = RedisStore.from_url(f"redis://127.0.0.1:{sentinel.port}")
+        with pytest.raises(ConfigurationError, match="This is a Sentinel"):
+            mistaken.create_schema()
+        mistaken.close()
+
+
+async def test_tls_is_checked(tmp_path: Path) -> None:
+    """`rediss://` speaks TLS with a server whose certificate it can check, and with no other."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        + ["-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost"]
+        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+        check=True,
+        capture_output=True,
+    )
+    for file in (key, certificate):
+        file.chmod(0o644)
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    files = {
+        "tls-cert-file": str(certificate),
+        "tls-key-file": str(key),
+        "tls-ca-cert-file": str(certificate),
+    }
+    with RedisServer(options={"tls-port": str(port), "tls-auth-clients": "no", **files}) as server:
+        url = f"rediss://:{server.password}@127.0.0.1:{port}/0"
+        store = RedisStore.from_url(f"{url}?ssl_ca_certs={certificate}")
+        assert isinstance(store.create(sign_in(ROW)), Created)
+        store.close()
+        other = AsyncRedisStore.from_url(f"{url}?ssl_ca_certs={certificate}")
+        assert isinstance(await other.lookup(Lookup(ROW.sid)), Found)
+        await other.close()
+        trusting = RedisStore.from_url(url)
+        with pytest.raises(StoreUnavailable, match="cannot be reached"):
+            trusting.lookup(Lookup(ROW.sid))
+        trusting.close()
 
 
 # --- URLs -------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from keyturn.stores._redis.driver import Anything
 from keyturn.stores._redis.errors import busy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from keyturn.stores._redis.calls import Operation
     from keyturn.stores._redis.driver import AsyncCluster, AsyncConnection, AsyncPool
 
@@ -74,9 +76,18 @@ class AsyncServerChannel:
     sharded = False
     fragile = False
 
-    def __init__(self, pool: AsyncPool, waiting: Waiting, *, own: int | None, patience: float) -> None:
+    def __init__(
+        self,
+        pool: AsyncPool,
+        waiting: Waiting,
+        *,
+        own: int | None,
+        patience: float,
+        beside: Sequence[Anything] = (),
+    ) -> None:
         """Use a pool of the driver's: see `ServerChannel`."""
         self._pool = pool
+        self._beside = beside
         self._waiting = waiting
         self._own = own
         self._patience = patience
@@ -178,6 +189,8 @@ class AsyncServerChannel:
             await self._free.pop().disconnect()
         if self._own is not None:
             await self._pool.disconnect()
+        for client in self._beside:
+            await client.aclose()
 
 
 class AsyncClusterChannel:

@@ -26,7 +26,7 @@ from keyturn.stores._redis.driver import Anything
 from keyturn.stores._redis.errors import busy, meaning, too_few_replicas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from keyturn.stores._redis.calls import AskNodes, Operation
     from keyturn.stores._redis.driver import Cluster, Connection, Pool
@@ -132,7 +132,15 @@ class ServerChannel:
 
     sharded = False
 
-    def __init__(self, pool: Pool, waiting: Waiting, *, own: int | None, patience: float) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        waiting: Waiting,
+        *,
+        own: int | None,
+        patience: float,
+        beside: Sequence[Anything] = (),
+    ) -> None:
         """Use a pool of the driver's.
 
         Args:
@@ -141,8 +149,10 @@ class ServerChannel:
             own: How many of its connections may be kept between calls, because the pool is the store's own;
                 None: it is the application's, and each connection goes back at once.
             patience: Seconds to wait for one of our own.
+            beside: Clients to close with the pool: those that ask the Sentinels.
         """
         self._pool = pool
+        self._beside = beside
         self._waiting = waiting
         self._own = own
         self._patience = patience
@@ -205,6 +215,8 @@ class ServerChannel:
             self._free.pop().disconnect()
         if self._own is not None:
             self._pool.disconnect()
+        for client in self._beside:
+            client.close()
 
 
 class ClusterChannel:

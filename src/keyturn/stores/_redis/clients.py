@@ -53,16 +53,18 @@ def open_channel(place: Place, settings: Checked) -> Channel:
         nodes = [_NODE(host, port) for host, port in place.hosts]
         client = partial(_CLUSTER, startup_nodes=nodes, max_connections=own, **driver)
         return ClusterChannel(client, waiting, own=own, patience=patience)
+    beside: list[Anything] = []
     try:
         if place.kind == "sentinel":
             watching = {**_times(settings), **place.sentinel, "socket_timeout": patience}
             sentinel = _SENTINEL(place.hosts, sentinel_kwargs=watching, **driver)
             pool = sentinel.master_for(place.service, redis_class=Redis).connection_pool
+            beside = sentinel.sentinels
         else:
             pool = _SERVER(**_address(place), **driver).connection_pool
     except (RedisError, TypeError, ValueError, OSError) as error:
         raise _unusable() from error
-    return ServerChannel(pool, waiting, own=own, patience=patience)
+    return ServerChannel(pool, waiting, own=own, patience=patience, beside=beside)
 
 
 def open_async_channel(place: Place, settings: Checked) -> AsyncChannel:
@@ -70,6 +72,7 @@ def open_async_channel(place: Place, settings: Checked) -> AsyncChannel:
     waiting = Waiting(settings.wait_replicas, settings.wait_timeout)
     own, patience = settings.pool_size, settings.timeout
     driver = _driver(place, settings) | {"retry": AsyncRetry(NoBackoff(), NO_RETRY)}
+    beside: list[Anything] = []
     try:
         if place.kind == "cluster":
             nodes = [_ASYNC_NODE(host, port) for host, port in place.hosts]
@@ -82,11 +85,12 @@ def open_async_channel(place: Place, settings: Checked) -> AsyncChannel:
             watching = {**_times(settings), **place.sentinel, "socket_timeout": patience}
             sentinel = _ASYNC_SENTINEL(place.hosts, sentinel_kwargs=watching, **driver)
             pool = sentinel.master_for(place.service, redis_class=AsyncRedis).connection_pool
+            beside = sentinel.sentinels
         else:
             pool = _ASYNC_SERVER(**_address(place), **driver).connection_pool
     except (RedisError, TypeError, ValueError, OSError) as error:
         raise _unusable() from error
-    return AsyncServerChannel(pool, waiting, own=own, patience=patience)
+    return AsyncServerChannel(pool, waiting, own=own, patience=patience, beside=beside)
 
 
 def adopt(client: Redis | RedisCluster, settings: Checked) -> Channel:
