@@ -86,9 +86,9 @@ def nothing(_: SQLAlchemyStore) -> None:
     """Prepare nothing."""
 
 
-def everywhere(words: str) -> dict[SqlName, str]:
-    """Say that an operation is the same on each engine."""
-    return dict.fromkeys(EVERY_SQL, words)
+def everywhere(words: str, *, sqlite: str | None = None) -> dict[SqlName, str]:
+    """Say what an operation is on each engine; on SQLite, the lock is on the whole database."""
+    return {"sqlite": sqlite or words, "postgres": words, "mariadb": words}
 
 
 def returning(words: str, *, mariadb: str) -> dict[SqlName, str]:
@@ -104,13 +104,14 @@ OPERATIONS: Final[dict[str, tuple[Operation, Operation, dict[SqlName, str]]]] = 
     "create within a limit": (
         nothing,
         sign_in_new(2, "new", 5),
-        everywhere("BEGIN SELECT SELECT INSERT COMMIT") | {"sqlite": "BEGIN SELECT INSERT COMMIT"},
+        everywhere("BEGIN SELECT SELECT INSERT COMMIT", sqlite="BEGIN SELECT INSERT COMMIT"),
     ),
     "create over a limit": (
         nothing,
         sign_in_new(3, "user-3", 5),
-        everywhere(f"BEGIN SELECT SELECT{_UPDATES} INSERT COMMIT")
-        | {"sqlite": f"BEGIN SELECT{_UPDATES} INSERT COMMIT"},
+        everywhere(
+            f"BEGIN SELECT SELECT{_UPDATES} INSERT COMMIT", sqlite=f"BEGIN SELECT{_UPDATES} INSERT COMMIT"
+        ),
     ),
     "refresh": (nothing, refresh(21), returning("UPDATE", mariadb="SELECT UPDATE")),
     "converged refresh": (

@@ -94,10 +94,13 @@ def _create_within(flavour: Flavour, command: Create, limit: int) -> Operation[C
     if surplus > 0 and not command.evict:
         yield from committing()
         return LimitReached(len(live))
-    evicted = tuple(end(session, "limit", command.now) for session in live[:surplus])
-    ends = (Query(statements.END_ONE.plain, _one(s.sid, "limit", command.now)) for s in evicted)
-    yield from committing(*ends, Query(statements.INSERT, to_row(command.session)))
-    return Created(command.session, evicted)
+    oldest = live[:surplus]
+    form = statements.END_ONE.returning if flavour.returning else statements.END_ONE.plain
+    ends = [Query(form, _one(session.sid, "limit", command.now)) for session in oldest]
+    *ended, _ = yield from committing(*ends, Query(statements.INSERT, to_row(command.session)))
+    if flavour.returning:  # as they are, also where one was refreshed or ended since it was read
+        return Created(command.session, tuple(to_session(row) for reply in ended for row in reply.rows))
+    return Created(command.session, tuple(end(session, "limit", command.now) for session in oldest))
 
 
 def rotate(flavour: Flavour, command: Rotate) -> Operation[RotateOutcome]:
