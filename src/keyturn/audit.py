@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from weakref import finalize
 
 from keyturn.deferred import Tasks, Worker
-from keyturn.errors import ConfigurationError, StoreError, StoreUnavailable
+from keyturn.errors import ConfigurationError, InvalidInput, StoreError, StoreUnavailable
 from keyturn.forks import in_forked_children
 from keyturn.stores.protocol import PAGE, AsyncTrail, Trail
 
@@ -98,12 +99,16 @@ class Lines:
         with self._lock:
             room = max(0, self._most - len(self._waiting))
             self._waiting.extend(entries[:room])
+            overflows = not self._untold and len(entries) > room
             self._lose(len(entries[room:]))
             if self._waiting and not self._has_writer:
                 with suppress(RuntimeError):  # no thread can be started now: the next line tries again
                     start()  # within the lock, so that a flush which sees the lines comes after their writer
                     self._has_writer = True
-            return len(self._waiting) >= BATCH
+            whole = len(self._waiting) >= BATCH
+        if overflows:  # a trail that never answers would keep the writer from ever telling
+            _LOG.warning("keyturn: %d lines of the audit trail wait already: more are lost", self._most)
+        return whole
 
     def take(self) -> list[TrailEntry]:
         """Take the next batch; after an empty one the writer is done, and the next line needs another."""
@@ -132,11 +137,17 @@ class Lines:
         with self._lock:
             self._lose(count)
 
+    def leave(self) -> None:
+        """Note that the writer ended before its time: the next line, or a flush, needs another."""
+        with self._lock:
+            self._has_writer = False
+
     def give_up(self) -> None:
-        """Count all that still wait as lost."""
+        """Count all that still wait as lost; their writer has ended, or hangs."""
         with self._lock:
             self._lose(len(self._waiting))
             self._waiting.clear()
+            self._has_writer = False
 
     def tell(self, told: Told) -> None:
         """Report what was lost since the last report, if anything."""
@@ -181,11 +192,13 @@ class Audit:
 
     def flush(self) -> bool:
         """Wait until all lines are written or lost; tell whether that was in time."""
+        self.add(())  # where no thread could be started before
         self._hurry.set()
         return self._worker.flush()
 
     def close(self) -> None:
         """Write what is waiting, and end the thread."""
+        self.add(())  # see `flush`
         self._hurry.set()
         self._worker.close()
         self.lines.give_up()
@@ -211,12 +224,16 @@ class Audit:
         self._worker.submit(self._work)
 
     def _work(self) -> None:
-        self._pause(GATHERING)
-        self._hurry.clear()
-        while batch := self.lines.take():
-            with self.lines.counted(batch):
-                self._write(batch)
-            self.lines.tell(self._told)
+        try:
+            self._hurry.wait(GATHERING)
+            self._hurry.clear()
+            while batch := self.lines.take():
+                with self.lines.counted(batch):
+                    self._write(batch)
+                self.lines.tell(self._told)
+        except BaseException:  # a trail or a handler of somebody's own may raise even `SystemExit`
+            self.lines.leave()
+            raise
 
     def _write(self, batch: Sequence[TrailEntry]) -> None:
         if self.trail is None:  # then no lines are made
@@ -224,15 +241,19 @@ class Audit:
         try:
             self.trail.note(batch)
         except StoreUnavailable:  # writing a batch twice changes nothing
-            self._pause(BACK_OFF)
+            time.sleep(BACK_OFF)
             self.trail.note(batch)
-
-    def _pause(self, seconds: float) -> None:
-        self._hurry.wait(seconds)
+        except InvalidInput:  # one line is at fault, and need not take the others with it
+            for entry in batch:
+                with self.lines.counted((entry,)):
+                    self.trail.note((entry,))
 
 
 class AsyncAudit:
-    """The audit trail of a manager for asyncio: `Audit` with `await`."""
+    """The audit trail of a manager for asyncio: `Audit` with `await`.
+
+    It outlives its event loop: what happens in a later one is written there.
+    """
 
     def __init__(self, trail: AsyncTrail | None, told: Told, *, most: int = MOST_WAITING) -> None:
         """Start nothing yet; see `Audit`."""
@@ -244,11 +265,14 @@ class AsyncAudit:
 
     def add(self, entries: Sequence[TrailEntry]) -> None:
         """Have lines written soon."""
+        if not self._tasks.busy:  # then a writer that has not said good-bye ended with its event loop
+            self.lines.leave()
         if self.lines.add(entries, self._start):
             self._hurry.set()
 
     async def flush(self) -> bool:
         """Wait until all lines are written or lost; tell whether that was in time."""
+        self.add(())  # where the event loop of their writer has ended
         self._hurry.set()
         return await self._tasks.flush()
 
@@ -275,11 +299,14 @@ class AsyncAudit:
         return await self.trail.forget(command.before, command.limit)
 
     def _start(self) -> None:
+        self._hurry = asyncio.Event()  # it belongs to the loop that waits for it
         self._tasks.submit(self._work)
 
     async def _work(self) -> None:
         try:
-            await self._pause(GATHERING)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GATHERING):
+                    await self._hurry.wait()
             self._hurry.clear()
             while batch := self.lines.take():
                 with self.lines.counted(batch):
@@ -289,6 +316,9 @@ class AsyncAudit:
             self.lines.give_up()
             self.lines.tell(self._told)
             raise
+        except BaseException:
+            self.lines.leave()
+            raise
 
     async def _write(self, batch: Sequence[TrailEntry]) -> None:
         if self.trail is None:  # then no lines are made
@@ -296,13 +326,12 @@ class AsyncAudit:
         try:
             await self.trail.note(batch)
         except StoreUnavailable:  # writing a batch twice changes nothing
-            await self._pause(BACK_OFF)
+            await asyncio.sleep(BACK_OFF)
             await self.trail.note(batch)
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._hurry.wait()
+        except InvalidInput:  # one line is at fault, and need not take the others with it
+            for entry in batch:
+                with self.lines.counted((entry,)):
+                    await self.trail.note((entry,))
 
 
 def _keeper(store: object, audit: object, *, wanted: bool) -> object:

@@ -107,6 +107,12 @@ class Tasks:
         self._task: asyncio.Task[None] | None = None
         self.dropped = 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether a task of the running loop is at work; one of a loop that has ended never works again."""
+        task = self._task
+        return task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
+
     def submit(self, work: Callable[[], Awaitable[object]], *, dropped: Work | None = None) -> None:
         """Have something done soon; where too much is waiting, count it as dropped and call `dropped`."""
         if len(self._waiting) >= MOST_WAITING:
@@ -114,8 +120,7 @@ class Tasks:
             _report(self.dropped, dropped)
             return
         self._waiting.append(work)
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._work_off())
+        self._begin()
 
     async def flush(self, timeout: float = PATIENCE) -> bool:  # noqa: ASYNC109  (as its twin)
         """Wait until all that was submitted is done.
@@ -126,12 +131,18 @@ class Tasks:
         Returns:
             Whether all of it was done in time; False at once for deferred work that would wait for itself.
         """
+        if self._waiting:  # perhaps left by an event loop that has ended
+            self._begin()
         if self._task is None or self._task.done():
             return True
         if asyncio.current_task() is self._task:
             return False
         _, late = await asyncio.wait({self._task}, timeout=timeout)
         return not late
+
+    def _begin(self) -> None:
+        if not self.busy:
+            self._task = asyncio.get_running_loop().create_task(self._work_off())
 
     async def _work_off(self) -> None:
         while self._waiting:

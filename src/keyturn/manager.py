@@ -368,12 +368,14 @@ class TokenManager(ManagerBase[ClaimsT]):
         Returns:
             Whether all of it was done within 30 seconds.
         """
-        return self._worker.flush() and self._audit.flush()
+        # The last is for handlers of `AuditLost`.
+        return self._worker.flush() and self._audit.flush() and self._worker.flush()
 
     def close(self) -> None:
         """Finish the deferred work and close the store."""
         self._worker.close()
         self._audit.close()
+        self._worker.close()  # handlers of `AuditLost`
         self._store.close()
 
     def _run(
@@ -634,12 +636,14 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
 
         See `TokenManager.flush`.
         """
-        return await self._tasks.flush() and await self._audit.flush()
+        # The last is for handlers of `AuditLost`.
+        return await self._tasks.flush() and await self._audit.flush() and await self._tasks.flush()
 
     async def close(self) -> None:
         """Finish the deferred work and close the store."""
         await self._tasks.flush()
         await self._audit.close()
+        await self._tasks.flush()  # handlers of `AuditLost`
         await self._store.close()
 
     async def _run(
