@@ -75,8 +75,10 @@ def stand(
             if schema:
                 store.create_schema()
             manager = TokenManager(store=store, keys=keys, policy=policy, issuer="i", audience="a")
-            yield Stand(manager, store, lambda: 0)
-            manager.close()
+            try:
+                yield Stand(manager, store, lambda: 0)
+            finally:
+                manager.close()
             return
 
         async def begin() -> tuple[AsyncOwnStore, AsyncTokenManager]:
@@ -91,10 +93,12 @@ def stand(
             return len(asyncio.all_tasks())
 
         async_store, async_manager = loop.run(begin())
-        yield Stand(
-            blocking_manager(async_manager, loop), blocking(async_store, loop), lambda: loop.run(tasks())
-        )
-        loop.run(async_manager.close())
+        try:
+            yield Stand(
+                blocking_manager(async_manager, loop), blocking(async_store, loop), lambda: loop.run(tasks())
+            )
+        finally:
+            loop.run(async_manager.close())
 
 
 def persist(deed: Callable[[], bool], *, tries: int = TRIES) -> bool:

@@ -25,6 +25,7 @@ from tests.support.processes import wait_until
 POOL_SIZE = 4
 # Short, so that a server that never answers costs the tests little; still far longer than any healthy answer.
 ANSWER_TIMEOUT = 0.4
+LATE_SECONDS = 60.0  # an answer that comes then comes long after anybody waits for it
 SQL: dict[str, Any] = {"answer_timeout": ANSWER_TIMEOUT, "connect_timeout": 1.0, "busy_timeout": 3.0}
 MOST_MESSAGES = 30
 
@@ -100,7 +101,7 @@ def network(place: tuple[Engine, Colour, int, str]) -> Iterator[Network]:
         with stand(proxy.url(url), colour, portable=engine.portable, **options) as site:
             network = Network(proxy, site)
             yield network
-            proxy.lose_nothing()
+            proxy.behave()
             site.manager.flush()
             network.history.check(site.rows)
         assert threading.active_count() == before, [thread.name for thread in threading.enumerate()]
@@ -136,7 +137,7 @@ def test_any_message_may_be_lost(network: Network, loss: Loss) -> None:
 def test_a_server_that_is_too_slow(network: Network) -> None:
     """An answer that comes too late is none: the client is told so, and can go on with what it has."""
     client = network.client()
-    network.proxy.delay(3 * ANSWER_TIMEOUT)
+    network.proxy.delay(LATE_SECONDS)
     assert not client.refresh()
     network.proxy.delay(0)
     assert persist(client.refresh)
@@ -215,7 +216,7 @@ def blow(network: Network, rounds: int) -> None:
         proxy.reset,
         lambda: until_noticed(proxy.deafen, proxy.hear),
         lambda: until_noticed(proxy.refuse, proxy.listen),
-        lambda: until_noticed(lambda: proxy.delay(2 * ANSWER_TIMEOUT), lambda: proxy.delay(0)),
+        lambda: until_noticed(lambda: proxy.delay(LATE_SECONDS), lambda: proxy.delay(0)),
     ]
     try:
         for _ in range(rounds):

@@ -127,6 +127,14 @@ class Proxy:
         with self._lock:
             self._losses.extend(_Plan(loss, to, 0 if number else after) for number in range(count))
 
+    def behave(self) -> None:
+        """End all faults: from now on it only forwards."""
+        self.lose_nothing()
+        self.delay(0)
+        if self._deaf:
+            self.hear()
+        self.listen()
+
     def lose_nothing(self) -> None:
         """Forget the losses that are planned and have not happened."""
         with self._lock:
@@ -217,6 +225,8 @@ class Proxy:
         self._tasks.add(task)
         try:
             await self._serve(reader, client)
+        except asyncio.CancelledError:
+            pass  # the end of the proxy; the caller, asyncio's streams, takes a cancellation for an error
         finally:
             self._tasks.discard(task)
 
