@@ -72,7 +72,7 @@ def heading(text: str) -> None:
 
 def fact(name: str, value: object) -> None:
     """Print one figure, under its heading."""
-    click.echo(f"  {name:<36}{value}")
+    click.echo(f"  {name:<36} {value}")
 
 
 @contextmanager

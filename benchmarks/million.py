@@ -101,8 +101,8 @@ class Filled:
 @click.option("--processes", type=click.IntRange(1), default=4, help="Processes that refresh side by side.")
 @click.option(
     "--appendfsync",
-    type=click.Choice(["everysec", "always"]),
-    default="everysec",
+    type=click.Choice(["always", "everysec"]),
+    default="always",
     help="When Redis has its log on the disk.",
 )
 @click.option("--no-bounds", is_flag=True, help="Judge no figure: for tiny stores and noisy machines.")
@@ -149,15 +149,21 @@ def measure(kind: str, plan: Plan) -> list[str]:
     with site(kind, appendfsync=plan.appendfsync) as server:
         heading(f"{kind}: {server.settings}")
         few, many = filled(server, FEW), filled(server, plan.sessions)
-        parts = [*many.place.parts().items()]
-        total = many.octets() / plan.sessions
-        fact("bytes per session", f"{total:,.0f}")
-        for name, octets in parts:
-            fact(f"  of it, {name}", f"{octets / plan.sessions:,.0f}")
+        weigh(many)
         missed = compare(kind, few, many, plan)
         grow(many, plan)
         purge(many, plan)
         return missed
+
+
+def weigh(many: Filled) -> None:
+    """Say how many bytes a session takes, and for what."""
+    octets, parts = many.octets(), many.place.parts()
+    rest = octets - sum(parts.values())
+    fact("bytes per session", f"{octets / many.population.sessions:,.0f}")
+    for name, part in [*parts.items(), ("the server's tables of keys", rest)]:
+        if part > octets / 100:
+            fact(f"  of it, {name}", f"{part / many.population.sessions:,.0f}")
 
 
 def filled(server: Site, sessions: int) -> Filled:
