@@ -95,11 +95,12 @@ def test_what_the_command_line_ends_is_told_too(stolen: str, monkeypatch: pytest
 
 
 def test_a_history_of_nothing_is_a_sentence(stolen: str) -> None:
-    """Nothing kept, and nothing switched on, are told apart."""
+    """Nothing kept, nothing switched on, and no id at all are told apart."""
     unknown = "01a1fc82-ef44-799c-9103-c609711cebf7"
-    for session in (unknown, "nonsense"):
-        said = run("sessions", "history", session, *KEPT)
-        assert said == "There are no lines of this session from the last 30 days.\n"
+    said = run("sessions", "history", unknown, *KEPT)
+    assert said == "There are no lines of this session from the last 30 days.\n"
+    for bad in ("nonsense", unknown[:-1], unknown.upper()):
+        assert "That is not the id of a session" in run("sessions", "history", bad, *KEPT, status=1)
     assert told(unknown, *KEPT) == []
     for off in ([], ["--audit-retention", "off"]):
         said = run("sessions", "history", stolen, *off, status=1)

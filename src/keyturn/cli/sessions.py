@@ -9,6 +9,7 @@ from dataclasses import asdict
 import click
 
 from keyturn._core.commands import Where
+from keyturn._core.ids import parse_session_id
 from keyturn._core.records import Json, Session
 from keyturn.cli.opening import Opened, end_sessions, opened
 from keyturn.cli.options import with_settings
@@ -92,6 +93,8 @@ def history(settings: Settings, *, session_id: str, as_json: bool) -> None:
     if kept is None:
         variable = BY_NAME["audit_retention"].variable
         raise ConfigurationError(f"no audit trail is kept: set audit_retention ({variable}), such as 30d")
+    if parse_session_id(session_id) is None:
+        raise InvalidInput("That is not the id of a session: see `keyturn sessions list --all`.")
     with opened(settings) as database:
         lines = database.manager.history(session_id, limit=_MOST_LINES)
     empty = f"There are no lines of this session from the last {span(seconds(kept))}."
