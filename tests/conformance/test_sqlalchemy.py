@@ -8,10 +8,11 @@ from functools import cache
 from typing import ClassVar, Final
 
 import pytest
+from sqlalchemy import Engine
 
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.testing.conformance import LoopThread, StoreConformance
-from tests.support.sql import SqlName, empty, prepared
+from tests.support.sql import SqlName, empty, opened, prepared
 
 NOBODY: Final = {
     "sqlite": "sqlite:////nowhere/keyturn.db",
@@ -24,9 +25,20 @@ NOBODY: Final = {
 def database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[SqlName], str]]:
-    """Make the tables once on each server that is asked for."""
+    """Make the tables once on each engine that is asked for, and empty them each time."""
     with ExitStack() as stack:
-        yield cache(lambda on: stack.enter_context(prepared(request, on, tmp_path_factory.mktemp("sql"))))
+
+        @cache
+        def made(on: SqlName) -> tuple[str, Engine]:
+            url = stack.enter_context(prepared(request, on, tmp_path_factory.mktemp("sql")))
+            return url, stack.enter_context(opened(url))
+
+        def emptied(on: SqlName) -> str:
+            url, engine = made(on)
+            empty(engine)
+            return url
+
+        yield emptied
 
 
 class OnSql(StoreConformance):
@@ -37,9 +49,7 @@ class OnSql(StoreConformance):
     @pytest.fixture
     def url(self, database: Callable[[SqlName], str]) -> str:
         """Empty it."""
-        url = database(self.on)
-        empty(url)
-        return url
+        return database(self.on)
 
 
 class ForThreads(OnSql):

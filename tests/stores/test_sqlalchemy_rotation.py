@@ -112,9 +112,9 @@ def engine(url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[SQLAlchemyStore]:
+def store(url: str, engine: Engine) -> Iterator[SQLAlchemyStore]:
     """A store on it, without a row."""
-    empty(url)
+    empty(engine)
     store = SQLAlchemyStore.from_url(url)
     yield store
     store.close()
@@ -225,9 +225,9 @@ def test_a_limit_holds_when_fifty_sign_in_at_once(store: SQLAlchemyStore) -> Non
     assert store.count() == 50
 
 
-async def test_fifty_tasks_redeem_one_token(url: str) -> None:
+async def test_fifty_tasks_redeem_one_token(url: str, engine: Engine) -> None:
     """The same for the tasks of one event loop."""
-    empty(url)
+    empty(engine)
     store = AsyncSQLAlchemyStore.from_url(url)
     session = numbered(1)
     await store.create(sign_in(session))

@@ -45,8 +45,8 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def url(database: str) -> str:
     """It, with one session."""
-    empty(database)
     with opened(database) as engine:
+        empty(engine)
         SQLAlchemyStore(engine).create(sign_in(SESSION))
     return database
 

@@ -60,9 +60,13 @@ def opened(url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def empty(url: str) -> None:
+def empty(database: str | Engine) -> None:
     """Remove all rows, but for those that are always there."""
-    with opened(url) as engine, engine.connect() as connection:
+    if isinstance(database, str):
+        with opened(database) as engine:
+            empty(engine)
+        return
+    with database.connect() as connection:
         for table in metadata.sorted_tables:
             if table is not stripes:
                 connection.execute(delete(table))
