@@ -7,8 +7,9 @@ same store works again, nothing acknowledged is lost, nobody is logged out, and 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -53,11 +54,19 @@ ENGINES = (
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A store whose connections go through a proxy, and what its clients are told."""
+    """A store whose connections go through a proxy, and what its clients are told.
+
+    Attributes:
+        proxy: Between the store and its server.
+        site: The store.
+        history: What all clients were told since it was opened.
+        since: Where in that the test began.
+    """
 
     proxy: Proxy
     site: Stand
-    history: History = field(default_factory=History)
+    history: History
+    since: int = 0
 
     def client(self, name: str = "client") -> Client:
         """Give a client that is signed in and has refreshed once."""
@@ -67,9 +76,10 @@ class Network:
         self.site.manager.flush()
         return client
 
-    def told(self, deed: Deed, *, unanswered: bool) -> int:
-        """Count what was asked for, and answered or not."""
-        return sum(each.deed == deed and each.unanswered == unanswered for each in self.history.told)
+    def unanswered(self, deed: Deed) -> int:
+        """Count what this test's clients asked for and do not know the end of."""
+        told = (each for each in self.history.told if each.began >= self.since)
+        return sum(each.deed == deed and each.unanswered for each in told)
 
 
 def named(pair: tuple[Engine, Colour]) -> str:
@@ -77,35 +87,41 @@ def named(pair: tuple[Engine, Colour]) -> str:
     return f"{pair[0]}, {pair[1]}"
 
 
-@pytest.fixture(params=[(engine, colour) for engine in ENGINES for colour in COLOURS], ids=named)
-def place(request: pytest.FixtureRequest) -> Iterator[tuple[Engine, Colour, int, str]]:
-    """An engine, a colour, the server's port and the URL of an empty place on it."""
-    engine, colour = request.param
-    server: PostgresServer | MariaDBServer | RedisServer = request.getfixturevalue(engine.server)
+@contextmanager
+def empty_place(server: PostgresServer | MariaDBServer | RedisServer) -> Generator[str]:
+    """Give the URL of an empty place for a store."""
     if isinstance(server, RedisServer):
         server.empty()
-        yield engine, colour, server.port, server.url
+        yield server.url
     else:
         url = server.new_database()
-        yield engine, colour, server.port, url
+        yield url
         server.drop_database(url)
 
 
-@pytest.fixture
-def network(place: tuple[Engine, Colour, int, str]) -> Iterator[Network]:
-    """A network in front of each engine, in each colour. Whatever a test does, nothing is left afterwards."""
-    engine, colour, port, url = place
-    with Proxy(port) as proxy:
+@pytest.fixture(
+    scope="module", params=[(engine, colour) for engine in ENGINES for colour in COLOURS], ids=named
+)
+def opened(request: pytest.FixtureRequest) -> Iterator[Network]:
+    """A store of each engine in each colour. When it is closed, nothing of it is left."""
+    engine, colour = request.param
+    server = request.getfixturevalue(engine.server)
+    with empty_place(server) as url, Proxy(server.port) as proxy:
         before = threading.active_count()
         options = {**engine.options, "pool_size": POOL_SIZE}
         with stand(proxy.url(url), colour, portable=engine.portable, **options) as site:
-            network = Network(proxy, site)
-            yield network
-            proxy.behave()
-            site.manager.flush()
-            network.history.check(site.rows)
+            yield Network(proxy, site, History())
         assert threading.active_count() == before, [thread.name for thread in threading.enumerate()]
         wait_until(lambda: proxy.connections == 0, what="the store to close its connections")
+
+
+@pytest.fixture
+def network(opened: Network) -> Iterator[Network]:
+    """The same store for all tests, on a healthy network. Each test ends with a look at all that was told."""
+    yield replace(opened, since=opened.history.now())
+    opened.proxy.behave()
+    opened.site.manager.flush()
+    opened.history.check(opened.site.rows)
 
 
 @pytest.mark.parametrize("loss", ["request", "answer"])
@@ -129,9 +145,9 @@ def test_any_message_may_be_lost(network: Network, loss: Loss) -> None:
         else:
             pytest.fail(f"{deed.__name__} takes more than {MOST_MESSAGES} messages")
         assert messages > 0, "nothing was lost"
-    assert network.told("refresh", unanswered=True) == 0
-    assert network.told("use", unanswered=True) == 0
-    assert network.told("sign-in", unanswered=True) > 0
+    assert network.unanswered("refresh") == 0
+    assert network.unanswered("use") == 0
+    assert network.unanswered("sign-in") > 0
 
 
 def test_a_server_that_is_too_slow(network: Network) -> None:
@@ -141,7 +157,7 @@ def test_a_server_that_is_too_slow(network: Network) -> None:
     assert not client.refresh()
     network.proxy.delay(0)
     assert persist(client.refresh)
-    assert network.told("refresh", unanswered=True) == 1
+    assert network.unanswered("refresh") == 1
 
 
 def test_a_server_that_never_answers(network: Network) -> None:
