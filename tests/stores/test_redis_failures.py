@@ -18,9 +18,10 @@ from redis import Redis, RedisCluster
 from redis.asyncio import Redis as AsyncRedis
 
 from keyturn._core.commands import Check, Lookup, Revoke, RevokeUser
-from keyturn._core.outcomes import Created, Found, Live, Rotated, Unknown
+from keyturn._core.outcomes import Converged, Created, Found, Live, Rotated, Unknown
 from keyturn.errors import ConfigurationError, StoreUnavailable
 from keyturn.stores.redis import AsyncRedisStore, RedisStore
+from keyturn.testing.proxy import Proxy
 from keyturn.testing.samples import RACE, REDEEM, ROW, T0, numbered, refresh_of, sign_in
 from keyturn.testing.servers import RedisSentinel, RedisServer
 
@@ -230,6 +231,36 @@ async def test_a_store_recovers_after_a_restart_for_asyncio() -> None:
         await store.close()
 
 
+async def test_only_what_is_safe_is_sent_again(redis_server: RedisServer, redis_url: str) -> None:
+    """A lost answer is asked for again where that converges; a strict refresh and a revocation are not."""
+    strict = replace(REDEEM, race_window=0, recovery_window=0, gen=ROW.gen + 1)
+    with Proxy(redis_server.port) as proxy:
+        store = RedisStore.from_url(proxy.url(redis_url))
+        other = AsyncRedisStore.from_url(proxy.url(redis_url))
+        store.create(sign_in(ROW))
+        unknown = numbered(1).sid
+        store.rotate(
+            replace(REDEEM, sid=unknown)
+        )  # brings the script along, so that one answer is the answer
+        store.revoke(replace(LOGOUT, sid=unknown))
+        proxy.lose("answer")
+        assert isinstance(store.rotate(REDEEM), Converged)
+        proxy.lose("answer")
+        assert isinstance(await other.rotate(REDEEM), Converged)
+        proxy.lose("answer")
+        with pytest.raises(StoreUnavailable, match="cannot be reached"):
+            store.rotate(strict)
+        found = store.lookup(Lookup(ROW.sid))
+        assert isinstance(found, Found)
+        assert (found.session.gen, found.session.revoked_at) == (ROW.gen + 2, None)
+        proxy.lose("answer")
+        with pytest.raises(StoreUnavailable, match="cannot be reached"):
+            await other.revoke(LOGOUT)
+        assert (await other.revoke(LOGOUT)).ended == ()
+        store.close()
+        await other.close()
+
+
 @pytest.fixture
 def deaf() -> Iterator[str]:
     """A server that accepts connections and never says anything."""
@@ -394,31 +425,41 @@ async def test_sentinel_names_the_master() -> None:
         mistaken.close()
 
 
-async def test_tls_is_checked(tmp_path: Path) -> None:
+@pytest.fixture
+def certificate(tmp_path: Path) -> dict[str, str]:
+    """A certificate for this machine that only those trust who know it, as options of a server."""
+    key, own = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    kind = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    names = ("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    command = ["openssl", *kind, *names, "-keyout", str(key), "-out", str(own)]
+    subprocess.run(command, check=True, capture_output=True)
+    return {"tls-cert-file": str(own), "tls-key-file": str(key), "tls-ca-cert-file": str(own)}
+
+
+async def test_tls_is_checked(certificate: dict[str, str]) -> None:
     """`rediss://` speaks TLS with a server whose certificate it can check, and with no other."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        + ["-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-        check=True,
-        capture_output=True,
-    )
-    for file in (key, certificate):
-        file.chmod(0o644)
     with socket.create_server(("127.0.0.1", 0)) as found:
         port = found.getsockname()[1]
-    files = {
-        "tls-cert-file": str(certificate),
-        "tls-key-file": str(key),
-        "tls-ca-cert-file": str(certificate),
-    }
-    with RedisServer(options={"tls-port": str(port), "tls-auth-clients": "no", **files}) as server:
+    options = {"tls-port": str(port), "tls-auth-clients": "no", **certificate}
+    trusted = certificate["tls-cert-file"]
+    with RedisServer(options=options) as server:
         url = f"rediss://:{server.password}@127.0.0.1:{port}/0"
-        store = RedisStore.from_url(f"{url}?ssl_ca_certs={certificate}")
+        store = RedisStore.from_url(f"{url}?ssl_ca_certs={trusted}")
         assert isinstance(store.create(sign_in(ROW)), Created)
         store.close()
-        other = AsyncRedisStore.from_url(f"{url}?ssl_ca_certs={certificate}")
+        other = AsyncRedisStore.from_url(f"{url}?ssl_ca_certs={trusted}")
         assert isinstance(await other.lookup(Lookup(ROW.sid)), Found)
         await other.close()
         trusting = RedisStore.from_url(url)

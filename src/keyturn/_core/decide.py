@@ -140,6 +140,14 @@ def is_recoverable(facts: Facts) -> bool:
     return not facts.row.confirmed and facts.since_rotation < facts.command.recovery_window
 
 
+def converges(command: Rotate) -> bool:
+    """Tell whether a refresh that is done twice ends as one that is done once.
+
+    Without any window, the second would find the token spent, and end the session.
+    """
+    return command.race_window > 0 or command.recovery_window > 0
+
+
 def _unproven(facts: Facts) -> bool:
     bound, proven = facts.row.jkt, facts.command.jkt
     return bound is not None and not hmac.compare_digest(bound.encode(), (proven or "").encode())

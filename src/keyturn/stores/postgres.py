@@ -29,11 +29,11 @@ try:
     from keyturn.stores._postgres.settings import Settings
     from keyturn.stores._postgres.wires import FLAVOUR
     from keyturn.stores._sql import keeping, operations
-    from keyturn.stores._sql.retries import converges
     from keyturn.stores._sql.tables import metadata
 except ModuleNotFoundError as error:
     raise missing_extra(error) from error
 
+from keyturn._core.decide import converges
 from keyturn.errors import ConfigurationError
 from keyturn.stores.protocol import EVERY, PAGE
 

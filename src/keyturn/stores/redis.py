@@ -6,9 +6,8 @@ two stores differ only in how they drive it.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from keyturn.stores._redis import missing_extra
 
@@ -23,6 +22,7 @@ except ModuleNotFoundError as error:
     raise missing_extra(error) from error
 
 from keyturn.errors import ConfigurationError, StoreUnavailable
+from keyturn.stores._unbroken import Unbroken
 from keyturn.stores.protocol import EVERY, PAGE
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ class AsyncRedisStore:
         self._retention = settings.retention
         self._wanted = checkup.Wanted(channel.sharded, settings.wait_replicas, impatient)
         self._purging, self._forgetting = walks.Place(), walks.Place()
-        self._working: set[asyncio.Task[Any]] = set()
+        self._unbroken = Unbroken()
 
     @classmethod
     def from_url(
@@ -335,10 +335,7 @@ class AsyncRedisStore:
         return await async_channels.run(self._channel, operation)
 
     async def _to_its_end(self, operation: Operation[T]) -> T:
-        task = asyncio.create_task(async_channels.run(self._channel, operation))
-        self._working.add(task)  # the loop itself holds no task
-        task.add_done_callback(self._working.discard)
-        return await asyncio.shield(task)
+        return await self._unbroken.run(async_channels.run(self._channel, operation))
 
     async def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
@@ -404,7 +401,7 @@ class AsyncRedisStore:
 
     async def close(self) -> None:
         """See `Store.close`. A client of the application's stays open."""
-        await asyncio.gather(*self._working, return_exceptions=True)
+        await self._unbroken.done()
         await self._channel.close()
 
 

@@ -18,13 +18,14 @@ try:
     from keyturn.stores import schema
     from keyturn.stores._sql import engines, operations, servers
     from keyturn.stores._sql.errors import translated
-    from keyturn.stores._sql.retries import Tries, converges
+    from keyturn.stores._sql.retries import Tries
     from keyturn.stores._sql.running import flavour_of, run
     from keyturn.stores._sql.tables import metadata
     from keyturn.stores._sql.turns import AsyncTurns, Turns
 except ModuleNotFoundError as error:
     raise missing_extra(error) from error
 
+from keyturn._core.decide import converges
 from keyturn.errors import StoreUnavailable
 from keyturn.stores.protocol import EVERY, PAGE
 

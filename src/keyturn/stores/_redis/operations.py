@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Final
 
+from keyturn._core.decide import converges
 from keyturn._core.ids import bucket_of_session, bucket_of_user
 from keyturn._core.outcomes import (
     Ahead,
@@ -103,6 +104,7 @@ def rotate(keys: Keys, command: Rotate) -> Operation[RotateOutcome]:
             int(command.converge),
             int(command.whole_user),
         ),
+        repeatable=converges(command),
         waits=_is_reuse,
     )
     if reply[0] == b"Unknown":

@@ -88,10 +88,10 @@ def count(keys: Keys, where: Where) -> Operation[int]:
 
 
 def delete(keys: Keys, sids: Sequence[UUID], *, sharded: bool) -> Operation[int]:
-    """See `Store.delete`. It may be repeated after a failure."""
+    """See `Store.delete`. It counts what it removes, so it is not repeated here; whoever asked may."""
     gone = 0
     for chunk in _chunks(set(sids), sharded=sharded):
-        gone += yield Call(scripts.DELETE, tuple(keys.session(sid) for sid in chunk))
+        gone += yield Call(scripts.DELETE, tuple(map(keys.session, chunk)), repeatable=False)
     return gone
 
 
@@ -100,7 +100,9 @@ def purge(keys: Keys, place: Place, command: Purge) -> Operation[int]:
 
     def call(node: Anything, cursor: bytes, sessions: int, denials: int) -> Call:
         until = (command.before, command.now, command.limit - sessions, command.limit - denials)
-        return Call(scripts.PURGE, (), (cursor, keys.purged, STEP, keys.kind_at, *until), node)
+        return Call(
+            scripts.PURGE, (), (cursor, keys.purged, STEP, keys.kind_at, *until), node, repeatable=False
+        )
 
     return (yield from _sweep(place, command.limit, call))
 
@@ -112,7 +114,9 @@ def forget(keys: Keys, place: Place, before: Millis, limit: int) -> Operation[in
     edge = before.to_bytes(6, "big")
 
     def call(node: Anything, cursor: bytes, gone: int, _: int) -> Call:
-        return Call(scripts.FORGET, (), (cursor, keys.trails, TRAILS_STEP, edge, limit - gone), node)
+        return Call(
+            scripts.FORGET, (), (cursor, keys.trails, TRAILS_STEP, edge, limit - gone), node, repeatable=False
+        )
 
     return (yield from _sweep(place, limit, call))
 

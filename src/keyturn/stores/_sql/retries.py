@@ -7,19 +7,10 @@ from typing import TYPE_CHECKING, Final
 from keyturn.stores._sql.codes import LOST, ROLLED_BACK
 
 if TYPE_CHECKING:
-    from keyturn._core.commands import Rotate
     from keyturn.errors import StoreUnavailable
 
 _PAUSES: Final = (0.0, 0.02, 0.05, 0.1)  # seconds; together shorter than anybody's patience
 _LOST_AT_MOST: Final = 1  # a new connection either works, or the server is away
-
-
-def converges(command: Rotate) -> bool:
-    """Tell whether a refresh that is done twice ends as one that is done once.
-
-    Without any window, the second would find the token spent, and end the session.
-    """
-    return command.race_window > 0 or command.recovery_window > 0
 
 
 class Tries:
