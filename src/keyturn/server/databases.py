@@ -94,7 +94,13 @@ def open_store(settings: Settings, *, create: bool) -> OwnStore:
 
 
 def open_async_store(settings: Settings) -> AsyncOwnStore:
-    """Open the sessions' store for asyncio; what it needs is there already."""
+    """Open the sessions' store for asyncio. It makes nothing, and connects when it is first asked.
+
+    Raises:
+        ConfigurationError: This URL cannot be used, or its driver is not installed.
+    """
+    if kind_of(settings.store).name == "SQLite":
+        _file_of(settings.store)  # says in the server's words what is wrong with it
     with drivers():
         return async_store_from_url(settings.store)
 
