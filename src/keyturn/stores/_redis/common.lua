@@ -9,6 +9,7 @@ local VERSION = 1
 local HEAD = '>BBc1I6I6I6I6I6I6Bc8'
 local REST = '>I6I6I6I6c32BI2'
 local HEAD_SIZE, REST_SIZE = 48, 59
+local EXPIRES_AT = HEAD_SIZE + 7 -- where that number begins
 
 -- Flags: whether the generation was seen in use, and which of the optional numbers there are.
 local CONFIRMED, IDLE_TTL, IDLE_END, ACCESS_TTL, REVOKED = 1, 2, 4, 8, 16

@@ -13,11 +13,14 @@ local gone = { s = 0, d = 0 }
 local page = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
 local more = 0
 
+-- Of a session, nothing else is unpacked: most stay, and nobody is served meanwhile.
 local function is_due(kind, value)
-  if kind == 's' then
-    return read(value).expires_at < before
+  if kind == 'd' then
+    return struct.unpack('>I6', value) <= now
+  elseif string.byte(value) ~= VERSION then
+    read(value) -- it refuses it
   end
-  return struct.unpack('>I6', value) <= now
+  return struct.unpack('>I6', value, EXPIRES_AT) < before
 end
 
 for _, key in ipairs(page[2]) do

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from keyturn.stores._redis.calls import Operation
     from keyturn.stores._redis.keys import Keys
 
-STEP: Final = 500  # keys that one call looks at: about a millisecond, in which nobody else is served
+STEP: Final = 100  # keys that one call looks at: under a millisecond, in which nobody else is served
 TRAILS_STEP: Final = 100  # trails are bigger
 CHUNK: Final = 100  # keys that one call is given
 LINES: Final = 1000  # that the trail of a session keeps; the oldest go first
