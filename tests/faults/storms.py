@@ -128,9 +128,9 @@ class Storm:
     manager: Manager
     stayers: int = 5
     visitors: int = 2
-    history: History = field(default_factory=History)
-    clients: list[Client] = field(default_factory=list[Client])
-    _threads: list[Thread] = field(default_factory=list[Thread])
+    history: History = field(default_factory=History, repr=False)
+    clients: list[Client] = field(default_factory=list[Client], repr=False)
+    _threads: list[Thread] = field(default_factory=list[Thread], repr=False)
     _stop: Event = field(default_factory=Event)
 
     def begin(self) -> None:
