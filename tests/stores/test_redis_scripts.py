@@ -307,6 +307,15 @@ def test_nothing_outlives_its_use(redis_url: str, client: Any) -> None:
     store.close()
 
 
+def test_a_trail_keeps_a_long_session_whole(redis_url: str) -> None:
+    """Ninety days of a rotation every quarter of an hour fit below the bound of a session's lines."""
+    store, lines = RedisStore.from_url(redis_url), [line_of(ROW, number) for number in range(90 * 24 * 4)]
+    for start in range(0, len(lines), 500):
+        store.note(lines[start : start + 500])
+    assert list(store.history(ROW.sid, limit=len(lines) + 1)) == lines
+    store.close()
+
+
 def test_the_index_cleans_itself(store: RedisStore, client: Any) -> None:
     """Ids of expired sessions leave the index with the user's next sign-in, listing or revocation."""
     acts: list[Callable[[], object]] = [

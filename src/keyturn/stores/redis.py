@@ -145,16 +145,9 @@ class RedisStore:
         Raises:
             ConfigurationError: The URL or a setting is wrong.
         """
-        options = {
-            "prefix": prefix,
-            "retention": retention,
-            "timeout": timeout,
-            "pool_size": pool_size,
-            "wait_replicas": wait_replicas,
-            "wait_timeout": wait_timeout,
-        }
         place = place_of(url)
-        settings = settings_of(place, options)
+        given = (prefix, retention, timeout, pool_size, wait_replicas, wait_timeout)
+        settings = settings_of(place, given)
         store = cls.__new__(cls)
         store._start(clients.open_channel(place, settings), settings, impatient=True)  # noqa: SLF001  (its own)
         return store
@@ -234,7 +227,7 @@ class RedisStore:
         return self._run(walks.purge(self._keys, self._purging, command))
 
     def note(self, entries: Sequence[TrailEntry], /) -> None:
-        """See `Trail.note`. A session's trail keeps its latest 1,000 lines."""
+        """See `Trail.note`. A session's trail keeps its latest 10,000 lines."""
         self._run(walks.note(self._keys, TRAIL_MS, entries, sharded=self._channel.sharded))
 
     def history(self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE) -> Sequence[TrailEntry]:
@@ -297,16 +290,9 @@ class AsyncRedisStore:
 
         See `RedisStore.from_url`.
         """
-        options = {
-            "prefix": prefix,
-            "retention": retention,
-            "timeout": timeout,
-            "pool_size": pool_size,
-            "wait_replicas": wait_replicas,
-            "wait_timeout": wait_timeout,
-        }
         place = place_of(url)
-        settings = settings_of(place, options)
+        given = (prefix, retention, timeout, pool_size, wait_replicas, wait_timeout)
+        settings = settings_of(place, given)
         store = cls.__new__(cls)
         store._start(clients.open_async_channel(place, settings), settings, impatient=True)  # noqa: SLF001  (its own)
         return store
@@ -386,7 +372,7 @@ class AsyncRedisStore:
         return await self._to_its_end(walks.purge(self._keys, self._purging, command))
 
     async def note(self, entries: Sequence[TrailEntry], /) -> None:
-        """See `Trail.note`. A session's trail keeps its latest 1,000 lines."""
+        """See `Trail.note`. A session's trail keeps its latest 10,000 lines."""
         await self._to_its_end(walks.note(self._keys, TRAIL_MS, entries, sharded=self._channel.sharded))
 
     async def history(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 STEP: Final = 100  # keys that one call looks at: under a millisecond, in which nobody else is served
 TRAILS_STEP: Final = 100  # trails are bigger
 CHUNK: Final = 100  # keys that one call is given
-LINES: Final = 1000  # that the trail of a session keeps; the oldest go first
+LINES: Final = 10_000  # that the trail of a session keeps: 90 days of a rotation every 15 minutes are 8,640
 _START: Final = b"0"
 
 
