@@ -15,7 +15,7 @@ from keyturn.errors import ConfigurationError
 from keyturn.stores._redis.driver import Anything
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Kind: TypeAlias = Literal["server", "cluster", "sentinel"]
 
@@ -144,8 +144,12 @@ def place_of(url: str) -> Place:
     return Place(kind, found, driver, sentinel, service, given)
 
 
-def settings_of(place: Place, options: Mapping[str, Anything]) -> Checked:
+def settings_of(place: Place, given: Sequence[object]) -> Checked:
     """Give the settings of a store: those of the URL, and over them those given in code.
+
+    Args:
+        place: What was read from the URL.
+        given: In the order of `Settings`; None: not given.
 
     Raises:
         ConfigurationError: One of them is wrong.
@@ -154,7 +158,7 @@ def settings_of(place: Place, options: Mapping[str, Anything]) -> Checked:
     for name in ("pool_size", "wait_replicas"):
         if name in merged:
             merged[name] = _whole(name, merged[name], 0, MAX_POOL)
-    merged |= {name: value for name, value in options.items() if value is not None}
+    merged |= {name: value for name, value in zip(_OURS, given, strict=True) if value is not None}
     return Settings(**merged).checked()
 
 
