@@ -18,7 +18,7 @@ from keyturn.errors import AccessTokenError, InvalidToken, ReusedToken, RevokedT
 from keyturn.stores.protocol import EVERY, Store, Where
 from keyturn.testing.history import Client, History
 from keyturn.testing.proxy import Proxy
-from keyturn.testing.servers import PostgresServer, RedisSentinel, RedisServer
+from keyturn.testing.servers import PostgresServer, RedisCluster, RedisSentinel, RedisServer
 from keyturn.testing.wrappers import StoreWrapper
 from tests.faults.storms import COLOURS, Colour, Stand, Storm, answered, persist, stand
 from tests.support.databases import started
@@ -214,3 +214,23 @@ def test_a_sentinel_promotes_a_replica_in_a_storm(colour: Colour) -> None:
             finally:
                 storm.end()
             storm.check(site.rows, lost_writes=MOST_LOST)
+
+
+@pytest.mark.slow
+@EACH_COLOUR
+def test_a_node_of_a_cluster_dies_in_a_storm(colour: Colour) -> None:
+    """When a primary of a cluster dies and its replica takes over, every client goes on and finds it."""
+    with started(RedisCluster()) as cluster, stand(cluster.url, colour) as site:
+        storm = Storm(site.manager, stayers=8, visitors=0)
+        storm.begin()
+        try:
+            storm.blow(80)
+            cluster.nodes[0].kill()
+            storm.blow(80)
+            cluster.nodes[0].start()
+            cluster.wait_until_whole()
+            storm.blow(80)
+        finally:
+            storm.end()
+        storm.check(site.rows, lost_writes=MOST_LOST)
+        assert "master" in cluster.nodes[3].command("ROLE").split()
