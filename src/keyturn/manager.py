@@ -366,7 +366,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         """Wait for what is done off the critical path: confirmations, coroutine handlers, the audit trail.
 
         Returns:
-            Whether all of it was done within 30 seconds.
+            Whether all of it was done; each kind is waited for up to 30 seconds.
         """
         # The last is for handlers of `AuditLost`.
         return self._worker.flush() and self._audit.flush() and self._worker.flush()
