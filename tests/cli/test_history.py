@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -123,3 +124,14 @@ def test_the_retention_is_a_setting_like_any_other(empty_folder: Path) -> None:
     assert shown("--audit-retention", "12h")["audit_retention"] == ("12h", "flag")
     for off in ("off", "none"):
         assert shown("--audit-retention", off)["audit_retention"] == ("none", "flag")
+
+
+def test_it_says_when_the_beginning_is_gone(stolen: str) -> None:
+    """Lines that retention has removed are not passed over in silence."""
+    gone = "Earlier lines are no longer kept."
+    assert gone not in run("sessions", "history", stolen, *KEPT)
+    store = SQLAlchemyStore.from_url("sqlite:///keyturn.db")
+    first, *_ = store.history(UUID(stolen))
+    assert store.forget(first.at + 1, 10) > 0
+    store.close()
+    assert run("sessions", "history", stolen, *KEPT).splitlines()[-1] == gone

@@ -99,6 +99,8 @@ def history(settings: Settings, *, session_id: str, as_json: bool) -> None:
         lines = database.manager.history(session_id, limit=_MOST_LINES)
     empty = f"There are no lines of this session from the last {span(seconds(kept))}."
     print_rows([_line(line) for line in lines], _LINE_COLUMNS, as_json=as_json, empty=empty)
+    if lines and lines[0].kind != "sign_in" and not as_json:  # a session's first line is its sign-in
+        click.echo("Earlier lines are no longer kept.")
 
 
 def _pages(database: Opened, where: Where) -> Iterator[Session]:
