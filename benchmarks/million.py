@@ -250,7 +250,7 @@ def purge(many: Filled, plan: Plan) -> None:
     if (removed, left) != (population.old, population.living):
         right = f"{population.old:,} and {population.living:,}"
         raise click.ClickException(f"the purge removed {removed:,} and left {left:,}, not {right}")
-    fact(f"purge of {removed:,}", f"{rate(removed, elapsed, 'sessions')}, {size(many.octets())} are left")
+    fact(f"purge of {removed:,}", f"{rate(removed, elapsed, 'sessions')}, {size(many.octets())} then")
     fact("  speed at the end, to the start", ratio(_speed(marks, last=True), _speed(marks, last=False)))
     fact(f"refreshes before, {plan.rate:.0f} a second", calm)
     fact("refreshes during the purge", busy)
