@@ -168,8 +168,8 @@ class Line:
         work: Microseconds of this process's CPU for each.
     """
 
-    rates: list[float] = field(default_factory=list)
-    work: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list[float])
+    work: list[float] = field(default_factory=list[float])
 
     @contextmanager
     def measured(self, turns: int) -> Generator[None]:
@@ -192,7 +192,7 @@ def report(colour: str, lines: dict[str, Line]) -> None:
 
 def for_threads(url: str, rounds: int, turns: int) -> None:
     """Measure what a thread gets."""
-    with Redis.from_url(url) as client:
+    with cast("Any", Redis).from_url(url) as client:
         store, limit, own = RedisStore.from_url(url), Rows(0), Rows(1)
         for session in (*limit.sessions, *own.sessions):
             store.create(Create(session, None, evict=True, now=session.created_at))
@@ -215,7 +215,7 @@ def for_threads(url: str, rounds: int, turns: int) -> None:
 
 async def for_tasks(url: str, rounds: int, turns: int) -> None:
     """Measure what a task gets."""
-    client = AsyncRedis.from_url(url)
+    client = cast("Any", AsyncRedis).from_url(url)
     store, limit, own = AsyncRedisStore.from_url(url), Rows(2), Rows(3)
     for session in (*limit.sessions, *own.sessions):
         await store.create(Create(session, None, evict=True, now=session.created_at))
