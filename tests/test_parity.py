@@ -73,9 +73,10 @@ def body(method: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 
 def test_the_managers_do_the_same() -> None:
-    """But for `await`, every method of one manager reads like the other's; the three exceptions are named."""
+    """But for `await`, every method of one manager reads like the other's; the exceptions are named."""
     differing = {
         "__init__",  # a worker or tasks, and what load_claims may be
+        "_change",  # a task may be cancelled, and what it began must be told all the same
         "_rotate",  # load_claims may be awaitable in one of them
         "close",  # a worker ends its thread, tasks are only waited for
     }

@@ -12,14 +12,16 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from queue import Full, Queue
 from threading import Event, Lock, Thread, current_thread
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from keyturn.forks import in_forked_children
+from keyturn.stores._unbroken import Unbroken
 
 _LOG: Final = logging.getLogger("keyturn")
 MOST_WAITING: Final = 10_000
 PATIENCE: Final = 30.0  # seconds; for an application that waits for its deferred work
 
+T = TypeVar("T")
 Work: TypeAlias = Callable[[], object]
 _Queue: TypeAlias = "Queue[Work | None]"
 
@@ -105,6 +107,7 @@ class Tasks:
         """Start nothing yet."""
         self._waiting: deque[Callable[[], Awaitable[object]]] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._unbroken = Unbroken()
         self.dropped = 0
 
     @property
@@ -122,15 +125,21 @@ class Tasks:
         self._waiting.append(work)
         self._begin()
 
+    async def carry_out(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something now, to its end, also where whoever waits for it is cancelled meanwhile."""
+        return await self._unbroken.run(work)
+
     async def flush(self, timeout: float = PATIENCE) -> bool:  # noqa: ASYNC109  (as its twin)
-        """Wait until all that was submitted is done.
+        """Wait until all that was submitted is done, and all that nobody waits for any more.
 
         Args:
-            timeout: Seconds to wait at most.
+            timeout: Seconds to wait at most for each of the two.
 
         Returns:
             Whether all of it was done in time; False at once for deferred work that would wait for itself.
         """
+        if not await self._unbroken.done(timeout):
+            return False
         if self._waiting:  # perhaps left by an event loop that has ended
             self._begin()
         if self._task is None or self._task.done():

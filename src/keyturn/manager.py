@@ -93,10 +93,8 @@ class TokenManager(ManagerBase[ClaimsT]):
             audience: `aud` of the access tokens: whom they are for.
             claims: The application's claims model; None: a dict.
             load_claims: Called with the user's id at each refresh, so that a changed role reaches the next
-                access
-                token. It raises `UserInactive` to end all sessions of a user who may not go on. Without it
-                the
-                claims of the sign-in are kept.
+                access token. It raises `UserInactive` to end all sessions of a user who may not go on.
+                Without it the claims of the sign-in are kept.
             audit: Where the audit trail is kept, if not in the store; it is not closed with the manager.
                 Without `Policy.audit_retention` its lines are kept until somebody calls `forget`.
             clock: Gives POSIX seconds.
@@ -167,7 +165,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             now=self._now(),
             entropy=self._entropy(ISSUE_ENTROPY),
         )
-        return self._run(plan, self._store.create)
+        return self._change(plan, self._store.create)
 
     def refresh(self, token: str, *, context: str = "", jkt: str | None = None) -> TokenPair:
         """Redeem a refresh token. Repeating one whose answer was lost converges, within the policy's windows.
@@ -188,7 +186,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         """
         entropy = self._entropy(TOKEN_ENTROPY)
         plan = self._engine.refresh(token, context=context, jkt=jkt, now=self._now(), entropy=entropy)
-        return self._run(plan, self._rotate)
+        return self._change(plan, self._rotate)
 
     def authenticate(self, token: str) -> Principal[ClaimsT]:
         """Accept an access token whose session lives and that was not denied.
@@ -288,7 +286,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             StoreUnavailable: The store cannot be asked.
         """
         plan = self._engine.revoke(session_id, user_id=user_id, reason=reason, now=self._now())
-        return self._run(plan, self._store.revoke)
+        return self._change(plan, self._store.revoke)
 
     def revoke_token(self, token: str, *, reason: RevokeReason = "logout") -> bool:
         """End the session of a refresh token: logout.
@@ -304,7 +302,9 @@ class TokenManager(ManagerBase[ClaimsT]):
             InvalidToken: It is none of ours.
             StoreUnavailable: The store cannot be asked.
         """
-        return self._run(self._engine.revoke_token(token, reason=reason, now=self._now()), self._store.revoke)
+        return self._change(
+            self._engine.revoke_token(token, reason=reason, now=self._now()), self._store.revoke
+        )
 
     def revoke_user(self, user_id: str, *, keep: str | None = None, reason: RevokeReason = "user") -> int:
         """End all sessions of a user, but for one to keep. A sign-in afterwards is not touched.
@@ -322,7 +322,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             StoreUnavailable: The store cannot be asked.
         """
         plan = self._engine.revoke_user(user_id, keep=keep, reason=reason, now=self._now())
-        return self._run(plan, self._store.revoke_user)
+        return self._change(plan, self._store.revoke_user)
 
     def deny(self, token: str, *, reason: str = "") -> None:
         """Refuse one access token from now on.
@@ -335,7 +335,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             AccessTokenError: It is not acceptable anyway.
             StoreUnavailable: The store cannot be asked.
         """
-        self._run(self._engine.deny(token, reason=reason, now=self._now()), self._store.deny)
+        self._change(self._engine.deny(token, reason=reason, now=self._now()), self._store.deny)
 
     def purge(
         self,
@@ -378,16 +378,14 @@ class TokenManager(ManagerBase[ClaimsT]):
         self._worker.close()  # handlers of `AuditLost`
         self._store.close()
 
-    def _run(
-        self,
-        plan: Plan[CommandT, OutcomeT, ResultT],
-        call: Callable[[CommandT], OutcomeT],
+    def _change(
+        self, plan: Plan[CommandT, OutcomeT, ResultT], call: Callable[[CommandT], OutcomeT]
     ) -> ResultT:
+        return self._run(plan, call)
+
+    def _run(self, plan: Plan[CommandT, OutcomeT, ResultT], call: Callable[[CommandT], OutcomeT]) -> ResultT:
         if isinstance(plan, Step):
-            outcome = self._ask(plan.command, call)
-            if plan.trail is not None:
-                self._note(plan.trail(outcome))
-            plan = plan.settle(outcome)
+            plan = self._settle(plan, self._ask(plan.command, call))
         result = self._publish(plan)
         confirm = plan.confirm
         if confirm is not None and self._seen.is_due(confirm, confirmed=plan.confirmed):
@@ -519,7 +517,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
             now=self._now(),
             entropy=self._entropy(ISSUE_ENTROPY),
         )
-        return await self._run(plan, self._store.create)
+        return await self._change(plan, self._store.create)
 
     async def refresh(self, token: str, *, context: str = "", jkt: str | None = None) -> TokenPair:
         """Redeem a refresh token. Repeating one whose answer was lost converges, within the policy's windows.
@@ -528,7 +526,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         """
         entropy = self._entropy(TOKEN_ENTROPY)
         plan = self._engine.refresh(token, context=context, jkt=jkt, now=self._now(), entropy=entropy)
-        return await self._run(plan, self._rotate)
+        return await self._change(plan, self._rotate)
 
     async def authenticate(self, token: str) -> Principal[ClaimsT]:
         """Accept an access token whose session lives and that was not denied.
@@ -590,14 +588,14 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         See `TokenManager.revoke`.
         """
         plan = self._engine.revoke(session_id, user_id=user_id, reason=reason, now=self._now())
-        return await self._run(plan, self._store.revoke)
+        return await self._change(plan, self._store.revoke)
 
     async def revoke_token(self, token: str, *, reason: RevokeReason = "logout") -> bool:
         """End the session of a refresh token: logout.
 
         See `TokenManager.revoke_token`.
         """
-        return await self._run(
+        return await self._change(
             self._engine.revoke_token(token, reason=reason, now=self._now()), self._store.revoke
         )
 
@@ -609,14 +607,14 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         See `TokenManager.revoke_user`.
         """
         plan = self._engine.revoke_user(user_id, keep=keep, reason=reason, now=self._now())
-        return await self._run(plan, self._store.revoke_user)
+        return await self._change(plan, self._store.revoke_user)
 
     async def deny(self, token: str, *, reason: str = "") -> None:
         """Refuse one access token from now on.
 
         See `TokenManager.deny`.
         """
-        await self._run(self._engine.deny(token, reason=reason, now=self._now()), self._store.deny)
+        await self._change(self._engine.deny(token, reason=reason, now=self._now()), self._store.deny)
 
     async def purge(
         self,
@@ -646,16 +644,17 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         await self._tasks.flush()  # handlers of `AuditLost`
         await self._store.close()
 
+    async def _change(
+        self, plan: Plan[CommandT, OutcomeT, ResultT], call: Callable[[CommandT], Awaitable[OutcomeT]]
+    ) -> ResultT:
+        # Whoever asked may be cancelled meanwhile; what the store then did must be told all the same.
+        return await self._tasks.carry_out(self._run(plan, call))
+
     async def _run(
-        self,
-        plan: Plan[CommandT, OutcomeT, ResultT],
-        call: Callable[[CommandT], Awaitable[OutcomeT]],
+        self, plan: Plan[CommandT, OutcomeT, ResultT], call: Callable[[CommandT], Awaitable[OutcomeT]]
     ) -> ResultT:
         if isinstance(plan, Step):
-            outcome = await self._ask(plan.command, call)
-            if plan.trail is not None:
-                self._note(plan.trail(outcome))
-            plan = plan.settle(outcome)
+            plan = self._settle(plan, await self._ask(plan.command, call))
         result = self._publish(plan)
         confirm = plan.confirm
         if confirm is not None and self._seen.is_due(confirm, confirmed=plan.confirmed):

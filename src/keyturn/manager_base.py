@@ -13,7 +13,7 @@ from keyturn._core.inputs import check_batch
 from keyturn._core.minting import KeySource
 from keyturn._core.outcomes import CheckOutcome, Unchecked
 from keyturn._core.records import Millis, Session
-from keyturn._core.steps import Settled
+from keyturn._core.steps import Settled, Step
 from keyturn._core.trail import Line, entry_of
 from keyturn.audit import AsyncAudit, Audit
 from keyturn.durations import Duration, milliseconds, seconds
@@ -25,6 +25,8 @@ from keyturn.publishing import Events
 from keyturn.results import ClaimsT, Principal, RefreshTokenInfo, SessionInfo, describe
 from keyturn.seen import Seen
 
+CommandT = TypeVar("CommandT")
+OutcomeT = TypeVar("OutcomeT")
 ResultT = TypeVar("ResultT")
 
 DEFAULT_RETENTION: Final = "60d"
@@ -156,6 +158,12 @@ class ManagerBase(Generic[ClaimsT]):
         """Have lines of the audit trail written, off the critical path."""
         if lines:
             self._trail.add([entry_of(line, self._entropy(UUID7_BYTES)) for line in lines])
+
+    def _settle(self, step: Step[CommandT, OutcomeT, ResultT], outcome: OutcomeT) -> Settled[ResultT]:
+        """Turn what the store answered into what it means, and keep its lines of the audit trail."""
+        if step.trail is not None:
+            self._note(step.trail(outcome))
+        return step.settle(outcome)
 
     def _publish(self, settled: Settled[ResultT]) -> ResultT:
         """End an operation: tell what happened, then return or raise."""

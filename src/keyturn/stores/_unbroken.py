@@ -44,6 +44,18 @@ class Unbroken:
             if task is not None:
                 self._working.discard(task)
 
-    async def done(self) -> None:
-        """Wait until all that was started has ended, well or not."""
-        await asyncio.gather(*self._working, return_exceptions=True)
+    async def done(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  (all of it together)
+        """Wait until all that was started in this event loop has ended, well or not.
+
+        Args:
+            timeout: Seconds to wait at most; None: as long as it takes.
+
+        Returns:
+            Whether all of it has ended.
+        """
+        loop, own = asyncio.get_running_loop(), asyncio.current_task()
+        working = {task for task in self._working if task is not own and task.get_loop() is loop}
+        if not working:
+            return True
+        _, late = await asyncio.wait(working, timeout=timeout)
+        return not late
