@@ -13,18 +13,18 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from keyturn.stores._postgres import missing_extra
 
 try:
-    import psycopg
     from psycopg_pool import AsyncConnectionPool, ConnectionPool
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
     from keyturn.stores import schema
     from keyturn.stores._postgres import settings as defaults
+    from keyturn.stores._postgres.connections import Watch, WatchedConnection
     from keyturn.stores._postgres.gates import AsyncGate, Gate
     from keyturn.stores._postgres.settings import Settings
     from keyturn.stores._postgres.wires import FLAVOUR
@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from keyturn._core.trail import TrailEntry
 
 __all__ = ["AsyncPostgresStore", "PostgresStore", "metadata"]
+
+_PATIENCE: Final = 600.0  # seconds for one step of a migration, which may go through all rows
 
 
 class PostgresStore:
@@ -317,6 +319,6 @@ def _of_pool(pool: ConnectionPool[Any] | AsyncConnectionPool[Any]) -> dict[str, 
 
 def _upgrade(target: dict[str, Any]) -> None:
     """Bring a database to this version. Migrations are SQLAlchemy's, through an engine for this once."""
-    connect = partial(psycopg.connect, **target)
+    connect = partial(WatchedConnection.connect, watch=Watch(_PATIENCE), **target)
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool, hide_parameters=True)
     schema.upgrade(engine)

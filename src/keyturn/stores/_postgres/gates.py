@@ -14,6 +14,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from psycopg import OperationalError
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed, PoolTimeout
 
 from keyturn.errors import ConfigurationError, StoreUnavailable
@@ -237,6 +238,9 @@ class Gate:
                 connection.close()
                 raise Stale("the server has closed the connection before it was used")
             return Wire.of(connection, self._way.age).run(operation)
+        except ReadOnlySqlTransaction:  # after a failover, this may be a replica, and another the primary
+            connection.close()
+            raise
         finally:
             if connection.closed and self._way.is_first(connection):
                 pool.drain()
@@ -328,6 +332,9 @@ class AsyncGate:
                 await connection.close()
                 raise Stale("the server has closed the connection before it was used")
             return await AsyncWire.of(connection, self._way.age).run(operation)
+        except ReadOnlySqlTransaction:  # as above
+            await connection.close()
+            raise
         finally:
             if connection.closed and self._way.is_first(connection):
                 await pool.drain()

@@ -24,6 +24,12 @@ UNAVAILABLE: Final = "The database cannot answer right now."
 _UNREACHABLE: Final = Meaning(
     "unreachable", "The database server cannot be reached: is it running, and are host and port right?"
 )
+_TLS: Final = Meaning(
+    "tls", "The database server and this process do not agree on TLS: check the URL's settings for it."
+)
+_POOLER: Final = Meaning(
+    "pooler", "A pooler is between us and the server: write ?prepared=false behind the PostgreSQL URL."
+)
 _STARTING: Final = Meaning("starting", "The database server is starting or shutting down.")
 _CROWDED: Final = Meaning("too_many_connections", "The database server takes no more connections.")
 _ACCESS: Final = Meaning(
@@ -35,10 +41,10 @@ _NO_DATABASE: Final = Meaning(
 _NO_RIGHTS: Final = Meaning(
     "no_rights", "The database user lacks rights on Keyturn's tables: grant them to it."
 )
-_READ_ONLY: Final = Meaning(
+READ_ONLY: Final = Meaning(
     "read_only", "The database server is read-only, as a replica is: give the store the primary's URL."
 )
-_LOCKED: Final = Meaning(
+LOCKED: Final = Meaning(
     "lock_timeout", "A row is locked by another transaction, for longer than the busy timeout."
 )
 LATE: Final = Meaning("timeout", "The database did not answer in time.")
@@ -49,8 +55,8 @@ ROLLED_BACK: Final = Meaning("rolled_back", "The database rolled back, because o
 # PostgreSQL's SQLSTATE, and the numbers of MariaDB and MySQL (1xxx and 3xxx: the server; 2xxx: the client).
 _BY_CODE: Final[dict[int | str, Meaning]] = {
     **dict.fromkeys(("40001", "40P01", 1213, 1020, 1637), ROLLED_BACK),
-    **dict.fromkeys(("25006", 1836, 1792), _READ_ONLY),
-    **dict.fromkeys(("55P03", 1205), _LOCKED),
+    **dict.fromkeys(("25006", 1836, 1792), READ_ONLY),
+    **dict.fromkeys(("55P03", 1205), LOCKED),
     **dict.fromkeys(("57014", 1969, 3024), LATE),
     **dict.fromkeys(("28000", "28P01", 1044, 1045, 1130, 1698, 1129), _ACCESS),
     **dict.fromkeys(("3D000", 1049), _NO_DATABASE),
@@ -71,8 +77,11 @@ _BY_WORDS: Final = {
     "the database system is": _STARTING,
     'database "': _NO_DATABASE,
     'role "': _ACCESS,
+    "unsupported startup parameter": _POOLER,
 }
 _NO_ANSWER: Final = ("connection ", "failed to resolve host", "could not translate host name")
+_OF_TLS: Final = ("SSL", "certificate")
+_OF_PATIENCE: Final = ("timed out", "(read timeout)")  # the latter is asyncmy's
 _FATAL: Final = Meaning(
     "refused", "The database server refused the connection: check the user, the password and the database."
 )
@@ -83,7 +92,7 @@ NO_SCHEMA: Final[frozenset[int | str]] = frozenset(
 )
 # Values that no row can hold: too long, too large, not in the character set, U+0000.
 NOT_STORABLE: Final[frozenset[int | str]] = frozenset(
-    {"22001", "22003", "22021", "22P05", 1264, 1366, 1406, 3854, "cannot contain NUL (0x00)"}
+    {"22001", "22003", "22021", "22P02", "22P05", 1264, 1366, 1406, 3854, "cannot contain NUL (0x00)"}
 )
 IN_THE_WAY: Final[frozenset[int | str]] = frozenset({"42P07", 1050})
 
@@ -103,7 +112,7 @@ SQLITE: Final = {
 def by_code(code: int | str | None, words: str) -> Meaning | None:
     """Give what a code means, if it is known here."""
     if code == 1290 and "read-only" in words.replace("_", "-"):  # noqa: PLR2004  (one number for many options)
-        return _READ_ONLY
+        return READ_ONLY
     return None if code is None else _BY_CODE.get(code)
 
 
@@ -113,5 +122,5 @@ def by_words(words: str) -> Meaning | None:
         said = words.partition("FATAL")[2]
         return next((meaning for part, meaning in _BY_WORDS.items() if part in said), _FATAL)
     if words.startswith(_NO_ANSWER):
-        return _UNREACHABLE
-    return LATE if "timed out" in words else None
+        return _TLS if any(part in words for part in _OF_TLS) else _UNREACHABLE
+    return LATE if any(part in words for part in _OF_PATIENCE) else None

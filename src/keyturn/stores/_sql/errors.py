@@ -19,6 +19,7 @@ from keyturn.stores._sql.codes import (
     LOST,
     NO_SCHEMA,
     NOT_STORABLE,
+    READ_ONLY,
     SQLITE,
     UNAVAILABLE,
     Meaning,
@@ -65,6 +66,11 @@ def translated() -> Generator[None]:
 def is_in_the_way(error: DBAPIError) -> bool:
     """Tell whether a table could not be made because there is one of that name."""
     return _code(error) in IN_THE_WAY or "already exists" in str(error.orig)
+
+
+def is_read_only(error: BaseException | None) -> bool:
+    """Tell whether the server takes no writes."""
+    return isinstance(error, DBAPIError) and by_code(_code(error), str(error.orig)) is READ_ONLY
 
 
 def no_schema() -> SchemaError:

@@ -85,7 +85,10 @@ def _create_within(flavour: Flavour, command: Create, limit: int) -> Operation[C
     if flavour.stripes:
         # Rows that are not there yet cannot be locked, so two sign-ins of a user meet at a row that is.
         stripe = {"stripe": statements.stripe_of(command.session.user_id)}
-        yield from opening(flavour, statements.LOCK_STRIPE, stripe)
+        locked = yield from opening(flavour, statements.LOCK_STRIPE, stripe)
+        if not locked.rows:  # as where tables were made from `metadata`: without it, nobody would wait for us
+            yield from ask(statements.add_stripe(flavour.name), stripe)
+            yield from ask(statements.LOCK_STRIPE, stripe)
         reply = yield from ask(statements.LIVE_OF_USER, owner)
     else:
         reply = yield from opening(flavour, statements.LIVE_OF_USER, owner)

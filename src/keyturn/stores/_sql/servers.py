@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import event
 
 from keyturn.errors import ConfigurationError, StoreUnavailable
+from keyturn.stores._sql.errors import is_read_only
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Dialect, Engine
-    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
     from sqlalchemy.pool import ConnectionPoolEntry
 
 MYSQL: Final = ("mysql", "mariadb")  # the URL says which, whatever the server is
@@ -97,6 +98,14 @@ def set_up(engine: Engine, *, lock_timeout: float, answer_timeout: float) -> Non
         cursor.close()
 
     event.listen(engine, "connect", on_connect)
+    event.listen(engine, "handle_error", _leave_read_only)
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    # After a failover, connections may stay open to what is a replica now. SQLAlchemy throws all of a pool
+    # away where one is lost, and whoever connects again finds the primary.
+    if is_read_only(context.sqlalchemy_exception):
+        context.is_disconnect = True
 
 
 def _postgres(lock_timeout: float, answer_timeout: float) -> tuple[str, ...]:

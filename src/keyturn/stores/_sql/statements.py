@@ -135,7 +135,7 @@ INSERT: Final = insert(sessions)
 
 LIVE_OF_USER: Final = select(sessions).where(_s.user_id == _USER, lives(_NOW)).order_by(_s.created_at, _s.sid)
 
-# One row per stripe, always there; see `operations.create`.
+# One row per stripe, there since the migration; see `operations.create`.
 LOCK_STRIPE: Final = (
     select(stripes.c.stripe).where(stripes.c.stripe == bindparam("stripe", type_=Integer())).with_for_update()
 )
@@ -144,6 +144,19 @@ LOCK_STRIPE: Final = (
 def stripe_of(user_id: str) -> int:
     """Give the stripe whose row stands for a user's lock."""
     return bucket_of_user(user_id) % STRIPES
+
+
+@cache
+def add_stripe(dialect: str) -> Insert:
+    """Add a stripe's row, unless it is there."""
+    return _unless_there(stripes, stripes.c.stripe, dialect)
+
+
+def _unless_there(table: Table, key: Column[Any], dialect: str) -> Insert:
+    if dialect in {"mysql", "mariadb"}:
+        return mysql.insert(table).prefix_with("IGNORE")
+    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    return statement.on_conflict_do_nothing(index_elements=[key])
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,10 +345,7 @@ def delete_denials(token_ids: Sequence[str], now: Millis) -> Delete:
 @cache
 def note(dialect: str) -> Insert:
     """Add a line of the trail, unless it is there."""
-    if dialect in {"mysql", "mariadb"}:
-        return mysql.insert(trail).prefix_with("IGNORE")
-    statement = postgresql.insert(trail) if dialect == "postgresql" else sqlite.insert(trail)
-    return statement.on_conflict_do_nothing(index_elements=[trail.c.id])
+    return _unless_there(trail, trail.c.id, dialect)
 
 
 @cache
