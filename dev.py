@@ -67,7 +67,8 @@ TYPES: Final = {
     "pyright (strict)": ["-m", "pyright", "--pythonpath", str(PYTHON)],
 }
 TESTS: Final = {
-    "pytest": ["-m", "coverage", "run", "-m", "pytest"],
+    # Two at a time, each with servers of its own; what shares a module's or a class's set-up stays together.
+    "pytest": ["-m", "pytest", "-n", "2", "--dist", "loadscope", "--cov", "--cov-report="],
     "every branch of the core": [
         *("-m", "coverage", "report", "--include=src/keyturn/_core/*", "--fail-under=100"),
     ],
