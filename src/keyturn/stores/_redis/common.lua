@@ -88,26 +88,41 @@ local function comes_before(one, other)
   return one_tail < other_tail
 end
 
+-- Raise an error unless a key that was not found is nowhere else, either. While a slot of a cluster moves, its
+-- old node refuses a key that has gone, but its new node answers for one that has not come yet as for none. A
+-- command of two keys, of which one is missing, it refuses. The driver repeats what is answered TRYAGAIN.
+local function be_sure_of(key, beside)
+  if type(redis.pcall('EXISTS', beside, key)) == 'table' then
+    error({ err = 'TRYAGAIN the keys of this user are moving to another node' })
+  end
+end
+
 -- All sessions of a user. Members whose session has expired are taken out of the index.
 local function of_user(base, index, visit)
   for _, sid in ipairs(redis.call('ZRANGE', index, 0, -1)) do
     local key = base .. 's:' .. sid
-    local value = redis.call('GET', key)
-    if value then
+    local value = redis.pcall('GET', key)
+    if type(value) == 'string' then
       visit(sid, key, read(value))
     else
+      be_sure_of(key, index)
       redis.call('ZREM', index, sid)
     end
   end
 end
 
--- End all of a user's sessions that have not been ended, but one, and append each to the answer.
+-- End all of a user's sessions that have not been ended, but one, and append each to the answer. All are read
+-- before the first is written: where one cannot be read, none has ended, and a repetition finds them all.
 local function finish_user(base, index, keep, reason, now, answer)
+  local found = {}
   of_user(base, index, function(sid, key, row)
     if sid ~= keep and not row.revoked then
-      finish(key, row, reason, now)
-      answer[#answer + 1] = sid
-      answer[#answer + 1] = row.value
+      found[#found + 1] = { sid = sid, key = key, row = row }
     end
   end)
+  for _, each in ipairs(found) do
+    finish(each.key, each.row, reason, now)
+    answer[#answer + 1] = each.sid
+    answer[#answer + 1] = each.row.value
+  end
 end

@@ -6,6 +6,9 @@
 
 local gone = 0
 for _, key in ipairs(KEYS) do
+  be_sure_of(base_of(key) .. 'h:' .. string.sub(key, -16), key) -- else a trail that moves would stay
+end
+for _, key in ipairs(KEYS) do
   local base, sid = base_of(key), string.sub(key, -16)
   local value = redis.call('GET', key)
   if value then

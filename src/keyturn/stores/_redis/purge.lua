@@ -31,7 +31,8 @@ for _, key in ipairs(page[2]) do
       more = 1
     else
       if kind == 's' then
-        redis.call('ZREM', base_of(key) .. 'u:' .. read(value).user, string.sub(key, -16))
+        -- Where the index has moved already, it cleans itself.
+        redis.pcall('ZREM', base_of(key) .. 'u:' .. read(value).user, string.sub(key, -16))
       end
       redis.call('UNLINK', key)
       gone[kind] = gone[kind] + 1

@@ -70,11 +70,17 @@ local function hand_out(kind)
 end
 
 local function reuse(kind)
+  local others = {}
+  if whole_user then -- before this session: where they cannot be reached, the repetition still finds the reuse
+    local base = base_of(KEYS[1])
+    local index = base .. 'u:' .. row.user
+    be_sure_of(index, KEYS[1])
+    finish_user(base, index, string.sub(KEYS[1], -16), REUSE, now, others)
+  end
   finish(KEYS[1], row, REUSE, now)
   local answer = same('Reused', kind)
-  if whole_user then
-    local base = base_of(KEYS[1])
-    finish_user(base, base .. 'u:' .. row.user, nil, REUSE, now, answer)
+  for _, part in ipairs(others) do
+    answer[#answer + 1] = part
   end
   return answer
 end
