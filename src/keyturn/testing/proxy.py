@@ -215,6 +215,8 @@ class Proxy:
 
     async def _end(self) -> None:
         await self._close()
+        for _ in range(3):
+            await asyncio.sleep(0)  # what was accepted at the last moment begins, so that it can be ended
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -229,6 +231,7 @@ class Proxy:
             pass  # the end of the proxy; the caller, asyncio's streams, takes a cancellation for an error
         finally:
             self._tasks.discard(task)
+            client.close()  # also where the end came before the server's end was connected
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         """Forward one connection until either end closes it, or it is broken."""
