@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from psycopg_pool import ConnectionPool
 
 from keyturn._core.commands import Check, Confirm, Deny, Lookup, Revoke
 from keyturn._core.outcomes import Converged, Rotated
@@ -193,6 +194,16 @@ def test_what_cannot_be_repeated_is_not_sent_on_a_stale_connection(server: Postg
     assert store.revoke(Revoke(SESSION.sid, None, None, "user", NOW)).found
     assert store.count() == 5
     store.close()
+
+
+def test_connections_that_were_never_used_become_stale_too(server: PostgresServer, url: str) -> None:
+    """A pool makes some before anybody asks for them; a restart leaves all of them behind."""
+    with ConnectionPool[Any](url, min_size=3, kwargs={"autocommit": True}) as pool:
+        pool.wait()
+        store = PostgresStore(pool)
+        server.restart()
+        store.create(sign_in(numbered(2)))
+        store.close()
 
 
 def test_tasks_do_not_notice_a_restart(server: PostgresServer, url: str) -> None:

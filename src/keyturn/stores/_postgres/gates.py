@@ -74,8 +74,11 @@ class Way:
         return ceil(self.settings.busy_timeout / _LOOK) if self.settings else 0
 
     def is_first(self, connection: object) -> bool:
-        """Tell whether a lost connection's companions are still in the pool."""
-        return age_of(connection) == self.age
+        """Tell whether a lost connection's companions are still in the pool.
+
+        One that was never used has no age, and may be as old as they are.
+        """
+        return age_of(connection) in {None, self.age}
 
     def lose(self, connection: object) -> None:
         """Note that the companions of a lost connection have left the pool."""
@@ -226,11 +229,12 @@ class Gate:
             sleep(tries.pause)
             undone = said.detail == ROLLED_BACK.detail
             try:
-                return self._once(isolated(FLAVOUR, begin()) if undone else begin())
+                operation = isolated(FLAVOUR, begin()) if undone else begin()
+                return self._once(operation, sure=repeatable)
             except FAILURES as another:
                 error = another
 
-    def _once(self, operation: Operation[T], *, sure: bool = True) -> T:
+    def _once(self, operation: Operation[T], *, sure: bool) -> T:
         pool = self.pool
         connection: Connection[Any] = pool.getconn() if self._way.watch.sure else self._take_warily()
         try:
@@ -318,11 +322,12 @@ class AsyncGate:
             await asyncio.sleep(tries.pause)
             undone = said.detail == ROLLED_BACK.detail
             try:
-                return await self._once(isolated(FLAVOUR, begin()) if undone else begin())
+                operation = isolated(FLAVOUR, begin()) if undone else begin()
+                return await self._once(operation, sure=repeatable)
             except FAILURES as another:
                 error = another
 
-    async def _once(self, operation: Operation[T], *, sure: bool = True) -> T:
+    async def _once(self, operation: Operation[T], *, sure: bool) -> T:
         pool = self.pool
         connection: AsyncConnection[Any] = await (
             pool.getconn() if self._way.watch.sure else self._take_warily()
