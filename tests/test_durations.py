@@ -73,7 +73,7 @@ def test_a_duration_reads_as_seconds(value: timedelta | float | str, expected: f
         *(".5s", "1..5s", "nan", "inf", "15m\n15", "9" * 33, "1s" * 17, "99999999w"),
         *(-1, -0.001, math.nan, math.inf, -math.inf, CENTURY + 1, 10**400, -(10**400)),
         *(timedelta(seconds=-1), timedelta.max),
-        *(True, False, None, b"15m", [15], {"m": 15}, Fraction(1, 2), 15j, object()),
+        *(True, False, None, b"15m", [15], {"m": 15}, Fraction(1, 2), 15j, object),
     ],
     ids=lambda value: repr(value)[:40],
 )

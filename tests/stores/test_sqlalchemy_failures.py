@@ -316,6 +316,7 @@ def test_a_forked_process_has_connections_of_its_own(path: Path) -> None:
     store = SQLAlchemyStore.from_url(f"sqlite:///{path}", pool_size=1)
     store.count()
     # Even while the parent's only connection is in use, and one of its threads has its turn at writing.
+    assert store._turns is not None
     with store._engine.connect(), store._turns.turn():
         child = os.fork()
         if child == 0:

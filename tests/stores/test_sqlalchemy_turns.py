@@ -129,6 +129,7 @@ def test_writers_queue_and_readers_do_not(store: SQLAlchemyStore) -> None:
     """While one writes, another writer waits its time; who only reads is served at once."""
     first = numbered(1)
     store.create(sign_in(first))
+    assert store._turns is not None
     with ExitStack() as writing:
         writing.enter_context(store._turns.turn())
         for write in (partial(store.create, sign_in(numbered(2))), partial(store.delete, [first.sid])):
