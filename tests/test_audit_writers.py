@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine, Sequence
-from threading import Thread
+from threading import Semaphore, Thread
 from typing import Any
 
 import pytest
@@ -21,11 +20,11 @@ from keyturn import (
     TokenManager,
 )
 from keyturn._core.trail import TrailEntry
-from keyturn.audit import BACK_OFF, BATCH, AsyncAudit, Audit, Lines
+from keyturn.audit import AsyncAudit, Audit
 from keyturn.deferred import Tasks
 from keyturn.stores.memory import AsyncMemoryStore, MemoryStore
-from keyturn.testing.faults import BEFORE, AsyncFaultyStore, FaultPlan, FaultyStore
 from keyturn.testing.samples import ROW, line_of
+from keyturn.waiting import BATCH, Lines
 
 GIVEN: dict[str, Any] = {
     "keys": KeyRing.from_secret("a long secret of more than 32 bytes, for tests only"),
@@ -115,19 +114,35 @@ def test_deferred_work_goes_on_in_the_next_event_loop() -> None:
 # --- Handlers ---------------------------------------------------------------------------------------
 
 
+class Picky(MemoryStore):
+    """A trail that cannot store one of the reasons."""
+
+    def note(self, entries: Sequence[TrailEntry], /) -> None:
+        if any(entry.reason == "bad" for entry in entries):
+            raise InvalidInput("A value cannot be stored.")
+        super().note(entries)
+
+
+class AsyncPicky(AsyncMemoryStore):
+    """The same for asyncio."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._store = Picky()
+
+
 @pytest.mark.parametrize("end", ["flush", "close"])
 def test_a_handler_of_the_loss_is_waited_for(end: str) -> None:
     """`flush` and `close` return after the coroutine handlers of what they found lost."""
-    plan, heard = FaultPlan(), list[AuditLost]()
-    manager: TokenManager[dict[str, Any]] = TokenManager(store=FaultyStore(MemoryStore(), plan), **GIVEN)
+    heard = list[AuditLost]()
+    manager: TokenManager[dict[str, Any]] = TokenManager(store=Picky(), **GIVEN)
 
     async def hear(event: AuditLost) -> None:
         await asyncio.sleep(0.01)
         heard.append(event)
 
     manager.events.subscribe(AuditLost, hear)
-    plan.next(BEFORE, BEFORE, method="note")
-    manager.issue("u")
+    manager.deny(manager.issue("u").access_token, reason="bad")
     getattr(manager, end)()
     assert [event.count for event in heard] == [1]
     manager.close()
@@ -136,28 +151,18 @@ def test_a_handler_of_the_loss_is_waited_for(end: str) -> None:
 @pytest.mark.parametrize("end", ["flush", "close"])
 async def test_a_handler_of_the_loss_is_waited_for_by_tasks(end: str) -> None:
     """For asyncio as for threads."""
-    plan, heard = FaultPlan(), list[AuditLost]()
-    manager: AsyncTokenManager[dict[str, Any]] = AsyncTokenManager(
-        store=AsyncFaultyStore(AsyncMemoryStore(), plan), **GIVEN
-    )
+    heard = list[AuditLost]()
+    manager: AsyncTokenManager[dict[str, Any]] = AsyncTokenManager(store=AsyncPicky(), **GIVEN)
 
     async def hear(event: AuditLost) -> None:
         await asyncio.sleep(0.01)
         heard.append(event)
 
     manager.events.subscribe(AuditLost, hear)
-    plan.next(BEFORE, BEFORE, method="note")
-    await manager.issue("u")
+    await manager.deny((await manager.issue("u")).access_token, reason="bad")
     await getattr(manager, end)()
     assert [event.count for event in heard] == [1]
     await manager.close()
-
-
-class Full(MemoryStore):
-    """A trail that is out."""
-
-    def note(self, entries: Sequence[TrailEntry], /) -> None:
-        raise StoreUnavailable(str(len(entries)))
 
 
 def test_a_writer_that_was_ended_is_replaced() -> None:
@@ -168,9 +173,9 @@ def test_a_writer_that_was_ended_is_replaced() -> None:
         told.append(total)
         raise SystemExit(count)
 
-    audit = Audit(Full(), leave)
-    for number in range(2):
-        audit.add([line_of(ROW, number)])
+    audit = Audit(Picky(), leave)
+    for _ in range(2):
+        audit.add(with_a_bad_one()[2:3])
         assert audit.flush()
     assert told == [1, 2]
     audit.close()
@@ -209,34 +214,6 @@ def test_a_full_queue_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
     lines.give_up()
 
 
-def test_a_second_try_is_not_hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither many lines nor a flush shorten the back-off, or a short outage would lose all that wait."""
-    waits: list[float] = []
-    monkeypatch.setattr(time, "sleep", waits.append)
-    audit = Audit(Full(), lambda *_: None)
-    audit.add([line_of(ROW, number) for number in range(2 * BATCH)])
-    assert audit.flush()
-    assert waits == [BACK_OFF] * 2
-    audit.close()
-
-
-class Picky(MemoryStore):
-    """A trail that cannot store one of the reasons."""
-
-    def note(self, entries: Sequence[TrailEntry], /) -> None:
-        if any(entry.reason == "bad" for entry in entries):
-            raise InvalidInput("A value cannot be stored.")
-        super().note(entries)
-
-
-class AsyncPicky(AsyncMemoryStore):
-    """The same for asyncio."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._store = Picky()
-
-
 def with_a_bad_one() -> list[TrailEntry]:
     """Give four lines, the third of which cannot be stored."""
     good = [line_of(ROW, number) for number in range(4)]
@@ -260,3 +237,158 @@ async def test_a_line_that_cannot_be_stored_takes_no_other_with_it_in_tasks() ->
     audit.add(with_a_bad_one())
     await audit.close()
     assert (len(await trail.history(ROW.sid)), told) == (3, [1])
+
+
+# --- Outages ----------------------------------------------------------------------------------------
+
+
+def far_off(_: int) -> float:
+    """Pause for longer than any test lasts."""
+    return 3600.0
+
+
+class Out(MemoryStore):
+    """A trail that is out until it is back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.back, self.tries, self.tried = False, 0, Semaphore(0)
+
+    def note(self, entries: Sequence[TrailEntry], /) -> None:
+        self.tries += 1
+        self.tried.release()
+        if not self.back:
+            raise StoreUnavailable
+        super().note(entries)
+
+
+class AsyncOut(AsyncMemoryStore):
+    """The same for asyncio."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = Out()
+        self._store = self.out
+
+
+def lines_of(count: int) -> list[TrailEntry]:
+    """Give so many lines."""
+    return [line_of(ROW, number) for number in range(count)]
+
+
+def test_the_pauses_of_an_outage_grow_and_begin_anew_with_the_next() -> None:
+    """Neither a short outage costs much time nor a long one many tries."""
+    failures = list[int]()
+
+    def pause(count: int) -> float:
+        failures.append(count)
+        return 0.001
+
+    lines = Lines(pause=pause)
+    lines.add(lines_of(2), lambda: None)
+    for error in (StoreUnavailable(), StoreUnavailable(), StoreUnavailable(), None):
+        lines.settle(lines.turn, lines.take(lines.turn), error)
+    lines.add(lines_of(1), lambda: None)
+    lines.settle(lines.turn, lines.take(lines.turn), StoreUnavailable())
+    assert failures == [1, 2, 3, 1]
+    lines.give_up()
+
+
+def test_a_flush_does_not_wait_for_the_pause_and_lines_do_not_shorten_it() -> None:
+    """Whoever asks has the trail tried at once; many lines alone would have an outage tried all the time."""
+    trail = Out()
+    audit = Audit(trail, lambda count, _: pytest.fail(f"{count} lost"), pause=far_off)
+    audit.add(lines_of(1))
+    assert trail.tried.acquire(timeout=30)
+    audit.add(lines_of(2 * BATCH))
+    assert not audit.flush(timeout=0)
+    assert trail.tried.acquire(timeout=30)
+    assert trail.tries == 2
+    trail.back = True
+    assert audit.flush()
+    assert len(trail.history(ROW.sid, limit=10_000)) == 2 * BATCH
+    audit.close()
+
+
+async def test_a_flush_does_not_wait_for_the_pause_in_tasks() -> None:
+    """For asyncio as for threads."""
+    trail = AsyncOut()
+    audit = AsyncAudit(trail, lambda count, _: pytest.fail(f"{count} lost"), pause=far_off)
+    audit.add(lines_of(2 * BATCH))
+    assert not await audit.flush(timeout=0.001)
+    trail.out.back = True
+    assert await audit.flush()
+    assert len(await trail.history(ROW.sid, limit=10_000)) == 2 * BATCH
+    await audit.close()
+
+
+def test_a_close_that_meets_an_outage_tells_what_it_loses() -> None:
+    """When its time is over, what a writer holds is lost and told, too, once; what comes later is written."""
+    trail, told = Out(), list[tuple[int, int]]()
+    audit = Audit(trail, lambda count, total: told.append((count, total)), pause=far_off)
+    audit.add(lines_of(BATCH + 3))
+    assert trail.tried.acquire(timeout=30)
+    audit.close(timeout=0)
+    assert told == [(BATCH + 3, BATCH + 3)]
+    trail.back = True
+    audit.add([line_of(ROW, BATCH + 3)])
+    audit.close()
+    assert [entry.gen for entry in trail.history(ROW.sid)] == [BATCH + 3]
+    assert told == [(BATCH + 3, BATCH + 3)]
+
+
+async def test_a_close_that_meets_an_outage_tells_what_it_loses_in_tasks() -> None:
+    """For asyncio as for threads."""
+    trail, told = AsyncOut(), list[tuple[int, int]]()
+    audit = AsyncAudit(trail, lambda count, total: told.append((count, total)), pause=far_off)
+    audit.add(lines_of(BATCH + 3))
+    await audit.close(timeout=0)
+    assert told == [(BATCH + 3, BATCH + 3)]
+    trail.out.back = True
+    audit.add([line_of(ROW, BATCH + 3)])
+    await audit.close()
+    assert [entry.gen for entry in await trail.history(ROW.sid)] == [BATCH + 3]
+    assert told == [(BATCH + 3, BATCH + 3)]
+
+
+def test_a_writer_whose_turn_is_over_changes_nothing() -> None:
+    """One that hung while the manager was closed neither counts nor removes what its successor has."""
+    lines = Lines()
+    lines.add(lines_of(3), lambda: None)
+    hung, batch = lines.turn, lines.take(lines.turn)
+    lines.give_up()
+    assert lines.lost == 3
+    lines.add(lines_of(2), lambda: None)
+    assert len(lines.take(lines.turn)) == 2
+    for error in (None, StoreUnavailable(), ValueError()):
+        assert lines.settle(hung, batch, error) == 0
+    lines.leave(hung)
+    lines.give_up(hung)
+    assert (lines.take(hung), len(lines.take(lines.turn)), lines.lost) == ([], 2, 3)
+    lines.give_up()
+
+
+@pytest.mark.parametrize("run", [leave_at_once, leave_late, leave_open_ends])
+def test_what_an_outage_kept_goes_to_the_next_event_loop_or_is_counted(run: Callable[[Any], Any]) -> None:
+    """Lines in the hands of a writer whose loop ended do not vanish."""
+    trail, told = AsyncOut(), list[int]()
+    audit = AsyncAudit(trail, lambda count, _: told.append(count), pause=far_off)
+
+    async def meet_the_outage() -> None:
+        audit.add(lines_of(3))
+        await audit.flush(timeout=0.001)
+
+    run(meet_the_outage())
+    trail.out.back = True
+    assert asyncio.run(audit.flush())
+    assert len(asyncio.run(trail.history(ROW.sid))) + sum(told) == 3
+
+
+def test_lines_that_wait_in_an_outage_are_named_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    """A manager that nobody closed names all it leaves, those being written included."""
+    lines = Lines()
+    lines.add(lines_of(BATCH + 1), lambda: None)
+    lines.settle(lines.turn, lines.take(lines.turn), StoreUnavailable())
+    with caplog.at_level(logging.WARNING, "keyturn"):
+        del lines
+    assert f"{BATCH + 1} lines of the audit trail were lost: close the manager" in caplog.text

@@ -156,7 +156,10 @@ class StoreUnavailable:
 
 @dataclass(frozen=True, slots=True)
 class AuditLost:
-    """Lines of the audit trail could not be kept: its store was out, or too many were waiting.
+    """Lines of the audit trail could not be kept.
+
+    Too many were waiting while its store was out, it was still out when the manager was closed, or it cannot
+    store such a line.
 
     Attributes:
         at: When, POSIX seconds.

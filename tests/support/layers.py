@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("keyturn.stores.protocol", "keyturn.stores!"),
     ("keyturn.stores",),
     ("keyturn.stores.urls",),
-    ("keyturn.deferred", "keyturn.publishing", "keyturn.seen"),
+    ("keyturn.deferred", "keyturn.publishing", "keyturn.seen", "keyturn.waiting"),
     ("keyturn.audit",),
     ("keyturn.manager_base",),
     ("keyturn.manager",),
