@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from redis.exceptions import (
     ConnectionError,  # noqa: A004  (its own name)
     NoScriptError,
+    ReadOnlyError,
     ResponseError,
 )
 
@@ -18,7 +19,7 @@ from keyturn.stores._redis.driver import Anything
 from keyturn.stores._redis.errors import busy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from keyturn.stores._redis.calls import Operation
     from keyturn.stores._redis.driver import AsyncCluster, AsyncConnection, AsyncPool
@@ -155,6 +156,9 @@ class AsyncServerChannel:
         try:
             async with asyncio.timeout(self._patience):
                 reply = await _exchange(connection, call)
+        except ReadOnlyError:
+            async with asyncio.timeout(self._patience):
+                reply = await _exchange(connection, call)  # see `ServerChannel`
         except ConnectionError as error:
             if not call.repeatable or type(error) is not ConnectionError:
                 raise
@@ -184,6 +188,8 @@ class AsyncServerChannel:
 
     async def close(self) -> None:
         """See `Channel.close`."""
+        if self._loop is not asyncio.get_running_loop():
+            self._start()  # nothing is to be told to connections of a loop that has ended
         while self._free:
             self._open -= 1
             await self._free.pop().disconnect()
@@ -199,9 +205,12 @@ class AsyncClusterChannel:
     sharded = True
     fragile = True  # a connection that is being opened would be lost to the driver's count of them
 
-    def __init__(self, client: AsyncCluster, waiting: Waiting, *, own: int | None, patience: float) -> None:
-        """Use a client of the driver's: see `ServerChannel`."""
-        self._client = client
+    def __init__(
+        self, opened: Callable[[], AsyncCluster], waiting: Waiting, *, own: int | None, patience: float
+    ) -> None:
+        """Use a client of the driver's: see `ClusterChannel`. One of our own is made for each event loop."""
+        self._opened = opened
+        self._client = opened()
         self._waiting = waiting
         self._own = own
         self._patience = patience
@@ -210,14 +219,15 @@ class AsyncClusterChannel:
 
     async def nodes(self) -> list[Anything]:
         """See `Channel.nodes`."""
+        self._enter()
         await self._client.initialize()
         return sorted(self._client.get_primaries(), key=lambda node: node.name)
 
     async def ask(self, call: Call) -> Anything:
         """See `Channel.ask`."""
-        if self._own is None:
+        permits = self._enter()
+        if permits is None:
             return await self._answer(call)
-        permits = self._permits_of(self._own)
         try:
             async with asyncio.timeout(self._patience):
                 await permits.acquire()
@@ -228,10 +238,12 @@ class AsyncClusterChannel:
         finally:
             permits.release()
 
-    def _permits_of(self, most: int) -> asyncio.Semaphore:
+    def _enter(self) -> asyncio.Semaphore | None:
         loop = asyncio.get_running_loop()
-        if self._permits is None or loop is not self._loop:
-            self._permits, self._loop = asyncio.Semaphore(most), loop
+        if self._own is not None and loop is not self._loop:
+            if self._loop is not None:  # connections belong to their loop, and that one has ended
+                self._client = self._opened()
+            self._permits, self._loop = asyncio.Semaphore(self._own), loop
         return self._permits
 
     async def _answer(self, call: Call) -> Anything:
@@ -262,7 +274,7 @@ class AsyncClusterChannel:
 
     async def close(self) -> None:
         """See `Channel.close`."""
-        if self._own is not None:
+        if self._own is not None and self._loop is asyncio.get_running_loop():
             await self._client.aclose()
 
 
@@ -279,6 +291,9 @@ async def _send(connection: AsyncConnection, command: tuple[Anything, ...]) -> A
     try:
         await connection.send_command(*command)
         return await connection.read_response(disable_decoding=True)
+    except ReadOnlyError:
+        await connection.disconnect(nowait=True)  # see `channels.py`
+        raise
     except ResponseError:
         raise  # an answer like any other
     except BaseException:

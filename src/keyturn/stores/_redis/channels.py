@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from redis.exceptions import (
     ConnectionError,  # noqa: A004  (its own name)
     NoScriptError,
+    ReadOnlyError,
     RedisClusterException,
     RedisError,
     ResponseError,
@@ -199,6 +200,8 @@ class ServerChannel:
     def _answer(self, connection: Connection, call: Call) -> Anything:
         try:
             reply = _exchange(connection, call)
+        except ReadOnlyError:
+            reply = _exchange(connection, call)  # nothing was done, and its name may lead elsewhere now
         except ConnectionError as error:
             # Lost while it lay idle, or on the way. Wrong passwords and the like have types of their own.
             if not call.repeatable or type(error) is not ConnectionError:
@@ -254,8 +257,12 @@ class ClusterChannel:
     def _client(self) -> Cluster:
         known = self._known
         if known is None:
-            with self._opening:
+            if not self._opening.acquire(timeout=self._patience):
+                raise busy()
+            try:
                 known = self._known = self._known or self._opened()
+            finally:
+                self._opening.release()
         return known
 
     def nodes(self) -> list[Anything]:
@@ -323,6 +330,9 @@ def _send(connection: Connection, command: tuple[Anything, ...]) -> Anything:
     try:
         connection.send_command(*command)
         return connection.read_response(disable_decoding=True)
+    except ReadOnlyError:
+        connection.disconnect()  # a replica by now; else this connection would stay with it for good
+        raise
     except ResponseError:
         raise  # an answer like any other
     except BaseException:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from keyturn.stores._redis.opening import Checked, Place
 
 NO_RETRY: Final = 0
+UNBOUND: Final = 2**31  # connections that the driver's pool allows: the channel has its own bound
 
 # The driver's constructors are only half typed; what is used of what they make is in `driver.py`.
 _NODE: Final[Anything] = driver_cluster.ClusterNode
@@ -58,10 +59,11 @@ def open_channel(place: Place, settings: Checked) -> Channel:
         if place.kind == "sentinel":
             watching = {**_times(settings), **place.sentinel, "socket_timeout": patience}
             sentinel = _SENTINEL(place.hosts, sentinel_kwargs=watching, **driver)
-            pool = sentinel.master_for(place.service, redis_class=Redis).connection_pool
+            master = sentinel.master_for(place.service, redis_class=Redis, max_connections=UNBOUND)
+            pool = master.connection_pool
             beside = sentinel.sentinels
         else:
-            pool = _SERVER(**_address(place), **driver).connection_pool
+            pool = _SERVER(**_address(place), max_connections=UNBOUND, **driver).connection_pool
     except (RedisError, TypeError, ValueError, OSError) as error:
         raise _unusable() from error
     return ServerChannel(pool, waiting, own=own, patience=patience, beside=beside)
@@ -75,11 +77,9 @@ def open_async_channel(place: Place, settings: Checked) -> AsyncChannel:
     beside: list[Anything] = []
     try:
         if place.kind == "cluster":
-            nodes = [_ASYNC_NODE(host, port) for host, port in place.hosts]
-            client = _ASYNC_CLUSTER(
-                startup_nodes=nodes, max_connections=own, socket_timeout=patience, **driver
-            )
-            return AsyncClusterChannel(client, waiting, own=own, patience=patience)
+            options = driver | {"max_connections": own, "socket_timeout": patience}
+            opened = partial(_async_cluster, place, options)
+            return AsyncClusterChannel(opened, waiting, own=own, patience=patience)
         driver["socket_timeout"] = None  # the channel has one timer for the whole call
         if place.kind == "sentinel":
             watching = {**_times(settings), **place.sentinel, "socket_timeout": patience}
@@ -105,7 +105,8 @@ def adopt_async(client: AsyncRedis | AsyncRedisCluster, settings: Checked) -> As
     """Put an asynchronous client of the application's behind a channel."""
     waiting = Waiting(settings.wait_replicas, settings.wait_timeout)
     if isinstance(client, AsyncRedisCluster):
-        return AsyncClusterChannel(cast("AsyncCluster", client), waiting, own=None, patience=settings.timeout)
+        adopted = cast("AsyncCluster", client)
+        return AsyncClusterChannel(lambda: adopted, waiting, own=None, patience=settings.timeout)
     return AsyncServerChannel(
         cast("AsyncPool", client.connection_pool), waiting, own=None, patience=settings.timeout
     )
@@ -116,6 +117,14 @@ def has_timeouts(client: Anything) -> bool:
     holders = ("connection_pool", "nodes_manager")
     holder = next((getattr(client, name) for name in holders if hasattr(client, name)), client)
     return holder.connection_kwargs.get("socket_timeout") is not None
+
+
+def _async_cluster(place: Place, options: dict[str, Anything]) -> AsyncCluster:
+    # The nodes hold connections, so each client has its own.
+    client: AsyncCluster = _ASYNC_CLUSTER(
+        startup_nodes=[_ASYNC_NODE(host, port) for host, port in place.hosts], **options
+    )
+    return client
 
 
 def _address(place: Place) -> dict[str, Anything]:
