@@ -260,7 +260,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         Args:
             session_id: Which.
             user_id: Whose it must be; give it whenever a user asks. A purged session is nobody's then.
-            limit: How many lines at most, from the first.
+            limit: How many lines at most, the oldest: with as many there may be more, its end among them.
 
         Raises:
             ConfigurationError: No trail is kept.

@@ -32,7 +32,7 @@ ResultT = TypeVar("ResultT")
 DEFAULT_RETENTION: Final = "60d"
 DEFAULT_BATCH: Final = 1000
 MAX_SESSIONS_LISTED: Final = 1000
-MAX_LINES_LISTED: Final = 1000
+MAX_LINES_LISTED: Final = 10_000  # a session of 90 days that rotates every 15 minutes leaves 8,640
 
 
 class ManagerBase(Generic[ClaimsT]):

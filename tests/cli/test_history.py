@@ -135,3 +135,13 @@ def test_it_says_when_the_beginning_is_gone(stolen: str) -> None:
     assert store.forget(first.at + 1, 10) > 0
     store.close()
     assert run("sessions", "history", stolen, *KEPT).splitlines()[-1] == gone
+
+
+def test_it_says_when_the_end_may_be_missing(stolen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest lines come first, so a limit hides what ended the session: that is told, too."""
+    missing = "there may be later ones"
+    assert missing not in run("sessions", "history", stolen, *KEPT)
+    monkeypatch.setattr("keyturn.cli.sessions._MOST_LINES", 4)
+    *lines, last = run("sessions", "history", stolen, *KEPT).splitlines()
+    assert last == "These are the first 4 lines; there may be later ones."
+    assert len(lines) == 1 + 4

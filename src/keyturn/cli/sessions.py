@@ -101,6 +101,8 @@ def history(settings: Settings, *, session_id: str, as_json: bool) -> None:
     print_rows([_line(line) for line in lines], _LINE_COLUMNS, as_json=as_json, empty=empty)
     if lines and lines[0].kind != "sign_in" and not as_json:  # a session's first line is its sign-in
         click.echo("Earlier lines are no longer kept.")
+    if len(lines) == _MOST_LINES:
+        click.echo(f"These are the first {_MOST_LINES:,} lines; there may be later ones.", err=as_json)
 
 
 def _pages(database: Opened, where: Where) -> Iterator[Session]:
