@@ -313,7 +313,9 @@ class Plain:
 def test_a_store_without_a_trail_is_refused_at_once(manager: Any, other: object) -> None:
     """A policy that asks for a trail does not find out later that there is none."""
     given: dict[str, Any] = {"keys": KEYS, "issuer": "i", "audience": "a", "policy": KEPT}
-    with pytest.raises(ConfigurationError, match="which Plain does not keep"):
+    with pytest.raises(
+        ConfigurationError, match=r"which Plain does not keep: give one as audit=…, or choose a store"
+    ):
         manager(store=Plain(), **given)
     with pytest.raises(ConfigurationError, match="MemoryStore does not keep"):
         manager(store=Plain(), audit=other, **given)

@@ -264,7 +264,11 @@ def _keeper(store: object, audit: object, *, wanted: bool) -> object:
 
 
 def _no_trail(keeper: object, kind: str) -> str:
-    return f"audit_retention or audit asks for {kind}, which {type(keeper).__name__} does not keep"
+    name = type(keeper).__name__
+    return (
+        f"audit_retention or audit asks for {kind}, which {name} does not keep: "
+        "give one as audit=…, or choose a store that keeps one"
+    )
 
 
 def _last(lines: Sequence[TrailEntry]) -> UUID | None:
