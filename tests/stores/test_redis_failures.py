@@ -499,6 +499,14 @@ def test_a_wrong_url_is_a_sentence(url: str, says: str) -> None:
         assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["redis://:12?hunter2@host/0", "redis://user:12?hunter2=3@host"])
+def test_a_password_that_is_taken_for_an_option_is_not_shown(url: str) -> None:
+    """A question mark in a password makes an option of its rest, which no message quotes."""
+    with pytest.raises(ConfigurationError, match="%3F") as caught:
+        RedisStore.from_url(url)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_options_may_stand_in_the_url(redis_url: str) -> None:
     """What is given in code wins over the URL."""
     store = RedisStore.from_url(f"{redis_url}?prefix=other&retention=2h&pool_size=3", retention="3h")

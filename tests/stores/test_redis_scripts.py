@@ -211,7 +211,9 @@ def test_an_operation_is_one_call(store: RedisStore, client: Any) -> None:
             store.create(sign_in(ROW))
             client.config_resetstat()
             call()
-        assert calls(client) == {"evalsha": 1}, number
+        sent = calls(client)
+        sent.pop("mget", None)  # within the script
+        assert sent == {"evalsha": 1}, number
     client.config_resetstat()
     store.check(Check(ROW.sid, "token", T0))
     assert calls(client) == {"mget": 1}
@@ -256,7 +258,15 @@ def test_a_session_of_another_bucket_is_refused(store: RedisStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", [{"created_at": -1}, {"gen": 2**48}, {"secret_digest": b"x"}, {"user_id": "\ud800"}]
+    "odd",
+    [
+        {"created_at": -1},
+        {"gen": 2**48},
+        {"secret_digest": b"x"},
+        {"user_id": "\ud800"},
+        {"jkt": "\ud800"},
+        {"jkt": "k" * 255},
+    ],
 )
 def test_what_has_no_place_in_a_row_is_refused(store: RedisStore, odd: dict[str, Any]) -> None:
     """A value that cannot be stored exactly is `InvalidInput`, never stored as another."""

@@ -13,7 +13,7 @@ local now, keep_for, limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV
 local live = {}
 
 if limit >= 0 then
-  of_user(base, KEYS[2], function(other, key, row)
+  of_user(base, KEYS[2], false, function(other, key, row)
     if not ending(row, now) then
       live[#live + 1] = { sid = other, key = key, row = row }
     end

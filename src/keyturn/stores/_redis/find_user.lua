@@ -8,7 +8,7 @@
 
 local live_at, after, newest_first, most = tonumber(ARGV[2]), ARGV[3], ARGV[4] == '1', tonumber(ARGV[5])
 local found = {}
-of_user(ARGV[1], KEYS[1], function(sid, _, row)
+of_user(ARGV[1], KEYS[1], not live_at, function(sid, _, row)
   local later = after == ''
     or (newest_first and comes_before(sid, after) or not newest_first and comes_before(after, sid))
   if later and not (live_at and ending(row, live_at)) then

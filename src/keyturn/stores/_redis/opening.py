@@ -136,6 +136,8 @@ def place_of(url: str) -> Place:
     if kind == "sentinel" and tls:
         sentinel["ssl"] = True
     unknown = given.keys() - set(_OURS)
+    if unknown and "@" in parts.query:  # it may be the rest of a password
+        raise ConfigurationError("the URL of Redis has an unknown option: is a ? in a password written %3F?")
     if unknown:
         raise ConfigurationError(f"the URL of Redis has an unknown option: {min(unknown)[:40]!r}")
     found = () if scheme == "unix" else _hosts(hosts, SENTINEL_PORT if kind == "sentinel" else PORT)

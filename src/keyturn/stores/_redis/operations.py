@@ -96,7 +96,7 @@ def rotate(keys: Keys, command: Rotate) -> Operation[RotateOutcome]:
             command.digest,
             command.gen,
             command.branch,
-            command.jkt or "",
+            storable(command.jkt or ""),
             _moment(command.now),
             command.race_window,
             command.recovery_window,

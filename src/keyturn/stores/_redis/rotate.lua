@@ -74,7 +74,7 @@ local function reuse(kind)
   if whole_user then -- before this session: where they cannot be reached, the repetition still finds the reuse
     local base = base_of(KEYS[1])
     local index = base .. 'u:' .. row.user
-    be_sure_of(index, KEYS[1])
+    be_sure(redis.pcall('MGET', index, KEYS[1]))
     finish_user(base, index, string.sub(KEYS[1], -16), REUSE, now, others)
   end
   finish(KEYS[1], row, REUSE, now)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from keyturn._core.trail import TrailKind
 
 VERSION: Final = 1
+_VERSION_BYTE: Final = bytes([VERSION])
 _NUMBER: Final = "HI"  # 6 bytes: 48 bits of milliseconds reach beyond the year 10000
 _FIXED: Final = Struct(">BBc" + _NUMBER * 6 + "B8s" + _NUMBER * 4 + "32sBH")
 _DENIAL: Final = Struct(">HIHI")
@@ -101,6 +102,8 @@ def pack(session: Session) -> bytes:
     try:
         user = s.user_id.encode()
         key = b"" if s.jkt is None else s.jkt.encode()
+        if len(key) >= _NO_KEY:
+            raise _not_storable()
         fixed = _FIXED.pack(
             VERSION,
             flags,
@@ -122,10 +125,20 @@ def unpack(sid: UUID, value: bytes) -> Session:
     """Read a packed session.
 
     Raises:
-        SchemaError: A version of Keyturn wrote it that this one does not know.
+        SchemaError: A version of Keyturn wrote it that this one does not know, or something else did.
     """
-    if value[0] != VERSION:
+    if value[:1] != _VERSION_BYTE:
         raise newer()
+    try:
+        return _unpacked(sid, value)
+    except (StructError, zlib.error, KeyError, ValueError) as error:
+        raise SchemaError(
+            "A session in this Redis cannot be read: something other than Keyturn has written to its key.",
+            detail="unreadable_row",
+        ) from error
+
+
+def _unpacked(sid: UUID, value: bytes) -> Session:
     # A number is two halves, the upper one with an underscore.
     # fmt: off
     (_, flags, reason, gen_, gen, rotated_, rotated, handed_, handed, seen_, seen, idle_, idle,
