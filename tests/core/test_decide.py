@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyturn._core.commands import Rotate
-from keyturn._core.decide import RULES, Case, Decision, decide, end
+from keyturn._core.decide import RULES, Case, Decision, as_first_told, decide, end
 from keyturn._core.outcomes import (
     Ahead,
     Conflicted,
@@ -259,3 +259,25 @@ def test_an_unmarked_expiry_would_still_be_named() -> None:
     assert ending(ROW, T0 + IDLE) == "idle"
     assert ending(ROW, T0 + IDLE - 1) is None
     assert ending(replace(ROW, idle_expires_at=None), ROW.expires_at - 1) is None
+
+
+@settings(max_examples=500)
+@given(rows, refreshes)
+def test_a_reuse_whose_answer_was_lost_is_told_by_its_repetition(row: Session, command: Rotate) -> None:
+    """Asked again, a store finds the session ended; by this very command, so the first answer is given."""
+    first = decide(row, command)
+    again = decide(first.write or row, command).outcome
+    told = as_first_told(command, again)
+    if isinstance(first.outcome, Reused):
+        assert isinstance(again, Ended)
+        assert told == first.outcome
+    else:
+        assert told == again
+
+
+def test_an_end_by_somebody_else_at_the_same_moment_stays_one() -> None:
+    """A logout in the same millisecond is no theft, and a later replay finds the session ended."""
+    spent = replace(REDEEM, gen=ROW.gen - 2)
+    for reason, at in (("logout", spent.now), ("reuse", spent.now - 1)):
+        ended = Ended(replace(ROW, revoked_at=at, revoked_reason=reason), first=False)
+        assert as_first_told(spent, ended) is ended
