@@ -157,7 +157,7 @@ def test_a_replica_is_refused_and_revocations_wait_for_one() -> None:
 
 def test_waiting_in_a_cluster(redis_cluster_url: str) -> None:
     """In a cluster a revocation waits for replicas of its own node."""
-    store = RedisStore.from_url(redis_cluster_url, wait_replicas=1, wait_timeout="5s")
+    store = RedisStore.from_url(redis_cluster_url, timeout="9s", wait_replicas=1, wait_timeout="5s")
     store.create_schema()
     store.create(sign_in(ROW))
     assert store.revoke(LOGOUT).found
@@ -171,7 +171,7 @@ def test_waiting_in_a_cluster(redis_cluster_url: str) -> None:
 
 async def test_waiting_in_a_cluster_for_asyncio(redis_cluster_url: str) -> None:
     """The same for asyncio."""
-    store = AsyncRedisStore.from_url(redis_cluster_url, wait_replicas=1, wait_timeout="5s")
+    store = AsyncRedisStore.from_url(redis_cluster_url, timeout="9s", wait_replicas=1, wait_timeout="5s")
     await store.create_schema()
     await store.create(sign_in(ROW))
     assert (await store.revoke(LOGOUT)).found
@@ -486,6 +486,7 @@ async def test_tls_is_checked(certificate: dict[str, str]) -> None:
         ("redis://host?timeout=0", "timeout"),
         ("redis://host?timeout=1&timeout=2", "twice"),
         ("redis://host?wait_replicas=-1", "wait_replicas"),
+        ("redis://host?wait_replicas=1&wait_timeout=2", "shorter than timeout"),
         ("redis://host?prefix=a{b}", "prefix"),
         ("redis://host?ssl_ca_certs=x", "rediss"),
     ],

@@ -52,6 +52,18 @@ def test_the_store_alone_says_how_many_connections_there_are() -> None:
         store.close()
 
 
+async def test_a_call_that_ends_after_the_close_leaves_nothing_open(redis_url: str) -> None:
+    """A call that is on its way when its store is closed comes to its end, and its connection with it."""
+    store, other = RedisStore.from_url(redis_url), AsyncRedisStore.from_url(redis_url)
+    store.create(sign_in(ROW))
+    store.close()
+    await other.close()
+    assert isinstance(store.lookup(Lookup(ROW.sid)), Found)
+    assert isinstance(await other.lookup(Lookup(ROW.sid)), Found)
+    assert not cast("Any", store)._channel._free
+    assert not cast("Any", other)._channel._free
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # who ends a loop too early leaves its sockets behind
 @pytest.mark.parametrize("place", ["redis_url", "redis_cluster_url"])
 def test_a_store_may_outlive_its_event_loop(place: str, request: pytest.FixtureRequest) -> None:

@@ -92,6 +92,7 @@ class AsyncServerChannel:
         self._waiting = waiting
         self._own = own
         self._patience = patience
+        self._closed = False
         self._start()
 
     def _start(self) -> None:
@@ -119,6 +120,8 @@ class AsyncServerChannel:
             return await self._answer(connection, call)
         finally:
             self._give(connection)
+            if self._closed:  # while this call was on its way
+                await self._disconnect()
 
     async def _take(self, most: int) -> AsyncConnection:
         loop = asyncio.get_running_loop()
@@ -190,13 +193,17 @@ class AsyncServerChannel:
         """See `Channel.close`."""
         if self._loop is not asyncio.get_running_loop():
             self._start()  # nothing is to be told to connections of a loop that has ended
-        while self._free:
-            self._open -= 1
-            await self._free.pop().disconnect()
+        self._closed = True
+        await self._disconnect()
         if self._own is not None:
             await self._pool.disconnect()
         for client in self._beside:
             await client.aclose()
+
+    async def _disconnect(self) -> None:
+        while self._free:
+            self._open -= 1
+            await self._free.pop().disconnect()
 
 
 class AsyncClusterChannel:

@@ -7,6 +7,7 @@ only where that is safe, and connections of our own stay checked out between cal
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Lock
@@ -157,6 +158,7 @@ class ServerChannel:
         self._waiting = waiting
         self._own = own
         self._patience = patience
+        self._closed = False
         self._start()
         in_forked_children(self, ServerChannel._start)
 
@@ -194,6 +196,8 @@ class ServerChannel:
                 return self._answer(connection, call)
             finally:
                 self._free.append(connection)
+                if self._closed:  # while this call was on its way
+                    self._disconnect()
         finally:
             self._permits.put(None)
 
@@ -214,12 +218,17 @@ class ServerChannel:
 
     def close(self) -> None:
         """See `Channel.close`."""
-        while self._free:
-            self._free.pop().disconnect()
+        self._closed = True
+        self._disconnect()
         if self._own is not None:
             self._pool.disconnect()
         for client in self._beside:
             client.close()
+
+    def _disconnect(self) -> None:
+        with suppress(IndexError):  # several threads may do this at once
+            while True:
+                self._free.pop().disconnect()
 
 
 class ClusterChannel:

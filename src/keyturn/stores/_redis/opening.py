@@ -161,7 +161,12 @@ def settings_of(place: Place, given: Sequence[object]) -> Checked:
         if name in merged:
             merged[name] = _whole(name, merged[name], 0, MAX_POOL)
     merged |= {name: value for name, value in zip(_OURS, given, strict=True) if value is not None}
-    return Settings(**merged).checked()
+    checked = Settings(**merged).checked()
+    if checked.wait_replicas and checked.wait_timeout >= milliseconds(checked.timeout):
+        raise ConfigurationError(
+            "wait_timeout must be shorter than timeout: nothing waits longer for an answer"
+        )
+    return checked
 
 
 def _credentials(user_info: str, given: dict[str, str]) -> dict[str, Anything]:
