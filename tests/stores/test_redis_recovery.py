@@ -12,11 +12,11 @@ from typing import Any, cast
 import pytest
 
 from keyturn._core.commands import Lookup, Revoke
-from keyturn._core.outcomes import Found, Rotated
+from keyturn._core.outcomes import Found, Reused, Rotated
 from keyturn.errors import StoreUnavailable
 from keyturn.stores.redis import AsyncRedisStore, RedisStore
 from keyturn.testing.proxy import Proxy
-from keyturn.testing.samples import RACE, REDEEM, ROW, T0, sign_in
+from keyturn.testing.samples import OTHER_BRANCH, RACE, REDEEM, ROW, T0, numbered, refresh_of, sign_in
 from keyturn.testing.servers import RedisServer
 
 LOGOUT = Revoke(ROW.sid, None, None, "logout", T0)
@@ -50,6 +50,27 @@ def test_the_store_alone_says_how_many_connections_there_are() -> None:
         assert {str(error) for error in errors} == {"Redis did not answer in time."}
         assert all(isinstance(error, StoreUnavailable) for error in errors)
         store.close()
+
+
+async def test_a_reuse_is_told_though_no_replica_has_it() -> None:
+    """A reuse waits for replicas and is told without them: its repetition would only find an ended session.
+
+    Where a fail-over forgets the end, the token is as spent as before, and the reuse is found again.
+    """
+    with RedisServer() as server:
+        options = "?wait_replicas=1&wait_timeout=50ms"
+        store, other = (
+            RedisStore.from_url(server.url + options),
+            AsyncRedisStore.from_url(server.url + options),
+        )
+        store.create(sign_in(ROW))
+        store.create(sign_in(numbered(1)))
+        store.rotate(refresh_of(numbered(1), T0 + RACE))
+        stolen = replace(refresh_of(numbered(1), T0 + 2 * RACE), branch=OTHER_BRANCH)
+        assert isinstance(store.rotate(replace(REDEEM, gen=1)), Reused)
+        assert isinstance(await other.rotate(stolen), Reused)
+        store.close()
+        await other.close()
 
 
 async def test_a_call_that_ends_after_the_close_leaves_nothing_open(redis_url: str) -> None:

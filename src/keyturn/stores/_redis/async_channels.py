@@ -170,7 +170,7 @@ class AsyncServerChannel:
         if self._waiting.replicas and call.waits(reply):
             async with asyncio.timeout(self._patience + self._waiting.milliseconds / 1000):
                 await _send(connection, self._waiting.mark(call))
-                self._waiting.judge(await _send(connection, self._waiting.command()))
+                self._waiting.judge(call, await _send(connection, self._waiting.command()))
         return reply
 
     async def _refresh(self, connection: AsyncConnection) -> None:
@@ -265,7 +265,7 @@ class AsyncClusterChannel:
             pipeline = self._client.pipeline()
             pipeline.execute_command(*self._waiting.mark(call), target_nodes=node)
             pipeline.execute_command(*self._waiting.command(), target_nodes=node)
-            self._waiting.judge((await pipeline.execute())[-1])
+            self._waiting.judge(call, (await pipeline.execute())[-1])
         return reply
 
     async def _exchange(self, call: Call) -> Anything:

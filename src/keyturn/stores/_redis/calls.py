@@ -40,6 +40,7 @@ class Call:
         repeatable: Whether it may be sent again where the connection was lost and nobody knows what became
             of it.
         waits: Whether an answer like this counts only when replicas have it.
+        insists: Whether too few replicas are a failure.
         optional: Whether None is answered where the server will not do it.
     """
 
@@ -49,6 +50,7 @@ class Call:
     node: Anything = None
     repeatable: bool = True
     waits: Callable[[Anything], bool] = never
+    insists: bool = True
     optional: bool = False
 
     def command(self) -> tuple[Anything, ...]:

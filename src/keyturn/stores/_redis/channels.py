@@ -64,9 +64,9 @@ class Waiting:
         """Give the command that waits."""
         return ("WAIT", self.replicas, self.milliseconds)
 
-    def judge(self, confirmed: int) -> None:
-        """Raise `StoreUnavailable` where too few confirmed."""
-        if confirmed < self.replicas:
+    def judge(self, call: Call, confirmed: int) -> None:
+        """Raise `StoreUnavailable` where too few confirmed, and the call insists."""
+        if call.insists and confirmed < self.replicas:
             raise too_few_replicas(self.replicas, confirmed)
 
 
@@ -213,7 +213,7 @@ class ServerChannel:
             reply = _exchange(connection, call)
         if self._waiting.replicas and call.waits(reply):
             _send(connection, self._waiting.mark(call))
-            self._waiting.judge(_send(connection, self._waiting.command()))
+            self._waiting.judge(call, _send(connection, self._waiting.command()))
         return reply
 
     def close(self) -> None:
@@ -302,7 +302,7 @@ class ClusterChannel:
             pipeline = self._node_of(call).redis_connection.pipeline(transaction=False)
             pipeline.execute_command(*self._waiting.mark(call))
             pipeline.execute_command(*self._waiting.command())
-            self._waiting.judge(pipeline.execute()[-1])
+            self._waiting.judge(call, pipeline.execute()[-1])
         return reply
 
     def _exchange(self, call: Call) -> Anything:

@@ -106,6 +106,7 @@ def rotate(keys: Keys, command: Rotate) -> Operation[RotateOutcome]:
         ),
         repeatable=converges(command),
         waits=_is_reuse,
+        insists=False,  # a repetition would find the session ended, and nobody would learn of the reuse
     )
     if reply[0] == b"Unknown":
         return Unknown()
