@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import delete, make_url
@@ -125,6 +125,18 @@ def test_claims_that_are_no_json_are_the_callers_mistake(
         with pytest.raises(InvalidInput):
             store.create(sign_in(replace(numbered(1), claims={"n": float("nan")})))
         store.close()
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+def test_claims_that_cannot_be_json_are_the_callers_mistake(store: Store, limit: int | None) -> None:
+    """No driver's own error leaves a store, and the next operation finds its connection in order."""
+    endless: dict[str, Any] = {}
+    endless["more"] = endless
+    for claims in ({"who": object()}, {"when": {1, 2}}, {(1, 2): "pair"}, endless):
+        wrong: Any = claims
+        with pytest.raises(InvalidInput):
+            store.create(sign_in(replace(numbered(1), claims=wrong), limit=limit))
+        assert store.count() == 0
 
 
 @pytest.mark.parametrize(

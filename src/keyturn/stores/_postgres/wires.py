@@ -22,6 +22,7 @@ from psycopg.types.uuid import UUIDBinaryDumper, UUIDBinaryLoader
 
 from keyturn.errors import ConfigurationError, StoreUnavailable
 from keyturn.stores._postgres.texts import kept, whole
+from keyturn.stores._sql.errors import not_storable
 from keyturn.stores._sql.queries import Reply, flavour
 from keyturn.stores._sql.servers import too_old
 
@@ -181,6 +182,17 @@ class AsyncWire:
         await self._connection.close()
 
 
+class _JsonDumper(JsonBinaryDumper):
+    """Writes JSON; what is none is the caller's mistake."""
+
+    def dump(self, obj: Any) -> Buffer | None:  # noqa: ANN401  (psycopg's)
+        """Write a value."""
+        try:
+            return super().dump(obj)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise not_storable() from error
+
+
 class _JsonLoader(Loader):
     """Reads JSON, above all the empty object that most rows have: what psycopg's own does, in less time."""
 
@@ -214,7 +226,7 @@ def _made_ready(cursor: CursorT) -> CursorT:
     # numbers are sent as BIGINT, because each width of numbers would be a prepared statement of its own.
     adapters = cursor.adapters
     adapters.register_dumper(int, Int8BinaryDumper)
-    adapters.register_dumper(dict, JsonBinaryDumper)
+    adapters.register_dumper(dict, _JsonDumper)
     adapters.register_dumper(UUID, UUIDBinaryDumper)
     adapters.register_loader("json", _JsonLoader)
     adapters.register_loader("uuid", UUIDBinaryLoader)
