@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 
+from keyturn._core.outcomes import Reused
 from keyturn.testing.colours import together
 from keyturn.testing.history import Client, Deed, History
 from keyturn.testing.proxy import Loss, Proxy
+from keyturn.testing.samples import DAY, numbered, refresh_of, sign_in
 from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisServer
 from tests.faults.storms import COLOURS, TRIES, Colour, Stand, Storm, persist, stand
 from tests.support.processes import wait_until
@@ -148,6 +150,31 @@ def test_any_message_may_be_lost(network: Network, loss: Loss) -> None:
     assert network.unanswered("refresh") == 0
     assert network.unanswered("use") == 0
     assert network.unanswered("sign-in") > 0
+
+
+@pytest.mark.parametrize("loss", ["request", "answer"])
+def test_a_reuse_is_told_whichever_message_is_lost(network: Network, loss: Loss) -> None:
+    """A store that asks again does not take the reuse that its first try found for an end long ago."""
+    rows = network.site.rows
+    session = numbered(1 if loss == "request" else 2)
+    for messages in range(MOST_MESSAGES):
+        rows.delete([session.sid])
+        rows.create(sign_in(session))
+        for generation in range(3):
+            step = session.created_at + generation * DAY
+            rows.rotate(replace(refresh_of(session, step), gen=generation))
+        lost = network.proxy.lost
+        network.proxy.lose(loss, after=messages)
+        outcome = rows.rotate(refresh_of(session, session.created_at + 3 * DAY))
+        network.proxy.lose_nothing()
+        assert isinstance(outcome, Reused), (messages, outcome)
+        assert outcome.kind == "stale"
+        if network.proxy.lost == lost:
+            break
+    else:
+        pytest.fail(f"a refresh takes more than {MOST_MESSAGES} messages")
+    assert messages > 0, "nothing was lost"
+    rows.delete([session.sid])
 
 
 def test_a_server_that_is_too_slow(network: Network) -> None:

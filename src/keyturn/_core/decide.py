@@ -16,7 +16,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias
 
 from keyturn._core.commands import Rotate
 from keyturn._core.outcomes import (
@@ -37,8 +37,6 @@ from keyturn._core.outcomes import (
 from keyturn._core.records import EndReason, Millis, Session, ending
 
 MAX_LOST_WRITES: Final = 2  # a fail-over loses the last write or two; more is no accident of replication
-
-OutcomeT = TypeVar("OutcomeT")
 
 Case: TypeAlias = Literal["3", "4", "5", "6", "7", "8", "8b", "9", "10", "11", "12", "13", "14", "15"]
 
@@ -122,15 +120,16 @@ def decide(row: Session | None, command: Rotate) -> Decision:
     return next(rule.decision(facts) for rule in RULES if rule.matches(facts))
 
 
-def as_first_told(command: Rotate, outcome: OutcomeT) -> OutcomeT | RotateOutcome:
+def as_first_told(command: Rotate, outcome: RotateOutcome) -> RotateOutcome:
     """Give the answer that was lost, where a store had to ask its engine a second time.
 
-    A store repeats a refresh whose answer did not arrive. If the first try found reuse, the second finds the
-    session ended: by this very command, and a theft that is noticed must be told.
+    A store may repeat a refresh whose answer did not arrive. If the first try found reuse, the second finds
+    the session ended: by this very command, and a theft that is noticed must be told. Only the store knows
+    that it asked twice; of two requests at one moment, the later one finds the session ended, and no more.
 
     Args:
         command: The refresh.
-        outcome: What the store answered in the end.
+        outcome: What a repetition of it was answered.
 
     Returns:
         The outcome, or the reuse that it repeats; then without the user's other sessions that ended with it.

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from keyturn._core.access_engine import AccessEngine
 from keyturn._core.claims import checked_claims
 from keyturn._core.commands import Create, History, Lookup, Revoke, RevokeUser, Rotate, Where
-from keyturn._core.decide import as_first_told
 from keyturn._core.ids import TOKEN_ID_BYTES, UUID7_BYTES, parse_session_id, session_id
 from keyturn._core.inputs import (
     check_batch,
@@ -156,12 +155,8 @@ class Engine(AccessEngine[ClaimsT]):
         refresh = Refresh(
             self._mint, material, presented, token, key, context, self.policy.rotation, now, entropy
         )
-        lines = partial(lines_of_refresh, presented, key.kid, context, now)
-        return Step(
-            command,
-            lambda outcome: refresh.settle(as_first_told(command, outcome)),
-            (lambda outcome: lines(as_first_told(command, outcome))) if self.audited else None,
-        )
+        trail = partial(lines_of_refresh, presented, key.kid, context, now) if self.audited else None
+        return Step(command, refresh.settle, trail)
 
     # --- Sessions are looked at -------------------------------------------------------------------
 

@@ -166,7 +166,7 @@ class AsyncServerChannel:
             if not call.repeatable or type(error) is not ConnectionError:
                 raise
             async with asyncio.timeout(self._patience):
-                reply = await _exchange(connection, call)
+                reply = call.again(await _exchange(connection, call))
         if self._waiting.replicas and call.waits(reply):
             async with asyncio.timeout(self._patience + self._waiting.milliseconds / 1000):
                 await _send(connection, self._waiting.mark(call))
@@ -259,7 +259,7 @@ class AsyncClusterChannel:
         except ConnectionError as error:
             if not call.repeatable or type(error) is not ConnectionError:
                 raise
-            reply = await self._exchange(call)
+            reply = call.again(await self._exchange(call))
         if self._waiting.replicas and call.waits(reply):
             node = self._client.get_node_from_key(call.keys[0])
             pipeline = self._client.pipeline()

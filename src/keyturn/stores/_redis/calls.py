@@ -28,6 +28,11 @@ def always(_: Anything) -> bool:
     return True
 
 
+def alike(reply: Anything) -> Anything:
+    """Take the answer to a repetition for what the first would have been."""
+    return reply
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One command.
@@ -39,6 +44,7 @@ class Call:
         node: The server to send it to; None: the one that has the keys.
         repeatable: Whether it may be sent again where the connection was lost and nobody knows what became
             of it.
+        again: What becomes of the answer where the call was sent again.
         waits: Whether an answer like this counts only when replicas have it.
         insists: Whether too few replicas are a failure.
         optional: Whether None is answered where the server will not do it.
@@ -49,6 +55,7 @@ class Call:
     arguments: tuple[Anything, ...] = field(default=(), repr=False)
     node: Anything = None
     repeatable: bool = True
+    again: Callable[[Anything], Anything] = alike
     waits: Callable[[Anything], bool] = never
     insists: bool = True
     optional: bool = False

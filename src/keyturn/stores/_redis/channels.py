@@ -210,7 +210,7 @@ class ServerChannel:
             # Lost while it lay idle, or on the way. Wrong passwords and the like have types of their own.
             if not call.repeatable or type(error) is not ConnectionError:
                 raise
-            reply = _exchange(connection, call)
+            reply = call.again(_exchange(connection, call))
         if self._waiting.replicas and call.waits(reply):
             _send(connection, self._waiting.mark(call))
             self._waiting.judge(call, _send(connection, self._waiting.command()))
@@ -297,7 +297,7 @@ class ClusterChannel:
         except ConnectionError as error:
             if not call.repeatable or type(error) is not ConnectionError:
                 raise
-            reply = self._exchange(call)  # the driver has asked for the cluster's nodes meanwhile
+            reply = call.again(self._exchange(call))  # the driver knows the cluster's nodes anew
         if self._waiting.replicas and call.waits(reply):
             pipeline = self._node_of(call).redis_connection.pipeline(transaction=False)
             pipeline.execute_command(*self._waiting.mark(call))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Final
 
-from keyturn._core.decide import converges
+from keyturn._core.decide import as_first_told, converges
 from keyturn._core.ids import bucket_of_session, bucket_of_user
 from keyturn._core.outcomes import (
     Ahead,
@@ -42,6 +42,8 @@ from keyturn.stores._redis.rows import (
 )
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from keyturn._core.commands import Check, Confirm, Create, Deny, Lookup, Revoke, RevokeUser, Rotate
     from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, RotateOutcome
     from keyturn._core.records import Millis, Session
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 # How much longer than its token a denial is kept: servers whose clocks are behind still accept the token.
 SKEW: Final = 5 * 60_000
 BRANCH_BYTES: Final = 8
+AGAIN: Final = b"Again"  # before the answer to a refresh that was sent a second time
 
 
 def create(keys: Keys, retention: Millis, command: Create) -> Operation[CreateOutcome]:
@@ -105,13 +108,20 @@ def rotate(keys: Keys, command: Rotate) -> Operation[RotateOutcome]:
             int(command.whole_user),
         ),
         repeatable=converges(command),
+        again=lambda reply: [AGAIN, *reply],
         waits=_is_reuse,
         insists=False,  # a repetition would find the session ended, and nobody would learn of the reuse
     )
+    if reply[0] == AGAIN:
+        return as_first_told(command, _outcome(command.sid, reply[1:]))
+    return _outcome(command.sid, reply)
+
+
+def _outcome(sid: UUID, reply: list[Anything]) -> RotateOutcome:
     if reply[0] == b"Unknown":
         return Unknown()
     name, detail, row, *others = reply
-    session = unpack(command.sid, row)
+    session = unpack(sid, row)
     match name:
         case b"Rotated":
             return Rotated(session, lost=detail)
