@@ -41,6 +41,13 @@ PROGRAMS: Final = (
 # Servers are not always on PATH.
 PROGRAM_FOLDERS: Final = ("usr/lib/postgresql/*/bin", "usr/sbin")
 
+# Extras that bring a driver, and the URLs that want it.
+DRIVERS: Final = {
+    "postgres": re.compile(r"\bpostgres(?:ql)?(?:\+\w+)?://"),
+    "mysql": re.compile(r"\b(?:mysql|mariadb)(?:\+\w+)?://"),
+    "redis": re.compile(r"\b(?:rediss?(?:\+\w+)?|unix)://"),
+}
+
 HELP: Final = """\
 Usage: python3 dev.py COMMAND [ARGUMENTS]
 
@@ -75,6 +82,7 @@ TESTS: Final = {
 }
 
 _PYTEST_CLOSING: Final = re.compile(rb"\d+ (?:passed|failed|error|errors|skipped|deselected)\b.* in [\d.]+s")
+_PASSWORDS: Final = re.compile(r"(://[^:\s]*:)\S*@")
 _COLOURS: Final = re.compile(rb"\x1b\[[\d;]*m")
 
 
@@ -105,9 +113,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def _serve(arguments: list[str]) -> int:
     """Become `keyturn serve`: no process stays in between, so that signals reach the server itself."""
-    _set_up(extra="server", tools=False)
+    stores = [*arguments, os.environ.get("KEYTURN_STORE", "")]
+    drivers = {extra for extra, url in DRIVERS.items() if any(map(url.search, stores))}
+    _set_up(extra=",".join(["server", *sorted(drivers)]), tools=False)
     program = str(VENV / "bin" / "keyturn")
-    _say(f"Starting: keyturn serve {' '.join(arguments)}".rstrip())
+    shown = _PASSWORDS.sub(r"\1***@", " ".join(arguments))
+    _say(f"Starting: keyturn serve {shown}".rstrip())
     os.execv(program, [program, "serve", *arguments])  # noqa: S606 - the program that was just installed
 
 
@@ -126,7 +137,7 @@ def _pytest(arguments: list[str]) -> int:
 def _bench(arguments: list[str]) -> int:
     """Run a benchmark, or list them with what each says of itself first."""
     scripts = {path.stem: path for path in sorted((ROOT / "benchmarks").glob("[!_]*.py"))}
-    if not arguments:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
         for name, path in scripts.items():
             print(f"  {name:<20}{_first_sentence(path)}")
         return 0

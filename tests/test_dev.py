@@ -42,11 +42,33 @@ def test_arguments_are_not_swallowed() -> None:
 
 
 def test_benchmarks_are_listed_and_an_unknown_one_is_refused() -> None:
-    """`bench` alone says which benchmarks there are; a wrong name does, too, with status 2."""
+    """`bench` alone says which benchmarks there are, as does `--help`; a wrong name does, too, with status 2."""
     listed, refused = run("bench"), run("bench", "milion")
     assert (listed.returncode, refused.returncode) == (0, 2)
     assert "  million " in listed.stdout
+    assert run("bench", "--help").stdout == listed.stdout
     assert "million" in refused.stderr.partition("'milion'")[2]
+
+
+def test_serving_brings_the_drivers_of_its_stores_and_shows_no_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first command works with each store, and what it says of its arguments may go into a log."""
+    extras: list[str] = []
+    programs: list[list[str]] = []
+    monkeypatch.setattr(dev, "_set_up", lambda extra, **_: extras.append(extra))
+    monkeypatch.setattr(dev.os, "execv", lambda _, arguments: programs.append(arguments))
+    monkeypatch.setattr(dev.os, "chdir", lambda _: None)
+    monkeypatch.delenv("KEYTURN_STORE", raising=False)
+    dev.main(["serve", "--store", "redis+cluster://:hunter2@a:1,b:2", "--users=mysql://u:hun@ter2@db/x"])
+    dev.main(["serve", "--demo"])
+    monkeypatch.setenv("KEYTURN_STORE", "postgresql://u:hunter2@db/x")
+    dev.main(["serve"])
+    assert extras == ["server,mysql,redis", "server", "server,postgres"]
+    assert programs[0][-1] == "--users=mysql://u:hun@ter2@db/x"
+    said = capsys.readouterr().out
+    assert "--store redis+cluster://:***@a:1,b:2 --users=mysql://u:***@db/x" in said
+    assert "ter2" not in said
 
 
 def test_output_passes_through_with_its_status_and_closing_line(

@@ -244,6 +244,11 @@ def test_a_database_in_memory_is_refused(url: str) -> None:
         ("sqlite+pysqlcipher:///x.db", "driver"),
         ("mysql+mysqldb://localhost/x", "driver"),
         ("mysql://localhost", "names no database"),
+        (
+            "mysql://u:password@localhost/x?password=hunter2&nonsense=1",
+            "has a parameter that .+ does not take",
+        ),
+        ("mariadb://localhost/x?connect_timeout=soon", "has a value that .+ cannot read"),
         ("postgresql+psycopg2://localhost/x", "driver psycopg"),
         ("mysql://user:pass/word@host:port/x", "cannot be read"),
     ],

@@ -188,7 +188,7 @@ def kind_of(url: str) -> Kind:
             if kind.schemes == ("memory",) and url != MEMORY:
                 raise ConfigurationError(f"the store in memory has no places and no options: write {MEMORY}")
             return kind
-    nearest = get_close_matches(scheme, _schemes(), n=1, cutoff=0.7)
+    nearest = get_close_matches(scheme, _advertised(), n=1, cutoff=0.7)
     meant = f"; did you mean {nearest[0]}://?" if nearest else ""
     raise ConfigurationError(
         f"there is no store for {scheme}://{meant}; a store's URL begins with {_beginnings()}"
@@ -209,12 +209,12 @@ def masked(url: str) -> str:
     return _USERINFO.sub(r"\1***@", _IN_QUERY.sub(r"\1***", url))
 
 
-def _schemes() -> list[str]:
-    return [scheme for kind in KINDS for scheme in kind.schemes]
+def _advertised() -> list[str]:
+    return [scheme for kind in KINDS for scheme in kind.schemes if scheme not in _ALIASES]
 
 
 def _beginnings() -> str:
-    *others, last = [f"{scheme}://" for scheme in _schemes() if scheme not in _ALIASES]
+    *others, last = [f"{scheme}://" for scheme in _advertised()]
     return f"{', '.join(others)} or {last}"
 
 
@@ -222,9 +222,12 @@ def _opened(kind: Kind, name: str, url: str, options: dict[str, Any]) -> object:
     try:
         store: Any = getattr(import_module(kind.module), name)
         return store(**options) if url == MEMORY else store.from_url(url, **options)
-    except ModuleNotFoundError as error:
-        if not kind.extra or (error.name or "keyturn").startswith("keyturn"):
+    except ImportError as error:
+        # A store's own message names the extra of what is missing, which may be a part of what this one needs.
+        missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
+        name = (getattr(missing, "name", None) or "keyturn").partition(".")[0]
+        if not kind.extra or name == "keyturn":
             raise  # not a driver's module: a mistake of ours
         raise ImportError(
-            f"Sessions in {kind.name} need {error.name}: pip install 'keyturn[{kind.extra}]'"
+            f"Sessions in {kind.name} need {name}: pip install 'keyturn[{kind.extra}]'"
         ) from error

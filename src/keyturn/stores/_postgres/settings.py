@@ -69,7 +69,8 @@ class Settings:
         except (ProgrammingError, UnicodeError):
             raise ConfigurationError(
                 "The PostgreSQL URL cannot be read: write postgresql://user:password@host:5432/database, "
-                "with what is special in a user's name or password percent-encoded"
+                "with what is special in a user's name or password percent-encoded, "
+                "and no parameters but libpq's, prepared and pool_size"
             ) from None
         return replace(self, target=target, **_own(own))
 

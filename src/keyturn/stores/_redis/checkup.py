@@ -126,5 +126,5 @@ def _warnings(info: dict[str, str], fsync: str, wanted: Wanted) -> Iterator[str]
     elif replicas and not wanted.replicas:
         yield (
             "Redis has replicas, and a fail-over to one may lose what was just acknowledged; "
-            f"{_LOST}. Set wait_replicas."
+            f"{_LOST}. Set wait_replicas (?wait_replicas=1 in the URL)."
         )

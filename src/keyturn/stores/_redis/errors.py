@@ -34,13 +34,13 @@ WRONG_MODE: Final = "wrong_mode"
 
 # The first that fits decides: what is narrower comes first.
 _BY_TYPE: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, str], ...]] = (
-    (AuthenticationError, WRONG_PASSWORD, "Redis refuses the user name or the password."),
+    (AuthenticationError, WRONG_PASSWORD, "Redis refuses the user name or the password: correct them."),
     (BusyLoadingError, "loading", "Redis is still loading its data."),
     (MaxConnectionsError, "pool_timeout", "All connections of the pool are busy."),
     (
         (MasterNotFoundError, AsyncMasterNotFoundError),
         "no_master",
-        "Sentinel knows no master of that name right now.",
+        "No Sentinel names a master: are they running, and are hosts, password and the service's name right?",
     ),
     (
         NoPermissionError,
@@ -58,7 +58,7 @@ _BY_TYPE: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...
     (AskError, "moving", "The keys are moving to another node of the cluster."),
     (TimeoutError, "timeout", "Redis did not answer in time."),
     (OSError, "timeout", "Redis did not answer in time."),
-    (ConnectionError, "unreachable", "Redis cannot be reached."),
+    (ConnectionError, "unreachable", "Redis cannot be reached: is it running, and are host and port right?"),
 )
 # By the word that an error of the server begins with.
 _BY_CODE: Final = {
@@ -66,7 +66,7 @@ _BY_CODE: Final = {
     "NOREPLICAS": ("no_replicas", "Redis accepts no writes because too few replicas are connected."),
     "MASTERDOWN": ("no_master", "This Redis is a replica that has lost its master."),
     "BUSY": ("busy", "Redis is busy with a script that does not end."),
-    "NOAUTH": (WRONG_PASSWORD, "Redis wants a password."),
+    "NOAUTH": (WRONG_PASSWORD, "Redis wants a password: give the store one."),
     "NOPERM": (NO_PERMISSION, "The user of the store may not do this in Redis."),
     "LOADING": ("loading", "Redis is still loading its data."),
     "READONLY": ("read_only", "This Redis is a read-only replica: open its master."),

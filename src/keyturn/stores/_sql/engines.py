@@ -28,6 +28,7 @@ POOL_SIZE: Final = 5  # SQLAlchemy's default; SQLite has one writer at a time ho
 CONNECT_TIMEOUT: Final = 5.0
 ANSWER_TIMEOUT: Final = 10.0
 _LONGEST: Final = 86_400.0  # SQLite counts milliseconds in 32 bits
+_UNREADABLE_PARAMETER: Final = "A parameter of the URL has a value that its driver cannot read."
 RECYCLE: Final = 1800  # seconds: firewalls and servers cut connections that are older, without a word
 
 
@@ -83,6 +84,8 @@ def open_engine(url: str | URL, settings: Settings) -> Engine:
         engine = create_engine(named, **arguments)
     except ModuleNotFoundError as error:
         raise missing_extra(error) from error
+    except ValueError:  # its message would quote the URL
+        raise ConfigurationError(_UNREADABLE_PARAMETER) from None
     _adopt(engine, settings)
     return engine
 
@@ -94,6 +97,8 @@ def open_async_engine(url: str | URL, settings: Settings) -> AsyncEngine:
         engine = create_async_engine(named, **arguments)
     except ModuleNotFoundError as error:
         raise missing_extra(error) from error
+    except ValueError:  # its message would quote the URL
+        raise ConfigurationError(_UNREADABLE_PARAMETER) from None
     _adopt(engine.sync_engine, settings)
     return engine
 
@@ -149,6 +154,7 @@ def _adopt(engine: Engine, settings: Settings) -> None:
     if engine.dialect.name == "sqlite":
         sqlite.set_up(engine, settings.synchronous)
     else:
+        servers.refuse_parameters(engine)
         servers.set_up(engine, lock_timeout=settings.busy_timeout, answer_timeout=settings.answer_timeout)
     leave_in_parent(engine)
 

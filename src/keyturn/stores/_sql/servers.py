@@ -7,6 +7,7 @@ told to give up a statement when nobody waits for it any more.
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import event
@@ -53,6 +54,21 @@ def url_of(parsed: URL, *, asynchronous: bool) -> URL:
     if not parsed.database and name in MYSQL:
         raise ConfigurationError(f"The URL names no database: write {name}://user:password@host/database")
     return parsed.set(drivername=f"{name}+{driver}")
+
+
+def refuse_parameters(engine: Engine) -> None:
+    """Refuse what a URL says to a driver that does not take it; the driver itself would when it connects.
+
+    Raises:
+        ConfigurationError: There is such a parameter. The message does not quote it: it may be a password's rest.
+    """
+    if engine.dialect.name not in MYSQL:
+        return
+    driver = engine.dialect.driver
+    taken = signature(import_module(driver).connect).parameters
+    _, given = engine.dialect.create_connect_args(engine.url)
+    if not taken.keys() >= given.keys():
+        raise ConfigurationError(f"The URL has a parameter that {driver} does not take.")
 
 
 def connecting(url: URL, *, connect_timeout: float, answer_timeout: float) -> dict[str, Any]:
