@@ -42,7 +42,7 @@ def test_arguments_are_not_swallowed() -> None:
 
 
 def test_benchmarks_are_listed_and_an_unknown_one_is_refused() -> None:
-    """`bench` alone says which benchmarks there are, as does `--help`; a wrong name does, too, with status 2."""
+    """`bench` alone says which benchmarks there are, as `--help` does; a wrong name, too, with status 2."""
     listed, refused = run("bench"), run("bench", "milion")
     assert (listed.returncode, refused.returncode) == (0, 2)
     assert "  million " in listed.stdout

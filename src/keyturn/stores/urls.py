@@ -223,7 +223,7 @@ def _opened(kind: Kind, name: str, url: str, options: dict[str, Any]) -> object:
         store: Any = getattr(import_module(kind.module), name)
         return store(**options) if url == MEMORY else store.from_url(url, **options)
     except ImportError as error:
-        # A store's own message names the extra of what is missing, which may be a part of what this one needs.
+        # A store's own message names the extra of what is missing: maybe a part of what this one needs.
         missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
         name = (getattr(missing, "name", None) or "keyturn").partition(".")[0]
         if not kind.extra or name == "keyturn":

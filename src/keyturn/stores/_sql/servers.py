@@ -60,7 +60,7 @@ def refuse_parameters(engine: Engine) -> None:
     """Refuse what a URL says to a driver that does not take it; the driver itself would when it connects.
 
     Raises:
-        ConfigurationError: There is such a parameter. The message does not quote it: it may be a password's rest.
+        ConfigurationError: There is one. The message does not quote it: it may be a password's rest.
     """
     if engine.dialect.name not in MYSQL:
         return
