@@ -7,27 +7,33 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
-from sqlalchemy import delete, make_url
+from sqlalchemy import Engine, delete, func, insert, make_url, select
 
-from keyturn._core.commands import Deny, Where
+from keyturn._core.commands import Deny, Purge, Where
 from keyturn._core.outcomes import Created
+from keyturn._core.trail import TrailEntry
 from keyturn.errors import InvalidInput, StoreUnavailable
 from keyturn.stores._sql.codes import by_words
+from keyturn.stores._sql.keeping import CHUNK
 from keyturn.stores._sql.locking import POSTGRES_LOCK
-from keyturn.stores._sql.tables import stripes
+from keyturn.stores._sql.tables import denials, from_entry, sessions, stripes, to_row, trail
 from keyturn.stores.postgres import AsyncPostgresStore, PostgresStore
-from keyturn.stores.protocol import Store
+from keyturn.stores.protocol import Store, Trail
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.testing.colours import LoopThread, blocking
 from keyturn.testing.samples import T0, numbered, sign_in
+from tests.stores.test_sqlalchemy_servers import WAITING
 from tests.support.postgres import at_once
+from tests.support.processes import wait_until
 from tests.support.sql import SERVERS, empty, opened, prepared
 
 NOW: Final = T0 + 1000
 DENY: Final = Deny("token", NOW + 1, "test", NOW)
+DENIAL: Final = {"expires_at": NOW * 2, "reason": "", "denied_at": NOW}
+FAR: Final = 2 * T0  # when all is old
 
 
 @pytest.fixture(scope="module", params=SERVERS)
@@ -137,6 +143,43 @@ def test_claims_that_cannot_be_json_are_the_callers_mistake(store: Store, limit:
         with pytest.raises(InvalidInput):
             store.create(sign_in(replace(numbered(1), claims=wrong), limit=limit))
         assert store.count() == 0
+
+
+@pytest.mark.parametrize("operation", ["delete", "purge", "forget"])
+def test_what_is_gone_is_counted_once_however_often_it_is_tried(
+    store: Store, database: str, operation: str
+) -> None:
+    """A deadlock in the second chunk has the operation done again, and the first chunk is gone already."""
+    rows = [numbered(number) for number in range(1, CHUNK + 3)]
+    entries = [TrailEntry(row.sid, row.sid, T0, "sign_in") for row in rows]
+    table, key = (trail, trail.c.id) if operation == "forget" else (sessions, sessions.c.sid)
+    with opened(database) as engine, engine.connect() as other, ThreadPoolExecutor(1) as threads:
+        other.execute(insert(sessions), [to_row(row) for row in rows])
+        if operation == "forget":
+            other.execute(insert(trail), [from_entry(each) for each in entries])
+        ids = [row.sid for row in rows]
+        gone = {
+            "delete": lambda: store.delete(ids),
+            "purge": lambda: store.purge(Purge(now=NOW, before=FAR, limit=len(ids))),
+            "forget": lambda: cast("Trail", store).forget(FAR, len(ids)),
+        }[operation]
+        before_last, last = (select(key).where(key == each).with_for_update() for each in ids[-2:])
+        other.exec_driver_sql("BEGIN")
+        # Who has changed more is spared by MariaDB, and who has waited less by PostgreSQL.
+        other.execute(insert(denials), [{**DENIAL, "token_id": str(n)} for n in range(100)])
+        other.execute(last)
+        going = threads.submit(gone)
+        wait_until(lambda: is_waiting(engine), what="the second chunk to wait for its last row")
+        other.execute(before_last)
+        other.exec_driver_sql("ROLLBACK")
+        assert going.result(timeout=30) == len(ids)
+        assert other.execute(select(func.count()).select_from(table)).scalar_one() == 0
+
+
+def is_waiting(engine: Engine) -> bool:
+    """Tell whether somebody waits for another's lock."""
+    with engine.connect() as watcher:
+        return bool(watcher.exec_driver_sql(WAITING[engine.dialect.name]).scalar_one())
 
 
 @pytest.mark.parametrize(

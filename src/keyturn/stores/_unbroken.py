@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from keyturn.errors import ConfigurationError
+from keyturn.forks import in_forked_children
+
 T = TypeVar("T")
 
 
@@ -18,6 +21,11 @@ class Unbroken:
 
     def __init__(self) -> None:
         """Start with nothing to do."""
+        self.start_afresh()
+        in_forked_children(self, type(self).start_afresh)
+
+    def start_afresh(self) -> None:
+        """Forget all work: in a forked process, that is the parent's."""
         self._working: set[asyncio.Task[None]] = set()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -59,3 +67,27 @@ class Unbroken:
             return True
         _, late = await asyncio.wait(working, timeout=timeout)
         return not late
+
+
+class UnbrokenInOneLoop(Unbroken):
+    """The same for what belongs to the event loop of its first use; `start_afresh` lets it have another."""
+
+    def start_afresh(self) -> None:
+        """Forget all work, and the event loop."""
+        super().start_afresh()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Start a piece of work and wait for its end.
+
+        Raises:
+            ConfigurationError: This is another event loop.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop not in {None, loop}:
+            work.close()
+            raise ConfigurationError(
+                "The store belongs to another event loop: close it there at its end, or make one for each."
+            )
+        self._loop = loop
+        return await super().run(work)

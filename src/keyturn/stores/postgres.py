@@ -136,7 +136,7 @@ class PostgresStore:
 
     def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return self._gate.run(partial(operations.rotate, FLAVOUR, command), repeatable=converges(command))
+        return self._gate.run(operations.rotating(FLAVOUR, command), repeatable=converges(command))
 
     def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
@@ -172,11 +172,11 @@ class PostgresStore:
 
     def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return self._gate.run(partial(keeping.erase, sids))
+        return self._gate.run(partial(keeping.erase, keeping.Tally(), sids))
 
     def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
-        return self._gate.run(partial(keeping.purge, command))
+        return self._gate.run(partial(keeping.purge, keeping.Tally(), command))
 
     def note(self, entries: Sequence[TrailEntry], /) -> None:
         """See `Trail.note`."""
@@ -188,7 +188,7 @@ class PostgresStore:
 
     def forget(self, before: Millis, limit: int, /) -> int:
         """See `Trail.forget`."""
-        return self._gate.run(partial(keeping.forget, before, limit))
+        return self._gate.run(partial(keeping.forget, keeping.Tally(), before, limit))
 
     def close(self) -> None:
         """See `Store.close`. A pool of the application's stays open."""
@@ -244,9 +244,7 @@ class AsyncPostgresStore:
 
     async def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return await self._gate.run(
-            partial(operations.rotate, FLAVOUR, command), repeatable=converges(command)
-        )
+        return await self._gate.run(operations.rotating(FLAVOUR, command), repeatable=converges(command))
 
     async def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
@@ -282,11 +280,11 @@ class AsyncPostgresStore:
 
     async def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return await self._gate.run(partial(keeping.erase, sids))
+        return await self._gate.run(partial(keeping.erase, keeping.Tally(), sids))
 
     async def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
-        return await self._gate.run(partial(keeping.purge, command))
+        return await self._gate.run(partial(keeping.purge, keeping.Tally(), command))
 
     async def note(self, entries: Sequence[TrailEntry], /) -> None:
         """See `Trail.note`."""
@@ -300,7 +298,7 @@ class AsyncPostgresStore:
 
     async def forget(self, before: Millis, limit: int, /) -> int:
         """See `Trail.forget`."""
-        return await self._gate.run(partial(keeping.forget, before, limit))
+        return await self._gate.run(partial(keeping.forget, keeping.Tally(), before, limit))
 
     async def close(self) -> None:
         """See `Store.close`. A pool of the application's stays open."""

@@ -27,6 +27,7 @@ except ModuleNotFoundError as error:
 
 from keyturn._core.decide import converges
 from keyturn.errors import StoreUnavailable
+from keyturn.stores._unbroken import Unbroken, UnbrokenInOneLoop
 from keyturn.stores.protocol import EVERY, PAGE
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class SQLAlchemyStore:
 
     def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return self._write(partial(operations.rotate, self._flavour, command), safe=converges(command))
+        return self._write(operations.rotating(self._flavour, command), safe=converges(command))
 
     def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
@@ -210,11 +211,11 @@ class SQLAlchemyStore:
 
     def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return self._write(partial(operations.erase, sids), safe=False)
+        return self._write(partial(operations.erase, operations.Tally(), sids), safe=False)
 
     def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
-        return self._write(partial(operations.purge, command), safe=False)
+        return self._write(partial(operations.purge, operations.Tally(), command), safe=False)
 
     def note(self, entries: Sequence[TrailEntry], /) -> None:
         """See `Trail.note`."""
@@ -226,7 +227,7 @@ class SQLAlchemyStore:
 
     def forget(self, before: Millis, limit: int, /) -> int:
         """See `Trail.forget`."""
-        return self._write(partial(operations.forget, before, limit), safe=False)
+        return self._write(partial(operations.forget, operations.Tally(), before, limit), safe=False)
 
     def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""
@@ -239,6 +240,8 @@ class AsyncSQLAlchemyStore:
 
     An operation that has begun runs to its end, also where the task that asked for it is cancelled: a
     revocation is not lost with the request that brought it, and no connection is torn from its statement.
+
+    Its connections belong to the event loop that it is used in, until it is closed.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -250,7 +253,7 @@ class AsyncSQLAlchemyStore:
         self._turns = AsyncTurns(engines.BUSY_TIMEOUT) if engine.dialect.name == "sqlite" else None
         self._answer_timeout = engines.ANSWER_TIMEOUT if self._turns is None else None
         self._flavour = flavour_of(engine.dialect)
-        self._working: set[asyncio.Task[Any]] = set()
+        self._unbroken = Unbroken()
 
     @classmethod
     def from_url(
@@ -268,6 +271,7 @@ class AsyncSQLAlchemyStore:
         engine = engines.open_async_engine(url, settings)
         store = cls(engine)
         store._engine, store._owned = engine, True  # in autocommit from the start
+        store._unbroken = UnbrokenInOneLoop()  # as the connections are
         store._flavour = flavour_of(engine.dialect, ours=True)
         if store._turns is not None:
             store._turns = AsyncTurns(busy_timeout)
@@ -282,19 +286,19 @@ class AsyncSQLAlchemyStore:
 
         See `SQLAlchemyStore.create_schema`.
         """
-        await self._to_its_end(self._in_turn(schema.upgrade_on, None))
+        await self._unbroken.run(self._in_turn(schema.upgrade_on, None))
 
     async def _read(self, make: Callable[[], Operation[T]]) -> T:
         def once() -> Coroutine[Any, Any, T]:
             return self._on_connection(partial(run, operation=make()), self._answer_timeout)
 
-        return await self._to_its_end(self._tried(once, safe=True))
+        return await self._unbroken.run(self._tried(once, safe=True))
 
     async def _write(self, make: Callable[[], Operation[T]], *, safe: bool = True) -> T:
         def once() -> Coroutine[Any, Any, T]:
             return self._in_turn(partial(run, operation=make()), self._answer_timeout)
 
-        return await self._to_its_end(self._tried(once, safe=safe))
+        return await self._unbroken.run(self._tried(once, safe=safe))
 
     async def _tried(self, once: Callable[[], Coroutine[Any, Any, T]], *, safe: bool) -> T:
         tries = Tries(safe=safe)
@@ -305,12 +309,6 @@ class AsyncSQLAlchemyStore:
                 if not tries.allow_another(error):
                     raise
             await asyncio.sleep(tries.pause)
-
-    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.create_task(work)
-        self._working.add(task)  # the loop itself holds no task
-        task.add_done_callback(self._working.discard)
-        return await asyncio.shield(task)
 
     async def _on_connection(self, work: Callable[[Connection], T], patience: float | None) -> T:
         with translated():
@@ -333,7 +331,7 @@ class AsyncSQLAlchemyStore:
 
     async def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return await self._write(partial(operations.rotate, self._flavour, command), safe=converges(command))
+        return await self._write(operations.rotating(self._flavour, command), safe=converges(command))
 
     async def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
@@ -369,11 +367,11 @@ class AsyncSQLAlchemyStore:
 
     async def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return await self._write(partial(operations.erase, sids), safe=False)
+        return await self._write(partial(operations.erase, operations.Tally(), sids), safe=False)
 
     async def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
-        return await self._write(partial(operations.purge, command), safe=False)
+        return await self._write(partial(operations.purge, operations.Tally(), command), safe=False)
 
     async def note(self, entries: Sequence[TrailEntry], /) -> None:
         """See `Trail.note`."""
@@ -387,10 +385,11 @@ class AsyncSQLAlchemyStore:
 
     async def forget(self, before: Millis, limit: int, /) -> int:
         """See `Trail.forget`."""
-        return await self._write(partial(operations.forget, before, limit), safe=False)
+        return await self._write(partial(operations.forget, operations.Tally(), before, limit), safe=False)
 
     async def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""
-        await asyncio.gather(*self._working, return_exceptions=True)
+        await self._unbroken.done()
         if self._owned:
             await self._engine.dispose()
+        self._unbroken.start_afresh()

@@ -75,38 +75,50 @@ def _window(where: Where, last: UUID | None) -> Operation[tuple[Where, UUID | No
     return window, read.rows[0][0] if read.rows else None
 
 
-def delete(sids: Sequence[UUID]) -> Operation[int]:
+class Tally:
+    """Counts what is gone, also over the repetitions of an operation: a chunk that is gone stays gone."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.gone = 0
+
+    def remove(self, statement: Delete) -> Operation[None]:
+        """Remove rows, and count them."""
+        reply = yield from ask(statement)
+        self.gone += reply.count
+
+
+def _delete(tally: Tally, sids: Sequence[UUID]) -> Operation[int]:
     """Remove sessions, chunk by chunk, for others to get a turn; it may be repeated after a failure."""
-    gone = 0
     for chunk in chunks(sids):
-        gone += yield from _remove(statements.delete_sessions(chunk))
-    return gone
+        yield from tally.remove(statements.delete_sessions(chunk))
+    return tally.gone
 
 
-def erase(sids: Sequence[UUID]) -> Operation[int]:
+def erase(tally: Tally, sids: Sequence[UUID]) -> Operation[int]:
     """See `Store.delete`: the lines of the trail first, which nobody could find afterwards."""
     for chunk in chunks(sids):
         while True:
             lines = yield from ask(statements.lines_of(chunk), {"most": CHUNK})
             if lines.rows:
-                yield from _remove(statements.delete_lines([row[0] for row in lines.rows]))
+                yield from ask(statements.delete_lines([row[0] for row in lines.rows]))
             if len(lines.rows) < CHUNK:
                 break
-    return (yield from delete(sids))
+    return (yield from _delete(tally, sids))
 
 
-def purge(command: Purge) -> Operation[int]:
+def purge(tally: Tally, command: Purge) -> Operation[int]:
     """See `Store.purge`. Each kind is an operation of its own; repeating it after a failure is safe.
 
     What is old stays old, so the keys are read first and the rows removed by key, chunk by chunk: no engine
     then locks or reads more than those rows.
     """
     old = yield from ask(statements.OLD_SESSIONS, {"before": command.before, "most": command.limit})
-    gone = yield from delete([row[0] for row in old.rows])
+    yield from _delete(tally, [row[0] for row in old.rows])
     stale = yield from ask(statements.OLD_DENIALS, {"now": command.now, "most": command.limit})
     for chunk in chunks([row[0] for row in stale.rows]):
-        gone += yield from _remove(statements.delete_denials(chunk, command.now))
-    return gone
+        yield from tally.remove(statements.delete_denials(chunk, command.now))
+    return tally.gone
 
 
 def note(flavour: Flavour, entries: Sequence[TrailEntry]) -> Operation[None]:
@@ -125,22 +137,16 @@ def history(sid: UUID, after: UUID | None, limit: int) -> Operation[Sequence[Tra
     return to_entries(read.rows)
 
 
-def forget(before: Millis, limit: int) -> Operation[int]:
+def forget(tally: Tally, before: Millis, limit: int) -> Operation[int]:
     """See `Trail.forget`."""
     old = yield from ask(statements.OLD_LINES, {"before": before, "most": limit})
-    gone = 0
     for chunk in chunks([row[0] for row in old.rows]):
-        gone += yield from _remove(statements.delete_lines(chunk))
-    return gone
+        yield from tally.remove(statements.delete_lines(chunk))
+    return tally.gone
 
 
 def _note(flavour: Flavour, rows: Sequence[dict[str, Any]]) -> Operation[None]:
     yield (*map(Query, flavour.begin), Query(statements.note(flavour.name), rows), Query("COMMIT"))
-
-
-def _remove(statement: Delete) -> Operation[int]:
-    reply = yield from ask(statement)
-    return reply.count
 
 
 def _until(until: UUID | None) -> dict[str, Any]:

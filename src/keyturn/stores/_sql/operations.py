@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import replace
+from itertools import count as count_from
 from typing import TYPE_CHECKING, Any, Final
 
-from keyturn._core.decide import decide, end
+from keyturn._core.decide import as_first_told, decide, end
 from keyturn._core.outcomes import (
     Created,
     Denied,
@@ -27,13 +28,13 @@ from keyturn._core.outcomes import (
 )
 from keyturn._core.records import ending
 from keyturn.stores._sql import statements
-from keyturn.stores._sql.keeping import chunks, count, erase, find, forget, history, note, purge
+from keyturn.stores._sql.keeping import Tally, chunks, count, erase, find, forget, history, note, purge
 from keyturn.stores._sql.queries import Query, Reply, ask
 from keyturn.stores._sql.tables import changes, to_row, to_session, to_sessions
 from keyturn.stores._sql.transactions import committing, opening, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from uuid import UUID
 
     from keyturn._core.commands import (
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from keyturn.stores._sql.statements import Ending
 
 __all__ = [
+    "Tally",
     "check",
     "confirm",
     "count",
@@ -67,6 +69,7 @@ __all__ = [
     "revoke",
     "revoke_user",
     "rotate",
+    "rotating",
 ]
 
 NEVER_RECENT: Final = 2**63 - 1  # later than any hand-out
@@ -104,6 +107,18 @@ def _create_within(flavour: Flavour, command: Create, limit: int) -> Operation[C
     if flavour.returning:  # as they are, also where one was refreshed or ended since it was read
         return Created(command.session, tuple(to_session(row) for reply in ended for row in reply.rows))
     return Created(command.session, tuple(end(session, "limit", command.now) for session in oldest))
+
+
+def rotating(flavour: Flavour, command: Rotate) -> Callable[[], Operation[RotateOutcome]]:
+    """Make `rotate` anew for each try; a later one gives the answer of the first, where that was lost."""
+    tries = count_from(0)
+
+    def begin() -> Operation[RotateOutcome]:
+        is_first = next(tries) == 0
+        outcome = yield from rotate(flavour, command)
+        return outcome if is_first else as_first_told(command, outcome)
+
+    return begin
 
 
 def rotate(flavour: Flavour, command: Rotate) -> Operation[RotateOutcome]:

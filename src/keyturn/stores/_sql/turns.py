@@ -93,20 +93,25 @@ class AsyncTurns:
     def __init__(self, patience: float) -> None:
         """Start with nobody in the queue: see `Turns`."""
         self._patience = patience
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = asyncio.Lock()  # first come, first served by itself
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
         """Wait for one's turn, and pass it on after the block: see `Turns.turn`."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # also in a forked process: whoever had the turn is not there
+            self._loop, self._lock = loop, asyncio.Lock()
+        lock = self._lock
         try:
             async with asyncio.timeout(self._patience):
-                await self._lock.acquire()
+                await lock.acquire()
         except TimeoutError:
             raise _too_long() from None
         try:
             yield
         finally:
-            self._lock.release()
+            lock.release()
 
 
 def _too_long() -> StoreUnavailable:
