@@ -152,6 +152,19 @@ def test_without_tables_the_way_to_make_them_is_said(engine: Engine) -> None:
         SQLAlchemyStore(engine).count()
 
 
+def test_tables_that_were_dropped_without_their_version_come_back_as_it_says(engine: Engine) -> None:
+    """Where `create_schema` finds nothing to do, the error says what to drop first, and that is enough."""
+    schema.upgrade(engine)
+    metadata.drop_all(engine)
+    store = SQLAlchemyStore(engine)
+    store.create_schema()
+    with pytest.raises(SchemaError, match=r"drop what is left of Keyturn's tables, .*alembic_version too"):
+        store.count()
+    run(engine, "DROP TABLE keyturn_alembic_version")
+    store.create_schema()
+    assert store.count() == 0
+
+
 def test_an_older_schema_is_told_the_same(engine: Engine) -> None:
     """A column that a later version added is missing before the upgrade."""
     schema.upgrade(engine)

@@ -19,13 +19,9 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed, PoolTi
 
 from keyturn.errors import ConfigurationError, StoreUnavailable
 from keyturn.forks import in_forked_children
-from keyturn.stores._postgres.connections import (
-    AsyncWatchedConnection,
-    Watch,
-    WatchedConnection,
-    has_been_left,
-)
+from keyturn.stores._postgres.connections import Watch, has_been_left
 from keyturn.stores._postgres.errors import FAILURES, meaning_of
+from keyturn.stores._postgres.pools import own_async_pool, own_pool
 from keyturn.stores._postgres.wires import FLAVOUR, NO_AUTOCOMMIT, AsyncWire, Wire, age_of
 from keyturn.stores._sql.codes import ROLLED_BACK
 from keyturn.stores._sql.isolated import isolated
@@ -146,35 +142,6 @@ def check_given(options: object) -> None:
         raise ConfigurationError(NO_AUTOCOMMIT)
 
 
-def _own_pool(way: Way, settings: Settings) -> ConnectionPool[WatchedConnection]:
-    return ConnectionPool(
-        connection_class=WatchedConnection,
-        kwargs={**settings.working(), "watch": way.watch},
-        **_sizes(settings),
-    )
-
-
-def _own_async_pool(way: Way, settings: Settings) -> AsyncConnectionPool[AsyncWatchedConnection]:
-    return AsyncConnectionPool(
-        connection_class=AsyncWatchedConnection,
-        kwargs={**settings.working(), "watch": way.watch},
-        **_sizes(settings),
-    )
-
-
-def _sizes(settings: Settings) -> dict[str, Any]:
-    return {
-        "min_size": 0,
-        "max_size": settings.pool_size,
-        "timeout": settings.busy_timeout,
-        # An attempt to connect that fails is over, and the next call makes the next one. By itself, the pool
-        # would wait longer and longer between its attempts, also when the server is long back.
-        "reconnect_timeout": 0,
-        "open": False,
-        "name": "keyturn",
-    }
-
-
 class Gate:
     """The way to a database for threads."""
 
@@ -193,7 +160,7 @@ class Gate:
     def to_own(cls, settings: Settings) -> Gate:
         """Make a pool that opens at its first use and closes with the store."""
         way = Way(settings)
-        return cls(way, _own_pool(way, settings))
+        return cls(way, own_pool(way.watch, settings))
 
     @classmethod
     def to_given(cls, pool: ConnectionPool[Any]) -> Gate:
@@ -275,7 +242,7 @@ class Gate:
         way = self._way
         way.start_in_child(self.pool)
         if way.settings is not None:
-            self.pool = _own_pool(way, way.settings)
+            self.pool = own_pool(way.watch, way.settings)
 
 
 class AsyncGate:
@@ -295,7 +262,7 @@ class AsyncGate:
     def to_own(cls, settings: Settings) -> AsyncGate:
         """Make a pool that opens at its first use and closes with the store."""
         way = Way(settings)
-        return cls(way, _own_async_pool(way, settings))
+        return cls(way, own_async_pool(way.watch, settings))
 
     @classmethod
     def to_given(cls, pool: AsyncConnectionPool[Any]) -> AsyncGate:
@@ -370,6 +337,5 @@ class AsyncGate:
     def _start_in_child(self) -> None:
         way = self._way
         way.start_in_child(self.pool)
-        self._unbroken = Unbroken()
         if way.settings is not None:
-            self.pool = _own_async_pool(way, way.settings)
+            self.pool = own_async_pool(way.watch, way.settings)

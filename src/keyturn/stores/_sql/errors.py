@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 _NO_SCHEMA: Final = (
     "The database does not have the tables that this version of Keyturn needs. "
-    "Run `keyturn db upgrade`, or call `store.create_schema()`."
+    "Run `keyturn db upgrade`, or call `store.create_schema()`. If that changes nothing, tables were dropped "
+    "and the record of their version was not: drop what is left of Keyturn's tables, those named "
+    "…alembic_version too, and try again."
 )
 
 
