@@ -10,6 +10,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from keyturn.errors import ConfigurationError
+from keyturn.stores._postgres.parameters import refuse_wrong
 
 POOL_SIZE: Final = 10
 BUSY_TIMEOUT: Final = 5.0
@@ -72,6 +73,7 @@ class Settings:
                 "with what is special in a user's name or password percent-encoded, "
                 "and no parameters but libpq's, prepared and pool_size"
             ) from None
+        refuse_wrong(target)
         return replace(self, target=target, **_own(own))
 
     def connecting(self) -> dict[str, Any]:

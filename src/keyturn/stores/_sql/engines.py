@@ -29,6 +29,7 @@ CONNECT_TIMEOUT: Final = 5.0
 ANSWER_TIMEOUT: Final = 10.0
 _LONGEST: Final = 86_400.0  # SQLite counts milliseconds in 32 bits
 _UNREADABLE_PARAMETER: Final = "A parameter of the URL has a value that its driver cannot read."
+_LAST_PORT: Final = 65_535
 RECYCLE: Final = 1800  # seconds: firewalls and servers cut connections that are older, without a word
 
 
@@ -143,6 +144,8 @@ def _parsed(url: str | URL) -> URL:
             "postgresql://user:password@host/name or mysql://user:password@host/name, "
             "with %-signs for special characters of the password."
         ) from None
+    if parsed.port is not None and not 0 < parsed.port <= _LAST_PORT:
+        raise ConfigurationError("port in the database URL must be a number from 1 to 65535")
     if parsed.get_backend_name() not in {"sqlite", *servers.NAMES}:
         raise ConfigurationError(
             f"from_url opens SQLite, PostgreSQL, MariaDB and MySQL, not {parsed.get_backend_name()}."

@@ -62,6 +62,10 @@ def refuse_parameters(engine: Engine) -> None:
     Raises:
         ConfigurationError: There is one. The message does not quote it: it may be a password's rest.
     """
+    if engine.dialect.name == "postgresql":
+        _, options = engine.dialect.create_connect_args(engine.url)
+        parameters = import_module("keyturn.stores._postgres.parameters")
+        parameters.refuse_wrong(options)
     if engine.dialect.name not in MYSQL:
         return
     driver = engine.dialect.driver
