@@ -73,7 +73,7 @@ class Broken:
 
     def check_health(self, operation: str) -> None:
         if operation in self.fails:
-            raise StoreUnavailable
+            raise StoreUnavailable(detail="unreachable")
 
 
 class BrokenStore(Broken, MemoryStore):
@@ -613,8 +613,9 @@ def test_an_outage_says_nothing_about_a_token(bench: Callable[..., Bench]) -> No
         b.refresh(pair.refresh_token)
     with pytest.raises(StoreUnavailable):
         b.authenticate(pair.access_token)
-    outages = [event.operation for event in b.seen if isinstance(event, event_types.StoreUnavailable)]
-    assert outages == ["rotate", "check"]
+    outages = [event for event in b.seen if isinstance(event, event_types.StoreUnavailable)]
+    assert [outage.operation for outage in outages] == ["rotate", "check"]
+    assert {outage.reason for outage in outages} == {"unreachable"}
     b.broken.fails = set()
     assert b.authenticate(pair.access_token).user_id == "u"
     assert b.refresh(pair.refresh_token).rotated is True

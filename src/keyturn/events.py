@@ -148,10 +148,17 @@ class StoreRolledBack:
 
 @dataclass(frozen=True, slots=True)
 class StoreUnavailable:
-    """The store could not be asked. It says nothing about any token."""
+    """The store could not be asked. It says nothing about any token.
+
+    Attributes:
+        at: When, POSIX seconds.
+        operation: What was asked.
+        reason: Why, in a word for operators, such as "unreachable" or "wrong_password"; may be empty.
+    """
 
     at: float
     operation: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -405,8 +405,8 @@ class TokenManager(ManagerBase[ClaimsT]):
     def _ask(self, command: CommandT, call: Callable[[CommandT], OutcomeT]) -> OutcomeT:
         try:
             return call(command)
-        except StoreError:
-            self._outage(type(command).__name__.lower())
+        except StoreError as error:
+            self._outage(type(command).__name__.lower(), error)
             raise
 
     def _rotate(self, command: Rotate) -> RefreshOutcome:
@@ -674,8 +674,8 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
     async def _ask(self, command: CommandT, call: Callable[[CommandT], Awaitable[OutcomeT]]) -> OutcomeT:
         try:
             return await call(command)
-        except StoreError:
-            self._outage(type(command).__name__.lower())
+        except StoreError as error:
+            self._outage(type(command).__name__.lower(), error)
             raise
 
     async def _rotate(self, command: Rotate) -> RefreshOutcome:

@@ -17,7 +17,7 @@ from keyturn._core.steps import Settled, Step
 from keyturn._core.trail import Line, entry_of
 from keyturn.audit import AsyncAudit, Audit
 from keyturn.durations import Duration, milliseconds, seconds
-from keyturn.errors import KeyturnError
+from keyturn.errors import KeyturnError, StoreError
 from keyturn.errors import StoreUnavailable as StoreOutage
 from keyturn.events import AuditLost, StoreUnavailable
 from keyturn.policy import Policy
@@ -146,9 +146,9 @@ class ManagerBase(Generic[ClaimsT]):
             user_id, claims=claims, ttl=ttl, now=self._now(), entropy=self._entropy(TOKEN_ENTROPY)
         )
 
-    def _outage(self, operation: str) -> None:
+    def _outage(self, operation: str, error: StoreError) -> None:
         """Tell the application that the store could not be asked."""
-        self.events.publish(StoreUnavailable(self._clock(), operation))
+        self.events.publish(StoreUnavailable(self._clock(), operation, error.detail))
 
     def _lost(self, count: int, total: int) -> None:
         """Tell the application that lines of the audit trail were lost."""
@@ -177,7 +177,7 @@ class ManagerBase(Generic[ClaimsT]):
         """Let an access token pass while the store is out, where the policy says so by name."""
         if self.policy.on_store_error != "allow":
             raise error
-        self._outage("check")
+        self._outage("check", error)
         return Unchecked()
 
     def _describe(self, sessions: Sequence[Session], now: Millis, current: str | None) -> list[SessionInfo]:
