@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -57,8 +58,8 @@ def test_serving_brings_the_drivers_of_its_stores_and_shows_no_password(
     extras: list[str] = []
     programs: list[list[str]] = []
     monkeypatch.setattr(dev, "_set_up", lambda extra, **_: extras.append(extra))
-    monkeypatch.setattr(dev.os, "execv", lambda _, arguments: programs.append(arguments))
-    monkeypatch.setattr(dev.os, "chdir", lambda _: None)
+    monkeypatch.setattr(os, "execv", lambda _, arguments: programs.append(arguments))
+    monkeypatch.setattr(os, "chdir", lambda _: None)
     monkeypatch.delenv("KEYTURN_STORE", raising=False)
     dev.main(["serve", "--store", "redis+cluster://:hunter2@a:1,b:2", "--users=mysql://u:hun@ter2@db/x"])
     dev.main(["serve", "--demo"])

@@ -23,7 +23,7 @@ from keyturn._core.outcomes import (
     Unknown,
     Unproven,
 )
-from keyturn._core.records import Session, ending
+from keyturn._core.records import EndReason, Session, ending
 from keyturn.testing.rotation_cases import CASES, RotationCase
 from keyturn.testing.samples import BRANCH, DAY, DIGEST, IDLE, OTHER_BRANCH, RACE, RECOVERY, REDEEM, ROW, T0
 
@@ -278,6 +278,7 @@ def test_a_reuse_whose_answer_was_lost_is_told_by_its_repetition(row: Session, c
 def test_an_end_by_somebody_else_at_the_same_moment_stays_one() -> None:
     """A logout in the same millisecond is no theft, and a later replay finds the session ended."""
     spent = replace(REDEEM, gen=ROW.gen - 2)
-    for reason, at in (("logout", spent.now), ("reuse", spent.now - 1)):
+    ends: list[tuple[EndReason, int]] = [("logout", spent.now), ("reuse", spent.now - 1)]
+    for reason, at in ends:
         ended = Ended(replace(ROW, revoked_at=at, revoked_reason=reason), first=False)
         assert as_first_told(spent, ended) is ended

@@ -204,16 +204,16 @@ class Gate:
     def _once(self, operation: Operation[T], *, sure: bool) -> T:
         pool = self.pool
         connection: Connection[Any] = pool.getconn() if self._way.watch.sure else self._take_warily()
+        lost = False  # not closed here, of which the pool would warn: it closes what is older than a drain
         try:
-            if not sure and has_been_left(connection):
-                connection.close()
-                raise Stale("the server has closed the connection before it was used")
+            if not sure:
+                _check_is_there(connection)
             return Wire.of(connection, self._way.age).run(operation)
-        except ReadOnlySqlTransaction:  # after a failover, this may be a replica, and another the primary
-            connection.close()
+        except (Stale, ReadOnlySqlTransaction):
+            lost = True  # after a failover, this may be a replica, and another the primary
             raise
         finally:
-            if connection.closed and self._way.is_first(connection):
+            if (lost or connection.closed) and self._way.is_first(connection):
                 pool.drain()
                 self._way.lose(connection)
             pool.putconn(connection)
@@ -299,16 +299,16 @@ class AsyncGate:
         connection: AsyncConnection[Any] = await (
             pool.getconn() if self._way.watch.sure else self._take_warily()
         )
+        lost = False  # as above
         try:
-            if not sure and has_been_left(connection):
-                await connection.close()
-                raise Stale("the server has closed the connection before it was used")
+            if not sure:
+                _check_is_there(connection)
             return await AsyncWire.of(connection, self._way.age).run(operation)
-        except ReadOnlySqlTransaction:  # as above
-            await connection.close()
+        except (Stale, ReadOnlySqlTransaction):  # as above
+            lost = True
             raise
         finally:
-            if connection.closed and self._way.is_first(connection):
+            if (lost or connection.closed) and self._way.is_first(connection):
                 await pool.drain()
                 self._way.lose(connection)
             await pool.putconn(connection)
@@ -339,3 +339,9 @@ class AsyncGate:
         way.start_in_child(self.pool)
         if way.settings is not None:
             self.pool = own_async_pool(way.watch, way.settings)
+
+
+def _check_is_there(connection: Connection[Any] | AsyncConnection[Any]) -> None:
+    """Raise `Stale` where the server has closed its end."""
+    if has_been_left(connection):
+        raise Stale("the server has closed the connection before it was used")
