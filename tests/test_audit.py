@@ -41,6 +41,7 @@ from keyturn.testing.colours import LoopThread, blocking, together
 from keyturn.testing.faults import AFTER, BEFORE, AsyncFaultyStore, FaultPlan, FaultyStore
 from keyturn.testing.samples import ROW, line_of
 from keyturn.waiting import BATCH, Lines
+from tests.support.processes import fork
 from tests.support.sources import SRC
 
 KEYS = KeyRing.from_secret("a long secret of more than 32 bytes, for tests only")
@@ -491,12 +492,12 @@ def test_a_forked_child_writes_its_own_lines_and_not_its_parents() -> None:
     trail = MemoryStore()
     audit = Audit(trail, lambda *_: None)
     audit.add([line_of(ROW, 0)])
-    child = os.fork()
-    if child == 0:
+
+    def writes() -> bool:
         audit.add([line_of(ROW, 1)])
-        written = audit.flush() and [entry.gen for entry in trail.history(ROW.sid)] == [1]
-        os._exit(0 if written else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        return audit.flush() and [entry.gen for entry in trail.history(ROW.sid)] == [1]
+
+    assert fork(writes)() == 0
     audit.close()
     assert [entry.gen for entry in trail.history(ROW.sid)] == [0]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from keyturn.stores.postgres import AsyncPostgresStore, PostgresStore
 from keyturn.testing.samples import numbered, sign_in
 from keyturn.testing.servers import PostgresServer
 from tests.support.postgres import NOBODY, REFRESH, SESSION, asked, at_once, template, told
+from tests.support.processes import fork
 
 REVOKE: Final = Revoke(SESSION.sid, None, None, "user", SESSION.created_at + 1)
 LEVELS: Final = ("read committed", "repeatable read", "serializable")
@@ -270,15 +270,13 @@ def test_a_forked_process_has_connections_of_its_own(url: str, *, busy: bool) ->
     store.count()
     pool = store._gate.pool
     held = pool.getconn() if busy else None
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            code = 0 if isinstance(store.rotate(REFRESH), Rotated) else 2
-            store.close()
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def refreshes() -> bool:
+        is_rotated = isinstance(store.rotate(REFRESH), Rotated)
+        store.close()
+        return is_rotated
+
+    assert fork(refreshes)() == 0
     if held is not None:
         assert held.execute("SELECT 1").fetchone() == (1,)
         pool.putconn(held)
@@ -293,14 +291,11 @@ def test_a_forked_process_does_not_use_a_pool_of_the_applications(url: str) -> N
     with given(url) as pool:
         store = PostgresStore(pool)
         store.count()
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
+
+        def is_refused() -> bool:
+            with pytest.raises(StoreUnavailable) as caught:
                 store.count()
-            except StoreUnavailable as error:
-                code = 0 if error.detail == "forked" else 2
-            finally:
-                os._exit(code)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            return caught.value.detail == "forked"
+
+        assert fork(is_refused)() == 0
         assert store.count() == 1

@@ -24,6 +24,7 @@ from keyturn.stores.redis import AsyncRedisStore, RedisStore
 from keyturn.testing.proxy import Proxy
 from keyturn.testing.samples import RACE, REDEEM, ROW, T0, numbered, refresh_of, sign_in
 from keyturn.testing.servers import RedisSentinel, RedisServer
+from tests.support.processes import fork
 
 LOGOUT = Revoke(ROW.sid, None, None, "logout", T0)
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
@@ -353,11 +354,9 @@ def test_a_forked_child_has_connections_of_its_own(redis_url: str) -> None:
         answers = (store.lookup(Lookup(rows[row].sid)) for _ in range(300))
         return all(isinstance(each, Found) and each.session == rows[row] for each in answers)
 
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if reads(1) else 1)
+    end_of_child = fork(lambda: reads(1))
     assert reads(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert end_of_child() == 0
     store.close()
 
 

@@ -25,6 +25,7 @@ from keyturn.errors import ConfigurationError, InvalidInput, StoreUnavailable
 from keyturn.stores._sql.sqlite import Synchronous
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.testing.samples import numbered, refresh_of, sign_in
+from tests.support.processes import fork
 
 SESSION = numbered(1)
 REFRESH = refresh_of(SESSION, SESSION.created_at + 1)
@@ -323,14 +324,7 @@ def test_a_forked_process_has_connections_of_its_own(path: Path) -> None:
     # Even while the parent's only connection is in use, and one of its threads has its turn at writing.
     assert store._turns is not None
     with store._engine.connect(), store._turns.turn():
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                code = 0 if isinstance(store.rotate(REFRESH), Rotated) else 2
-            finally:
-                os._exit(code)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert fork(lambda: isinstance(store.rotate(REFRESH), Rotated))() == 0
     found = store.lookup(Lookup(SESSION.sid))
     assert isinstance(found, Found)
     assert found.session.gen == 1

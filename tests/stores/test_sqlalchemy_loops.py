@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +15,7 @@ from keyturn.errors import ConfigurationError
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore
 from keyturn.testing.colours import LoopThread
 from keyturn.testing.samples import T0
-from tests.support.processes import wait_until
+from tests.support.processes import fork, wait_until
 from tests.support.sql import EVERY_SQL, opened, prepared
 
 DENY: Final = Deny("token", T0 + 1, "test", T0)
@@ -73,16 +71,7 @@ def test_a_forked_process_does_not_wait_for_its_parents_tasks(
             turns = store._turns
             assert turns is not None
             wait_until(lambda: bool(turns._lock.locked()), what="the operation to begin")
-            child = os.fork()
-            if child == 0:
-                signal.alarm(30)  # were it to wait for ever
-                code = 1
-                try:
-                    asyncio.run(ended(store))
-                    code = 0
-                finally:
-                    os._exit(code)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            assert fork(lambda: asyncio.run(ended(store)) is None)() == 0
             other.exec_driver_sql("ROLLBACK")
         denying.result(timeout=30)
         loop.run(store.close())

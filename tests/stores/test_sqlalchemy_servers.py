@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.testing.colours import LoopThread, blocking
 from keyturn.testing.proxy import Proxy
 from keyturn.testing.samples import DAY, numbered, refresh_of, sign_in
-from tests.support.processes import wait_until
+from tests.support.processes import fork, wait_until
 from tests.support.sql import SERVERS, empty, opened, prepared
 
 SESSION: Final = numbered(1)
@@ -304,14 +303,7 @@ def test_a_forked_process_has_connections_of_its_own(url: str) -> None:
     """Two processes on one line would read each other's answers."""
     store = SQLAlchemyStore.from_url(url, pool_size=1)
     store.count()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            code = 0 if isinstance(store.rotate(REFRESH), Rotated) else 2
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert fork(lambda: isinstance(store.rotate(REFRESH), Rotated))() == 0
     found = store.lookup(Lookup(SESSION.sid))
     assert isinstance(found, Found)
     assert found.session.gen == 1

@@ -124,3 +124,25 @@ def _listens(server: Server) -> bool:
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with suppress(ProcessLookupError):  # all of them have ended
         os.killpg(process.pid, number)
+
+
+def fork(work: Callable[[], object]) -> Callable[[], int]:
+    """Run something in a forked child, beside this process.
+
+    The child does no more than that: whatever is raised in it, it never goes on as a second run of the tests.
+
+    Args:
+        work: What the child does. It is ended where that takes longer than 30 seconds.
+
+    Returns:
+        What waits for the child's end and gives its exit status: 0 if the work returned something true.
+    """
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        code = 1
+        try:
+            code = 0 if work() else 2
+        finally:
+            os._exit(code)
+    return lambda: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
