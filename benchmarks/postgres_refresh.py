@@ -15,17 +15,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from statistics import median
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import click
 import psycopg
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from keyturn import AsyncTokenManager, KeyRing, Policy, TokenManager
+from _managers import AsyncTurn, Turn, with_async_manager, with_manager
 from keyturn._core.outcomes import Rotated
 from keyturn.stores._sql import statements
 from keyturn.stores.postgres import AsyncPostgresStore, PostgresStore
@@ -35,10 +34,6 @@ from keyturn.testing.samples import T0, numbered, refresh_of
 from keyturn.testing.servers import PostgresServer
 
 AT_ONCE: Final = (1, 16)
-POLICY: Final = Policy(race_window=0)  # otherwise a second refresh at once would not rotate
-
-Turn: TypeAlias = Callable[[], object]
-AsyncTurn: TypeAlias = Callable[[], Awaitable[object]]
 
 
 class Rows:
@@ -121,40 +116,6 @@ def on_async_store(store: AsyncStore, rows: Rows) -> AsyncTurn:
         outcome = await store.rotate(rows.next())
         assert isinstance(outcome, Rotated)  # noqa: S101
         return outcome
-
-    return turn
-
-
-def with_manager(store: Store) -> Turn:
-    """Tokens and all."""
-    manager = TokenManager(
-        store=store, keys=KeyRing.generate("HS256"), policy=POLICY, issuer="i", audience="a"
-    )
-    tokens = [manager.issue("user").refresh_token for _ in range(20)]
-    count = 0
-
-    def turn() -> object:
-        nonlocal count
-        place, count = count % len(tokens), count + 1
-        tokens[place] = manager.refresh(tokens[place]).refresh_token
-        return tokens[place]
-
-    return turn
-
-
-async def with_async_manager(store: AsyncStore) -> AsyncTurn:
-    """`with_manager` for asyncio."""
-    manager = AsyncTokenManager(
-        store=store, keys=KeyRing.generate("HS256"), policy=POLICY, issuer="i", audience="a"
-    )
-    tokens = [(await manager.issue("user")).refresh_token for _ in range(20)]
-    count = 0
-
-    async def turn() -> object:
-        nonlocal count
-        place, count = count % len(tokens), count + 1
-        tokens[place] = (await manager.refresh(tokens[place])).refresh_token
-        return tokens[place]
 
     return turn
 

@@ -15,17 +15,17 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 import click
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from keyturn import AsyncTokenManager, KeyRing, Policy, TokenManager
+from _managers import AsyncTurn, Turn, with_async_manager, with_manager
 from keyturn._core.outcomes import Rotated
 from keyturn._core.records import Session
 from keyturn.stores._redis.keys import keys_of
@@ -36,13 +36,9 @@ from keyturn.stores.redis import AsyncRedisStore, RedisStore
 from keyturn.testing.samples import T0, numbered, refresh_of
 from keyturn.testing.servers import RedisServer
 
-POLICY: Final = Policy(race_window=0)  # otherwise a second refresh at once would not rotate
 KEYS: Final = keys_of("keyturn")
 BARE: Final = "bare driver: evalsha"
 DAY: Final = 86_400
-
-Turn: TypeAlias = Callable[[], object]
-AsyncTurn: TypeAlias = Callable[[], Awaitable[object]]
 
 
 class Rows:
@@ -85,22 +81,6 @@ def on_store(store: RedisStore, rows: Rows) -> Turn:
     return turn
 
 
-def with_manager(store: RedisStore) -> Turn:
-    """Tokens and all."""
-    manager = TokenManager(
-        store=store, keys=KeyRing.generate("HS256"), policy=POLICY, issuer="i", audience="a"
-    )
-    tokens = [manager.issue("user").refresh_token for _ in range(20)]
-    count = 0
-
-    def turn() -> None:
-        nonlocal count
-        place, count = count % len(tokens), count + 1
-        tokens[place] = manager.refresh(tokens[place]).refresh_token
-
-    return turn
-
-
 def tutorial(client: Any) -> Turn:  # noqa: ANN401
     """Seven commands: look the token up, spend it, store its successor, and keep two indexes."""
     tokens = [secrets.token_urlsafe(32) for _ in range(20)]
@@ -139,22 +119,6 @@ def on_async_store(store: AsyncRedisStore, rows: Rows) -> AsyncTurn:
     async def turn() -> None:
         if not isinstance(await store.rotate(next(ready)), Rotated):
             raise click.ClickException("that was no rotation")
-
-    return turn
-
-
-async def with_async_manager(store: AsyncRedisStore) -> AsyncTurn:
-    """`with_manager` for asyncio."""
-    manager = AsyncTokenManager(
-        store=store, keys=KeyRing.generate("HS256"), policy=POLICY, issuer="i", audience="a"
-    )
-    tokens = [(await manager.issue("user")).refresh_token for _ in range(20)]
-    count = 0
-
-    async def turn() -> None:
-        nonlocal count
-        place, count = count % len(tokens), count + 1
-        tokens[place] = (await manager.refresh(tokens[place])).refresh_token
 
     return turn
 
