@@ -17,8 +17,6 @@ TrailKind: TypeAlias = Literal[
 ]
 """What happened to the session."""
 
-MAX_REASON: int = 255  # characters; as long as the reason of a denial may be
-
 
 @dataclass(frozen=True, slots=True)
 class TrailEntry:

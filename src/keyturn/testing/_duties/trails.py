@@ -8,7 +8,8 @@ from typing import Final, get_args
 import pytest
 
 from keyturn._core.commands import Purge
-from keyturn._core.trail import MAX_REASON, TrailEntry, TrailKind
+from keyturn._core.inputs import MAX_REASON
+from keyturn._core.trail import TrailEntry, TrailKind
 from keyturn.errors import StoreUnavailable
 from keyturn.stores.protocol import Store, Trail
 from keyturn.testing._duties.asking import BATCH, END_OF_TIME
