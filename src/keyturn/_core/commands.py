@@ -221,3 +221,21 @@ class Forget:
 
     before: Millis | None
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Read on in the revocation log, a page at a time.
+
+    Attributes:
+        cursor: Where the page before it ended, as the store gave it; None: begin, with everything that was
+            logged at `since` or later.
+        since: How far back to begin: at most `LONGEST_MEMORY` before `now`, and somewhat more for clocks.
+        now: The moment.
+        limit: How many lines at most; a page may have fewer and still not be the last.
+    """
+
+    cursor: object | None
+    since: Millis
+    now: Millis
+    limit: int
