@@ -65,7 +65,8 @@ class Principal(Generic[ClaimsT]):
         user_id: The token's `sub`.
         session_id: Its `sid`; None for a token that belongs to no session.
         token_id: Its `jti`.
-        claims: The application's own claims.
+        claims: The application's own claims. A dict is read-only, because a token that is used often is read
+            once: change a copy (`dict(claims)`).
         issued_at: Its `iat`, POSIX seconds.
         expires_at: Its `exp`, POSIX seconds.
         auth_time: When the user signed in (OpenID Connect Core, section 2), POSIX seconds.
