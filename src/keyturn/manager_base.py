@@ -201,7 +201,8 @@ class ManagerBase(Generic[ClaimsT]):
         if known is None or not (known.told or self._is_told(known)):
             return None
         principal = known.principal
-        match revocation or self.policy.revocation:
+        check: str = revocation or self.policy.revocation
+        match check:
             case "view":
                 view = self._view
                 if view is None or not view.clears(
@@ -212,8 +213,8 @@ class ManagerBase(Generic[ClaimsT]):
                 return None
             case "none":
                 pass
-            case other:
-                raise wrong_check(other)
+            case _:
+                raise wrong_check(check)
         return self._engine.principal_of(known)
 
     def _is_told(self, known: Verified[ClaimsT]) -> bool:
@@ -225,15 +226,16 @@ class ManagerBase(Generic[ClaimsT]):
 
     def _judge(self, revocation: RevocationCheck | None) -> Callable[[Principal[ClaimsT]], Standing]:
         """Give what says whether a verified token still counts; where it does not, the store is asked."""
-        match revocation or self.policy.revocation:
+        check: str = revocation or self.policy.revocation
+        match check:
             case "view":
                 return self._look_up
             case "strict":
                 return _unknown
             case "none":
                 return _clear
-            case other:
-                raise wrong_check(other)
+            case _:
+                raise wrong_check(check)
 
     def _look_up(self, principal: Principal[ClaimsT]) -> Standing:
         if self._view is None or self._following is None:
@@ -279,9 +281,9 @@ class ManagerBase(Generic[ClaimsT]):
         return Forget(None if kept is None else purge.now - milliseconds(kept), purge.limit)
 
 
-def wrong_check(other: object) -> ConfigurationError:
+def wrong_check(check: str) -> ConfigurationError:
     """Give what to raise for a way of checking that there is not."""
-    return ConfigurationError(f"revocation must be one of view, strict, none, not {other!r}")
+    return ConfigurationError(f"revocation must be one of view, strict, none, not {check!r}")
 
 
 def _unknown(_: object) -> Standing:

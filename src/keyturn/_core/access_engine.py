@@ -126,15 +126,16 @@ class AccessEngine(Generic[ClaimsT]):
         sid = parse_session_id(principal.session_id)
         if sid is None and principal.session_id is not None:  # no id of ours: not the same as "no session"
             return Settled(AccessTokenError(detail="claims"))
-        match judge(principal):
+        standing = judge(principal)
+        match standing:
             case "clear":
                 return Settled(principal, confirm=confirmation(principal, sid, now))
             case "revoked":
                 return Settled(AccessTokenError(detail="revoked"))
             case "unknown":
                 return Step(Check(sid, principal.token_id, now), partial(settle_check, principal, now))
-            case other:
-                assert_never(other)
+            case _:
+                assert_never(standing)
 
     def renew(self, token: str, *, now: Millis, entropy: bytes) -> Plan[Check, CheckOutcome, AccessToken]:
         """Sign a fresh access token in place of one that still counts: the same claims, the same generation.
