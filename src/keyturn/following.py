@@ -154,13 +154,13 @@ class Follower:
             self._thread.start()
 
     def start(self) -> None:
-        """Read the log to its end now, and have it followed from then on.
+        """Have the log followed from now on, and read it to its end first.
 
         Raises:
-            StoreError: It cannot be read.
+            StoreError: It cannot be read now; it will be when it can.
         """
-        self._catch_up()
         self.ensure()
+        self._catch_up()
 
     def close(self) -> None:
         """End the thread, whatever it waits for."""
@@ -290,13 +290,13 @@ class AsyncFollower:
         self._task = loop.create_task(_work_async(ref(self)), name="keyturn-follower")
 
     async def start(self) -> None:
-        """Read the log to its end now, and have it followed from then on.
+        """Have the log followed from now on, and read it to its end first.
 
         Raises:
-            StoreError: It cannot be read.
+            StoreError: It cannot be read now; it will be when it can.
         """
-        await self._catch_up()
         self.ensure()
+        await self._catch_up()
 
     async def close(self) -> None:
         """End the task, whatever it waits for."""
