@@ -196,8 +196,8 @@ class ManagerBase(Generic[ClaimsT]):
             token: What a client sent.
             revocation: How to check it; None: as the policy says.
         """
-        now = self._clock()
-        known = self._engine.known(token, now=now)
+        now, verifier = self._clock(), self._engine.verifier
+        known = verifier.known(token, now)
         if known is None or not (known.told or self._is_told(known)):
             return None
         principal = known.principal
@@ -215,7 +215,7 @@ class ManagerBase(Generic[ClaimsT]):
                 pass
             case _:
                 raise wrong_check(check)
-        return self._engine.principal_of(known)
+        return verifier.principal_of(known)
 
     def _is_told(self, known: Verified[ClaimsT]) -> bool:
         """Tell whether the store has been told that a token's generation was seen; then it stays told."""

@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("keyturn._core",),
     ("keyturn.events", "keyturn.results"),
     ("keyturn._core.claims", "keyturn._core.steps", "keyturn._core.minting", "keyturn._core.verified"),
-    ("keyturn._core.refreshing",),
+    ("keyturn._core.refreshing", "keyturn._core.verifying"),
     ("keyturn._core.settling",),
     ("keyturn._core.access_engine",),
     ("keyturn._core.engine",),

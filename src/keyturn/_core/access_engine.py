@@ -6,11 +6,9 @@ It knows no store, no clock, no randomness and no colour: moments and entropy ar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, Literal, TypeAlias, assert_never
 
-from keyturn._core.access_claims import AccessClaims, read_access_token
 from keyturn._core.claims import ClaimsCodec, checked_claims
 from keyturn._core.commands import Check, Deny
 from keyturn._core.ids import parse_session_id
@@ -19,11 +17,10 @@ from keyturn._core.keyset import KeySet
 from keyturn._core.lines import lines_of_denial
 from keyturn._core.minting import KeySource, Material, Mint
 from keyturn._core.outcomes import CheckOutcome
-from keyturn._core.readonly import read_only
 from keyturn._core.records import Millis
 from keyturn._core.settling import confirmation, settle_check, settle_renew
 from keyturn._core.steps import Plan, Settled, Step
-from keyturn._core.verified import Verified, VerifiedTokens, key_of
+from keyturn._core.verifying import Rules, Verifier
 from keyturn.durations import Duration, milliseconds, seconds
 from keyturn.errors import AccessTokenError, InvalidInput
 from keyturn.events import Denied
@@ -67,6 +64,7 @@ class AccessEngine(Generic[ClaimsT]):
         self.audited = audited
         self._keys = keys
         self._mint = Mint(issuer, audience, milliseconds(policy.access_ttl))
+        self._rules = Rules(issuer, audience, policy.leeway, codec, policy.verified_tokens)
         self._prepared = self._prepare(keys.current)
 
     @property
@@ -74,32 +72,21 @@ class AccessEngine(Generic[ClaimsT]):
         """Everything prepared from the keys that are valid now."""
         return self._current()[0]
 
-    def _current(self) -> tuple[Material, VerifiedTokens[ClaimsT]]:
-        """Give what was prepared from the keys that are valid now, and what they have verified.
+    @property
+    def verifier(self) -> Verifier[ClaimsT]:
+        """What verifies access tokens with the keys that are valid now."""
+        return self._current()[1]
 
-        Both at once: a token that an old key has verified must not get among those of the new keys.
-        """
+    def _current(self) -> tuple[Material, Verifier[ClaimsT]]:
+        """Give what was prepared from the keys that are valid now: both at once, of the same keys."""
         current = self._keys.current
         if current is not self._prepared[0].keys:  # assignment is atomic; two threads at worst prepare twice
             self._prepared = self._prepare(current)
         return self._prepared
 
-    def _prepare(self, keys: KeySet) -> tuple[Material, VerifiedTokens[ClaimsT]]:
+    def _prepare(self, keys: KeySet) -> tuple[Material, Verifier[ClaimsT]]:
         material = Material.of(keys, jwt=self.policy.refresh_format == "jwt")
-        return material, VerifiedTokens(self.policy.verified_tokens)
-
-    def known(self, token: object, *, now: float) -> Verified[ClaimsT] | None:
-        """Give an access token that was verified before and is acceptable still; None: it must be verified.
-
-        Args:
-            token: What a client sent.
-            now: POSIX seconds.
-        """
-        material, tokens = self._prepared
-        if material.keys is not self._keys.current or (key := key_of(token)) is None:
-            return None
-        found = tokens.get(key)
-        return found if found is not None and found.begins <= now < found.ends else None
+        return material, Verifier(material.access, self._rules)
 
     def verify_access(self, token: str, *, now: Millis) -> Principal[ClaimsT]:
         """Accept an access token on its signature and claims alone.
@@ -107,7 +94,8 @@ class AccessEngine(Generic[ClaimsT]):
         Raises:
             AccessTokenError: It is not acceptable.
         """
-        return self.principal_of(self._verified(token, now))
+        verifier = self.verifier
+        return verifier.principal_of(verifier.verify(token, now / 1000))
 
     def authenticate(
         self, token: str, *, judge: Callable[[Principal[ClaimsT]], Standing], now: Millis
@@ -120,7 +108,7 @@ class AccessEngine(Generic[ClaimsT]):
             now: The moment.
         """
         try:
-            principal = self.principal_of(self._verified(token, now))
+            principal = self.verify_access(token, now=now)
         except AccessTokenError as error:
             return Settled(error)
         sid = parse_session_id(principal.session_id)
@@ -145,7 +133,7 @@ class AccessEngine(Generic[ClaimsT]):
         would confirm what may never have reached the client.
         """
         try:
-            claims = self._read_access(token, now)
+            claims = self.verifier.read(token, now / 1000)
         except AccessTokenError as error:
             return Settled(error)
         sid = parse_session_id(claims.session_id)
@@ -181,7 +169,7 @@ class AccessEngine(Generic[ClaimsT]):
     def deny(self, token: str, *, reason: str, now: Millis) -> Plan[Deny, None, None]:
         """Refuse an access token from now on, until it would have expired anyway."""
         try:
-            claims = self._read_access(token, now)
+            claims = self.verifier.read(token, now / 1000)
         except AccessTokenError as error:
             return Settled(error)
         # A verifier tolerates its leeway after the expiry, so the denial lasts as long, and a second for
@@ -193,46 +181,3 @@ class AccessEngine(Generic[ClaimsT]):
         if self.audited and sid is not None:
             trail = partial(lines_of_denial, sid, claims.gen or 0, reason, now)
         return Step(Deny(claims.token_id, until, reason, now, sid), lambda _: Settled(None, (event,)), trail)
-
-    def principal_of(self, verified: Verified[ClaimsT]) -> Principal[ClaimsT]:
-        """Give who a verified token speaks for, with claims that nobody else can change."""
-        if verified.claims is None:
-            return verified.principal
-        return replace(verified.principal, claims=self.codec.load(verified.claims))
-
-    def _verified(self, token: str, now: Millis) -> Verified[ClaimsT]:
-        known = self.known(token, now=now / 1000)
-        if known is not None:
-            return known
-        material, tokens = self._current()
-        claims = self._read_access(token, now, material)
-        raw = read_only(claims.claims)
-        try:
-            own = self.codec.load(raw)
-        except Exception:  # noqa: BLE001  (a model may raise anything; it says that the claims do not fit)
-            raise AccessTokenError(detail="claims") from None
-        principal = Principal(
-            user_id=claims.subject,
-            session_id=claims.session_id,
-            token_id=claims.token_id,
-            claims=own,
-            issued_at=claims.issued_at,
-            expires_at=claims.expires_at,
-            auth_time=claims.auth_time,
-            generation=claims.gen,
-            jkt=claims.jkt,
-        )
-        verified = Verified(principal, None if self.codec.frozen else raw, self.policy.leeway)
-        if (key := key_of(token)) is not None:
-            tokens.put(key, verified)
-        return verified
-
-    def _read_access(self, token: str, now: Millis, material: Material | None = None) -> AccessClaims:
-        return read_access_token(
-            (material or self.material).access,
-            token,
-            issuer=self.issuer,
-            audience=self.audience,
-            now=now / 1000,
-            leeway=self.policy.leeway,
-        )
