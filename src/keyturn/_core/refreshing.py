@@ -6,8 +6,8 @@ It knows no store and no clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, assert_never
+from dataclasses import replace
+from typing import Any, NamedTuple, assert_never
 
 from keyturn._core.keyset import Key
 from keyturn._core.minting import Material, Mint, successor
@@ -51,9 +51,8 @@ from keyturn.events import (
 from keyturn.results import TokenPair
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
-    """One refresh, from the token presented to its end.
+class Refresh(NamedTuple):
+    """One refresh, from the token presented to its end. A tuple for the reason that `AccessClaims` is one.
 
     Attributes:
         mint: Makes the tokens.
@@ -70,12 +69,16 @@ class Refresh:
     mint: Mint
     material: Material
     presented: RefreshToken
-    text: str = field(repr=False)
+    text: str
     key: Key
-    context: str = field(repr=False)
+    context: str
     rotation: bool
     now: Millis
-    entropy: bytes = field(repr=False)
+    entropy: bytes
+
+    def __repr__(self) -> str:
+        """Show neither the token nor the client."""
+        return f"Refresh({self.presented!r}, key={self.key!r}, now={self.now})"
 
     def settle(self, outcome: RefreshOutcome) -> Settled[TokenPair]:
         """End the refresh."""
@@ -121,12 +124,10 @@ class Refresh:
         stays = isinstance(outcome, Kept) and (self.rotation or not migrated)
         pair = self._same_pair(session) if stays else self._successor_pair(session)
         events: list[Event] = [
-            Refreshed(at, session.user_id, str(session.sid), session.gen, not stays, migrated and not stays),
+            Refreshed(at, session.user_id, pair.session_id, session.gen, not stays, migrated and not stays),
         ]
         if isinstance(outcome, Rotated) and outcome.lost:
-            events.append(
-                StoreRolledBack(at, session.user_id, str(session.sid), outcome.lost, recovered=True)
-            )
+            events.append(StoreRolledBack(at, session.user_id, pair.session_id, outcome.lost, recovered=True))
         return Settled(pair, tuple(events))
 
     def _same_pair(self, session: Session) -> TokenPair:
