@@ -84,6 +84,8 @@ class Refresh(NamedTuple):
         """End the refresh."""
         at = self.now / 1000
         match outcome:
+            case Rotated() | Kept():  # first, because it is what nearly all end in
+                return self._grant(outcome, at)
             case Unknown():
                 return Settled(
                     InvalidToken(detail="unknown_session"),
@@ -101,8 +103,6 @@ class Refresh(NamedTuple):
             case Inactive(session, ended):
                 rejected = RefreshRejected(at, "inactive", str(session.sid))
                 return Settled(RevokedToken(detail="inactive"), (rejected, *revocations(ended, at)))
-            case Rotated() | Kept():
-                return self._grant(outcome, at)
             case Converged(session, kind):
                 converged = RefreshConverged(at, session.user_id, str(session.sid), session.gen, kind)
                 return Settled(self._successor_pair(session), (converged,))
@@ -123,12 +123,11 @@ class Refresh(NamedTuple):
         # A token that never rotates is written anew under the active key, or it would end with its old one.
         stays = isinstance(outcome, Kept) and (self.rotation or not migrated)
         pair = self._same_pair(session) if stays else self._successor_pair(session)
-        events: list[Event] = [
-            Refreshed(at, session.user_id, pair.session_id, session.gen, not stays, migrated and not stays),
-        ]
+        user, sid = session.user_id, pair.session_id
+        refreshed = Refreshed(at, user, sid, session.gen, not stays, migrated and not stays)
         if isinstance(outcome, Rotated) and outcome.lost:
-            events.append(StoreRolledBack(at, session.user_id, pair.session_id, outcome.lost, recovered=True))
-        return Settled(pair, tuple(events))
+            return Settled(pair, (refreshed, StoreRolledBack(at, user, sid, outcome.lost, recovered=True)))
+        return Settled(pair, (refreshed,))
 
     def _same_pair(self, session: Session) -> TokenPair:
         return self._pair(session, self.text, rotated=False)
