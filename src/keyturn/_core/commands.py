@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from keyturn._core.frozen import quickly_made
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -32,6 +34,7 @@ class Create:
     now: Millis
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Rotate:
     """Redeem a refresh token whose tag has been verified: `decide` says what happens.
