@@ -74,20 +74,12 @@ class Mint:
     audience: str
     access_ttl: Millis
 
-    def access_for(
-        self,
-        session: Session,
-        material: Material,
-        *,
-        now: Millis,
-        entropy: bytes,
-        until: Millis | None = None,
-    ) -> AccessToken:
+    def access_for(self, session: Session, material: Material, *, now: Millis, entropy: bytes) -> AccessToken:
         """Sign an access token of a session's current generation.
 
-        It never outlives the session's absolute end, nor `until` where that is given (milliseconds).
+        It never outlives the session's limits: what merely expires needs no line in the revocation log.
         """
-        until = min(until or session.expires_at, session.expires_at)
+        until = rests_until(session)
         return AccessToken(
             *self._sign_for(session, str(session.sid), material, now=now, until=until, entropy=entropy)
         )
@@ -109,9 +101,9 @@ class Mint:
         entropy: bytes,
     ) -> TokenPair:
         """Put an access token beside a refresh token."""
-        sid, until = str(session.sid), session.expires_at
+        sid, until = str(session.sid), rests_until(session)
         access, lasts, _ = self._sign_for(session, sid, material, now=now, until=until, entropy=entropy)
-        rests = max(0, (rests_until(session) - now) // 1000)
+        rests = max(0, (until - now) // 1000)
         return TokenPair(access, refresh, lasts, rests, sid, rotated)
 
     def _sign_for(

@@ -102,8 +102,7 @@ def settle_renew(
     match outcome:
         case Live(Session() as session) if session.user_id == claims.subject:
             as_before = replace(session, gen=claims.gen or 0, claims=claims.claims)
-            until = rests_until(session)
-            return Settled(mint.access_for(as_before, material, now=now, entropy=entropy, until=until))
+            return Settled(mint.access_for(as_before, material, now=now, entropy=entropy))
         case Denied():
             return Settled(AccessTokenError(detail="denied"))
         case _:
