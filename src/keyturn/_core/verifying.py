@@ -77,23 +77,13 @@ class Verifier(Generic[ClaimsT]):
         key = key_of(token)
         if key is not None and (known := self._tokens.get(key)) and known.begins <= now < known.ends:
             return known
-        claims = self.read(token, now)
-        raw = read_only(claims.claims)
+        subject, sid, jti, members, issued_at, expires_at, auth_time, gen, jkt = self.read(token, now)
+        raw = read_only(members)
         try:
             own = self._rules.codec.load(raw)
         except Exception:  # noqa: BLE001  (a model may raise anything; it says that the claims do not fit)
             raise AccessTokenError(detail="claims") from None
-        principal = Principal(
-            user_id=claims.subject,
-            session_id=claims.session_id,
-            token_id=claims.token_id,
-            claims=own,
-            issued_at=claims.issued_at,
-            expires_at=claims.expires_at,
-            auth_time=claims.auth_time,
-            generation=claims.gen,
-            jkt=claims.jkt,
-        )
+        principal = Principal(subject, sid, jti, own, issued_at, expires_at, auth_time, gen, jkt)
         verified = Verified(principal, None if self._rules.codec.frozen else raw, self._rules.leeway)
         if key is not None:
             self._tokens.put(key, verified)
