@@ -7,12 +7,14 @@ two stores differ only in how they drive it.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from keyturn.stores._redis import missing_extra
 
 try:
-    from keyturn.stores._redis import async_channels, channels, checkup, clients, operations, walks
+    from keyturn.stores._redis import async_channels, channels, checkup, clients, operations, stream, walks
+    from keyturn.stores._redis.bells import AsyncRedisBell, RedisBell
     from keyturn.stores._redis.errors import NO_PERMISSION, WRONG_MODE, WRONG_PASSWORD
     from keyturn.stores._redis.keys import keys_of
     from keyturn.stores._redis.opening import Settings, place_of, settings_of
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         Confirm,
         Create,
         Deny,
+        Follow,
         Lookup,
         Purge,
         Revoke,
@@ -45,13 +48,21 @@ if TYPE_CHECKING:
         Rotate,
         Where,
     )
-    from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
+    from keyturn._core.outcomes import (
+        CheckOutcome,
+        CreateOutcome,
+        Followed,
+        LookupOutcome,
+        Revocation,
+        RotateOutcome,
+    )
     from keyturn._core.records import Millis, Session
     from keyturn._core.trail import TrailEntry
     from keyturn.durations import Duration
     from keyturn.stores._redis.async_channels import AsyncChannel
     from keyturn.stores._redis.calls import Operation
     from keyturn.stores._redis.channels import Channel
+    from keyturn.stores._redis.driver import AsyncConnection
     from keyturn.stores._redis.opening import Checked
 
 __all__ = ["AsyncRedisStore", "RedisStore"]
@@ -75,6 +86,8 @@ class RedisStore:
         >>> store = RedisStore.from_url("redis://:hunter2@redis.example:6379/0", retention="2d")
         >>> store.close()
     """
+
+    at_hand = False
 
     def __init__(
         self,
@@ -106,6 +119,8 @@ class RedisStore:
     def _start(self, channel: Channel, settings: Checked, *, impatient: bool) -> None:
         self._channel = channel
         self._keys = keys_of(settings.prefix)
+        self._stream = stream.Stream(self._keys.log, channel.sharded)
+        self._patience = settings.timeout
         self._retention = settings.retention
         self._wanted = checkup.Wanted(channel.sharded, settings.wait_replicas, impatient)
         self._purging, self._forgetting = walks.Place(), walks.Place()
@@ -180,11 +195,11 @@ class RedisStore:
 
     def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
-        return self._run(operations.create(self._keys, self._retention, command))
+        return self._run(operations.create(self._keys, self._stream, self._retention, command))
 
     def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return self._run(operations.rotate(self._keys, command))
+        return self._run(operations.rotate(self._keys, self._stream, command))
 
     def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
@@ -200,15 +215,15 @@ class RedisStore:
 
     def revoke(self, command: Revoke, /) -> Revocation:
         """See `Store.revoke`."""
-        return self._run(operations.revoke(self._keys, command))
+        return self._run(operations.revoke(self._keys, self._stream, command))
 
     def revoke_user(self, command: RevokeUser, /) -> Revocation:
         """See `Store.revoke_user`."""
-        return self._run(operations.revoke_user(self._keys, command))
+        return self._run(operations.revoke_user(self._keys, self._stream, command))
 
     def deny(self, command: Deny, /) -> None:
         """See `Store.deny`."""
-        self._run(operations.deny(self._keys, command))
+        self._run(operations.deny(self._keys, self._stream, command))
 
     def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
         """See `Store.find`. Without a user, each page is a walk through all keys."""
@@ -220,7 +235,7 @@ class RedisStore:
 
     def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return self._run(walks.delete(self._keys, sids, sharded=self._channel.sharded))
+        return self._run(walks.delete(self._keys, self._stream, sids))
 
     def purge(self, command: Purge, /) -> int:
         """See `Store.purge`. It goes on where the last one stopped, and ends when it has been everywhere."""
@@ -238,6 +253,15 @@ class RedisStore:
         """See `Trail.forget`. It goes on where the last one stopped, as `purge` does."""
         return self._run(walks.forget(self._keys, self._forgetting, before, limit))
 
+    def follow(self, command: Follow, /) -> Followed:
+        """See `RevocationLog.follow`."""
+        return self._run(stream.follow(self._stream, command))
+
+    def bell(self) -> RedisBell | None:
+        """See `RevocationLog.bell`. None: a client of the application's whose connections cannot be made."""
+        channel, log = self._channel, self._stream
+        return RedisBell(log, partial(channel.spare, log.key), self._patience) if channel.spares else None
+
     def close(self) -> None:
         """See `Store.close`. A client of the application's stays open."""
         self._channel.close()
@@ -250,6 +274,8 @@ class AsyncRedisStore:
     the task that asked for it is cancelled. A refresh that is cancelled has happened or not, which its client
     finds out by repeating it.
     """
+
+    at_hand = False
 
     def __init__(
         self,
@@ -269,6 +295,8 @@ class AsyncRedisStore:
     def _start(self, channel: AsyncChannel, settings: Checked, *, impatient: bool) -> None:
         self._channel = channel
         self._keys = keys_of(settings.prefix)
+        self._stream = stream.Stream(self._keys.log, channel.sharded)
+        self._patience = settings.timeout
         self._retention = settings.retention
         self._wanted = checkup.Wanted(channel.sharded, settings.wait_replicas, impatient)
         self._purging, self._forgetting = walks.Place(), walks.Place()
@@ -325,11 +353,11 @@ class AsyncRedisStore:
 
     async def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
-        return await self._to_its_end(operations.create(self._keys, self._retention, command))
+        return await self._to_its_end(operations.create(self._keys, self._stream, self._retention, command))
 
     async def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return await self._run(operations.rotate(self._keys, command))
+        return await self._run(operations.rotate(self._keys, self._stream, command))
 
     async def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
@@ -345,15 +373,15 @@ class AsyncRedisStore:
 
     async def revoke(self, command: Revoke, /) -> Revocation:
         """See `Store.revoke`."""
-        return await self._to_its_end(operations.revoke(self._keys, command))
+        return await self._to_its_end(operations.revoke(self._keys, self._stream, command))
 
     async def revoke_user(self, command: RevokeUser, /) -> Revocation:
         """See `Store.revoke_user`."""
-        return await self._to_its_end(operations.revoke_user(self._keys, command))
+        return await self._to_its_end(operations.revoke_user(self._keys, self._stream, command))
 
     async def deny(self, command: Deny, /) -> None:
         """See `Store.deny`."""
-        await self._to_its_end(operations.deny(self._keys, command))
+        await self._to_its_end(operations.deny(self._keys, self._stream, command))
 
     async def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
         """See `Store.find`. Without a user, each page is a walk through all keys."""
@@ -365,7 +393,7 @@ class AsyncRedisStore:
 
     async def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return await self._to_its_end(walks.delete(self._keys, sids, sharded=self._channel.sharded))
+        return await self._to_its_end(walks.delete(self._keys, self._stream, sids))
 
     async def purge(self, command: Purge, /) -> int:
         """See `Store.purge`. It goes on where the last one stopped, and ends when it has been everywhere."""
@@ -384,6 +412,18 @@ class AsyncRedisStore:
     async def forget(self, before: Millis, limit: int, /) -> int:
         """See `Trail.forget`. It goes on where the last one stopped, as `purge` does."""
         return await self._to_its_end(walks.forget(self._keys, self._forgetting, before, limit))
+
+    async def follow(self, command: Follow, /) -> Followed:
+        """See `RevocationLog.follow`."""
+        return await self._run(stream.follow(self._stream, command))
+
+    def bell(self) -> AsyncRedisBell | None:
+        """See `RevocationLog.bell`, and `RedisStore.bell`."""
+        return AsyncRedisBell(self._stream, self._spare, self._patience) if self._channel.spares else None
+
+    async def _spare(self) -> AsyncConnection:
+        # A cluster's client must not be interrupted while it asks for the nodes.
+        return await self._unbroken.run(self._channel.spare(self._stream.key))
 
     async def close(self) -> None:
         """See `Store.close`. A client of the application's stays open."""

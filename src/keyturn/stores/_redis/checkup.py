@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from keyturn.errors import ConfigurationError
-from keyturn.stores._redis.calls import NODES, Call
+from keyturn.stores._redis.calls import NODES, Call, parsed_info
 from keyturn.stores._redis.errors import NO_CLUSTER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from keyturn.stores._redis.calls import Operation
 
@@ -53,18 +53,11 @@ def examine(wanted: Wanted) -> Operation[tuple[str, ...]]:
             "The client has no socket_timeout: a server that does not answer holds its callers for ever."
         ] = None
     for node in (yield NODES):
-        info = _parsed((yield Call(None, (), ("INFO", "everything"), node)))
+        info = parsed_info((yield Call(None, (), ("INFO", "everything"), node)))
         _refuse(info, wanted)
         fsync = yield Call(None, (), ("CONFIG", "GET", "appendfsync"), node, optional=True)
         found |= dict.fromkeys(_warnings(info, _setting(fsync), wanted))
     return tuple(found)
-
-
-def _parsed(answer: bytes | Mapping[str, object]) -> dict[str, str]:
-    if not isinstance(answer, bytes):  # a cluster's driver has read it already
-        return {name: str(value) for name, value in answer.items()}
-    lines = (line.partition(":") for line in answer.decode("utf-8", "replace").splitlines())
-    return {name: value.strip() for name, colon, value in lines if colon}
 
 
 def _setting(answer: list[bytes] | dict[bytes, bytes] | None) -> str:
