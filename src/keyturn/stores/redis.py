@@ -122,7 +122,7 @@ class RedisStore:
         self._stream = stream.Stream(self._keys.log, channel.sharded)
         self._patience = settings.timeout
         self._retention = settings.retention
-        self._wanted = checkup.Wanted(channel.sharded, settings.wait_replicas, impatient)
+        self._wanted = checkup.Wanted(channel.sharded, settings.wait_replicas, impatient, self._keys.log)
         self._purging, self._forgetting = walks.Place(), walks.Place()
 
     @classmethod
@@ -298,7 +298,7 @@ class AsyncRedisStore:
         self._stream = stream.Stream(self._keys.log, channel.sharded)
         self._patience = settings.timeout
         self._retention = settings.retention
-        self._wanted = checkup.Wanted(channel.sharded, settings.wait_replicas, impatient)
+        self._wanted = checkup.Wanted(channel.sharded, settings.wait_replicas, impatient, self._keys.log)
         self._purging, self._forgetting = walks.Place(), walks.Place()
         self._unbroken = Unbroken()
 

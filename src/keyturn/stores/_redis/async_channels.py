@@ -49,7 +49,7 @@ class AsyncChannel(Protocol):
         """Give the servers that hold keys, each with a `name`, in a stable order."""
         ...
 
-    async def spare(self, key: bytes) -> AsyncConnection:
+    async def spare(self, key: bytes, /) -> AsyncConnection:
         """Make a connection: see `Channel.spare`. It has no timeout of its own for an answer."""
         ...
 
@@ -197,7 +197,7 @@ class AsyncServerChannel:
         if lost:
             await connection.disconnect(nowait=True)
 
-    async def spare(self, _key: bytes) -> AsyncConnection:
+    async def spare(self, _: bytes, /) -> AsyncConnection:
         """See `AsyncChannel.spare`."""
         return async_spare_of(self._pool, socket_timeout=None)
 
@@ -292,7 +292,7 @@ class AsyncClusterChannel:
         node = self._client.get_node_from_key(call.keys[0]) if call.node is None else call.node
         return await self._client.execute_command(*command, target_nodes=node, NEVER_DECODE=[])
 
-    async def spare(self, key: bytes) -> AsyncConnection:
+    async def spare(self, key: bytes, /) -> AsyncConnection:
         """See `AsyncChannel.spare`."""
         self._enter()
         await self._client.initialize()

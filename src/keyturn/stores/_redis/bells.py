@@ -59,15 +59,13 @@ class RedisBell:
                 self._give_back()  # who closed it could not, meanwhile
 
     def _wait(self, cursor: object | None, seconds: float) -> None:
+        if self._closed:
+            raise closed_bell()
         try:
-            if not self._closed:
-                connection = self._connected()
+            connection = self._connected()
             if not self._closed:  # from here on, closing it shuts the connection
                 connection.send_command(*listening(self._stream, cursor, seconds))
-                if not connection.can_read(timeout=seconds + self._patience):
-                    raise NoAnswer
-                connection.read_response(disable_decoding=True)
-                return
+                return _read(connection, seconds + self._patience)
         except FAILURES as error:
             self._hang_up()
             raise closed_bell() if self._closed else meaning(error) from error
@@ -102,6 +100,12 @@ class RedisBell:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()
+
+
+def _read(connection: Connection, seconds: float) -> None:
+    if not connection.can_read(timeout=seconds):
+        raise NoAnswer
+    connection.read_response(disable_decoding=True)
 
 
 class AsyncRedisBell:

@@ -102,7 +102,7 @@ class Channel(Protocol):
         """Give the servers that hold keys, each with a `name`, in a stable order."""
         ...
 
-    def spare(self, key: bytes) -> Connection:
+    def spare(self, key: bytes, /) -> Connection:
         """Make a connection to the server of a key that is the caller's alone. It is not open yet."""
         ...
 
@@ -230,7 +230,7 @@ class ServerChannel:
             self._waiting.judge(call, _send(connection, self._waiting.command()))
         return reply
 
-    def spare(self, _key: bytes) -> Connection:
+    def spare(self, _: bytes, /) -> Connection:
         """See `Channel.spare`."""
         return spare_of(self._pool, socket_timeout=self._patience)
 
@@ -337,7 +337,7 @@ class ClusterChannel:
     def _node_of(self, call: Call) -> Anything:
         return self._client.get_node_from_key(call.keys[0]) if call.node is None else call.node
 
-    def spare(self, key: bytes) -> Connection:
+    def spare(self, key: bytes, /) -> Connection:
         """See `Channel.spare`."""
         client = self._client
         server = client.get_redis_connection(client.get_node_from_key(key))

@@ -69,7 +69,7 @@ class Stream:
 
     key: bytes
     sharded: bool
-    owed: dict[LogEntry, None] = field(init=False, default_factory=dict, repr=False)
+    owed: dict[LogEntry, None] = field(init=False, default_factory=dict[LogEntry, None], repr=False)
 
     @property
     def beside(self) -> tuple[bytes, ...]:
