@@ -68,7 +68,7 @@ class RedisBell:
                 return _read(connection, seconds + self._patience)
         except FAILURES as error:
             self._hang_up()
-            raise closed_bell() if self._closed else meaning(error) from error
+            raise _meaning(error, closed=self._closed) from error
         except BaseException:
             self._hang_up()
             raise
@@ -100,6 +100,10 @@ class RedisBell:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()
+
+
+def _meaning(error: Exception, *, closed: bool) -> StoreError:
+    return closed_bell() if closed else meaning(error)
 
 
 def _read(connection: Connection, seconds: float) -> None:
@@ -137,12 +141,9 @@ class AsyncRedisBell:
                 async with asyncio.timeout(seconds + self._patience) as self._limit:
                     await self._wait(cursor, seconds)
             except FAILURES as error:
-                raise self._meaning(error) from error
+                raise _meaning(error, closed=self._closed) from error
             finally:
                 self._limit = None
-
-    def _meaning(self, error: Exception) -> StoreError:
-        return closed_bell() if self._closed else meaning(error)
 
     async def _wait(self, cursor: object | None, seconds: float) -> None:
         try:

@@ -79,7 +79,7 @@ def _warnings_of_log(log: bytes) -> Operation[list[str]]:
     for words in writes:
         if (yield from _is_refused(Call(None, (log,), words))):
             raise ConfigurationError(
-                "The user of the store may not write the revocation log in Redis, and so could end no session: "
+                "The user of the store may not write the revocation log in Redis, and so can end no session: "
                 f"allow it {words[0]} on the key {name} (+@write and ~{name})."
             )
     reads: tuple[tuple[Anything, ...], ...] = (
