@@ -13,11 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from keyturn._core.commands import Check, Confirm, Deny, Lookup, Purge, Revoke, RevokeUser, Rotate
+from keyturn._core.commands import Check, Confirm, Deny, Follow, Lookup, Purge, Revoke, RevokeUser, Rotate
 from keyturn._core.decide import decide
+from keyturn._core.endings import revoked_by
 from keyturn._core.ids import UUID7_BYTES, session_id
 from keyturn._core.outcomes import Created, Reused, Unknown
 from keyturn._core.records import EndReason, Session
+from keyturn._core.revocations import entries_of
 from keyturn.errors import InvalidInput
 from keyturn.stores._redis.scripts import ALL
 from keyturn.stores.protocol import Where
@@ -123,8 +125,9 @@ REFRESHES = st.builds(
 
 
 def test_lua_decides_as_the_core_does(store: RedisStore) -> None:
-    """Over any row and any refresh, the script's answer and every field that it leaves are `decide`'s."""
+    """Over any row and any refresh, the script's answer, what it leaves and what it logs are the core's."""
     seen: set[str] = set()
+    cursor: object | None = None
 
     @settings(
         max_examples=1500,
@@ -138,11 +141,15 @@ def test_lua_decides_as_the_core_does(store: RedisStore) -> None:
         same = refresh.branch == b"the row's"
         branch = row.parent_branch if same else refresh.branch
         command = replace(refresh, gen=max(0, row.gen + refresh.gen), branch=branch)
-        store.delete([row.sid])
+        nonlocal cursor
+        logged = list(entries_of([row.sid] * store.delete([row.sid])))
         store.create(sign_in(row))
         decision = decide(row, command)
         seen.add(decision.case)
         assert store.rotate(command) == decision.outcome
+        page = store.follow(Follow(cursor, T0, T0 + DAY, 10))
+        cursor = page.cursor
+        assert list(page.entries) == [*logged, *revoked_by(decision.outcome)]
         found = store.lookup(Lookup(row.sid))
         assert getattr(found, "session", None) == (decision.write or row)
 
@@ -176,6 +183,8 @@ def calls(client: Any) -> dict[str, int]:
         "pexpire",
         "unlink",
         "scan",
+        "xadd",
+        "xtrim",
     }
     return {
         name.removeprefix("cmdstat_"): values["calls"]
@@ -245,6 +254,7 @@ def test_all_keys_of_a_user_share_a_slot(redis_cluster_url: str, redis_cluster: 
         store.deny(Deny(f"token of {sid}", T0 + 1, "", T0, sid))
         store.note([line_of(session, 1)])
     found = [key for node in cast("Any", store)._channel.nodes() for key in node.redis_connection.scan_iter()]
+    found.remove(cast("Any", store)._keys.log)
     assert len(found) == 3 * len(sids) + 1
     client = cast("Any", store)._channel._client
     assert len({client.cluster_keyslot(key) for key in found}) == 1

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from redis.exceptions import ResponseError
+
 from keyturn.errors import ConfigurationError, StoreUnavailable
 from keyturn.stores._redis.calls import NODES, Call, parsed_info
 from keyturn.stores._redis.driver import Anything
@@ -99,7 +101,7 @@ def _is_refused(call: Call) -> Operation[bool]:
     except StoreUnavailable as error:
         if error.detail == NO_PERMISSION:
             return True
-        if error.detail != "err":  # what is wrong with an id is
+        if error.detail != ResponseError.__name__:  # that no line may have this id says no word in capitals
             raise
     return False
 
