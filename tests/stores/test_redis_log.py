@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from keyturn._core.commands import Check, Deny, Follow, Lookup, Revoke, RevokeUser
-from keyturn._core.outcomes import Ended, Followed, Found, Reused
+from keyturn._core.outcomes import Created, Ended, Followed, Found, Reused
 from keyturn._core.revocations import RETENTION, LogEntry, entries_of
 from keyturn.errors import ConfigurationError, SchemaError, StoreUnavailable
 from keyturn.stores._redis import operations
@@ -157,7 +157,7 @@ def test_a_fail_over_that_lost_the_last_lines_is_begun_anew(
         lost = end(store, 2)
         assert reader.news() == both | lost
         proxy.fail_over(new.port)
-        assert store.follow(Follow(reader.cursor, T0, T0 + DAY, 10)) == Followed((), None, more=True)
+        assert reader.log.follow(Follow(reader.cursor, T0, T0 + DAY, 10)) == Followed((), None, more=True)
         again = end(store, 3)
         assert reader.news() == both | again
         store.close()
@@ -366,9 +366,8 @@ def test_what_cannot_be_repeated_is_owed(
     store.rotate(refresh_of(one, T0 + RACE))
     with away(node):
         assert isinstance(store.rotate(replace(stale, now=T0 + DAY)), Reused)
-        assert store.create(sign_in(four, limit=2)).evicted == (  # type: ignore[union-attr]
-            replace(two, revoked_at=sign_in(four).now, revoked_reason="limit"),
-        )
+        ended = replace(two, revoked_at=sign_in(four).now, revoked_reason="limit")
+        assert store.create(sign_in(four, limit=2)) == Created(four, (ended,))
         with pytest.raises(StoreUnavailable):
             Reader(store).news()
         assert reader.news() == set(), "whoever owes nothing may read"
