@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from redis import Redis
 
-from keyturn._core.commands import Check, Deny, Follow, Lookup, Revoke, RevokeUser
-from keyturn._core.outcomes import Created, Ended, Followed, Found, Reused
+from keyturn._core.commands import Check, Deny, Follow, Lookup, Purge, Revoke, RevokeUser
+from keyturn._core.outcomes import Created, Ended, Followed, Found, Reused, Rotated
 from keyturn._core.revocations import RETENTION, LogEntry, entries_of
 from keyturn.errors import ConfigurationError, SchemaError, StoreUnavailable
 from keyturn.stores._redis import operations
@@ -20,7 +22,7 @@ from keyturn.stores.redis import AsyncRedisStore, RedisStore
 from keyturn.testing._duties.logs import Reader, of, revoke
 from keyturn.testing.colours import LoopThread, blocking
 from keyturn.testing.proxy import Proxy
-from keyturn.testing.samples import DAY, RACE, ROW, T0, numbered, refresh_of, sign_in
+from keyturn.testing.samples import DAY, RACE, ROW, T0, line_of, numbered, refresh_of, sign_in
 from keyturn.testing.servers import RedisCluster, RedisServer
 
 LOG = "keyturn:{log}:r"
@@ -262,6 +264,43 @@ def test_the_start_says_who_may_not_use_the_log(redis_url: str, client: Any) -> 
         store.close()
 
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "explanation" / "stores.md"
+
+
+def test_the_documented_rights_are_enough(redis_server: RedisServer, redis_cluster: RedisCluster) -> None:
+    """A user of just these rights can do all that a store does, its log and its bell included."""
+    told = DOCUMENT.read_text("utf-8")
+    (rights,) = re.findall(r"ACL SETUSER (keyturn on >password .*)", told)
+    in_a_cluster = "+command +cluster|slots"
+    assert f"`{in_a_cluster}`" in told
+    assert "`+wait`" in told
+    places = [
+        (redis_server.url, [redis_server], 0, []),
+        (redis_cluster.url, redis_cluster.nodes, 1, ["+wait", *in_a_cluster.split()]),
+    ]
+    for url, nodes, replicas, more in places:
+        for node in nodes:
+            if node.command("ROLE").startswith("master"):
+                node.empty()
+            node.command("ACL", "SETUSER", *rights.split(), *more)
+        scheme, _, rest = url.partition("://")
+        user = f"{scheme}://keyturn:password@{rest.partition('@')[2]}"
+        store = RedisStore.from_url(user, timeout="9s", wait_replicas=replicas, wait_timeout="5s")
+        assert not any("user of the store" in warning for warning in store.warnings())
+        everything = end(store, 1) | end(store, 2)
+        assert store.count() == 2
+        store.note([line_of(ROW, 1)])
+        store.purge(Purge(T0, T0, 10))
+        reader, bell = Reader(store), store.bell()
+        assert reader.news() == everything
+        assert bell is not None
+        bell.wait(None, 9)
+        bell.close()
+        store.close()
+        for node in nodes:
+            node.command("ACL", "DELUSER", "keyturn")
+
+
 # --- A cluster whose log is away --------------------------------------------------------------------
 
 
@@ -371,8 +410,9 @@ def test_what_cannot_be_repeated_is_owed(
         with pytest.raises(StoreUnavailable):
             Reader(store).news()
         assert reader.news() == set(), "whoever owes nothing may read"
-    assert Reader(store).news() >= of(one, two)
+    assert isinstance(store.rotate(refresh_of(three, T0 + RACE)), Rotated)
     assert reader.news() == of(one, two)
+    assert Reader(store).news() == of(one, two), "no line is owed any more"
 
 
 def test_the_others_of_a_reuse_are_told_though_its_answer_was_lost(redis_cluster_url: str) -> None:
