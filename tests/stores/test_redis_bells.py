@@ -39,13 +39,6 @@ def loop() -> Iterator[LoopThread]:
         yield loop
 
 
-@pytest.fixture
-def admin(redis_url: str) -> Iterator[Any]:
-    """The driver's own client, to look at the server."""
-    with Redis.from_url(redis_url) as client:
-        yield client
-
-
 def opened(kind: Kind, url: str, loop: LoopThread, **options: Any) -> Any:
     """Open a store of either colour with the face of one for threads."""
     store: Store | AsyncStore = kind.from_url(url, **options)

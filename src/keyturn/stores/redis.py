@@ -7,16 +7,14 @@ two stores differ only in how they drive it.
 from __future__ import annotations
 
 import logging
-from functools import partial
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self
 
 from keyturn.stores._redis import missing_extra
 
 try:
-    from keyturn.stores._redis import async_channels, channels, checkup, clients, operations, stream, walks
-    from keyturn.stores._redis.bells import AsyncRedisBell, RedisBell
+    from keyturn.stores._redis import checkup, clients, operations, walks
     from keyturn.stores._redis.errors import NO_PERMISSION, WRONG_MODE, WRONG_PASSWORD
-    from keyturn.stores._redis.keys import keys_of
+    from keyturn.stores._redis.ledgers import AsyncLedgers, Ledgers
     from keyturn.stores._redis.opening import Settings, place_of, settings_of
 except ModuleNotFoundError as error:
     if (error.name or "").startswith("keyturn"):
@@ -24,7 +22,6 @@ except ModuleNotFoundError as error:
     raise missing_extra(error) from error
 
 from keyturn.errors import ConfigurationError, StoreUnavailable
-from keyturn.stores._unbroken import Unbroken
 from keyturn.stores.protocol import EVERY, PAGE
 
 if TYPE_CHECKING:
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
         Confirm,
         Create,
         Deny,
-        Follow,
         Lookup,
         Purge,
         Revoke,
@@ -48,33 +44,19 @@ if TYPE_CHECKING:
         Rotate,
         Where,
     )
-    from keyturn._core.outcomes import (
-        CheckOutcome,
-        CreateOutcome,
-        Followed,
-        LookupOutcome,
-        Revocation,
-        RotateOutcome,
-    )
-    from keyturn._core.records import Millis, Session
-    from keyturn._core.trail import TrailEntry
+    from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
+    from keyturn._core.records import Session
     from keyturn.durations import Duration
     from keyturn.stores._redis.async_channels import AsyncChannel
-    from keyturn.stores._redis.calls import Operation
     from keyturn.stores._redis.channels import Channel
-    from keyturn.stores._redis.driver import AsyncConnection
     from keyturn.stores._redis.opening import Checked
 
 __all__ = ["AsyncRedisStore", "RedisStore"]
 
-T = TypeVar("T")
-
-TRAIL_MS: Final = 400 * 86_400_000  # after a trail's last line: longer than whoever forgets lines keeps them
-
 _log: Final = logging.getLogger("keyturn.stores.redis")
 
 
-class RedisStore:
+class RedisStore(Ledgers):
     """A store in Redis or Redis Cluster, for threads and processes.
 
     Nothing outlives its use: a session's keys expire some time (`retention`) after its absolute end, also
@@ -86,8 +68,6 @@ class RedisStore:
         >>> store = RedisStore.from_url("redis://:hunter2@redis.example:6379/0", retention="2d")
         >>> store.close()
     """
-
-    at_hand = False
 
     def __init__(
         self,
@@ -117,13 +97,10 @@ class RedisStore:
         self._start(clients.adopt(client, settings), settings, impatient=clients.has_timeouts(client))
 
     def _start(self, channel: Channel, settings: Checked, *, impatient: bool) -> None:
-        self._channel = channel
-        self._keys = keys_of(settings.prefix)
-        self._stream = stream.Stream(self._keys.log, channel.sharded)
-        self._patience = settings.timeout
+        self._reach(channel, settings)
         self._retention = settings.retention
         self._wanted = checkup.Wanted(channel.sharded, settings.wait_replicas, impatient, self._keys.log)
-        self._purging, self._forgetting = walks.Place(), walks.Place()
+        self._purging = walks.Place()
 
     @classmethod
     def from_url(
@@ -190,9 +167,6 @@ class RedisStore:
         except StoreUnavailable as error:
             raise _as_configuration(error) from error.__cause__
 
-    def _run(self, operation: Operation[T]) -> T:
-        return channels.run(self._channel, operation)
-
     def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
         return self._run(operations.create(self._keys, self._stream, self._retention, command))
@@ -241,41 +215,18 @@ class RedisStore:
         """See `Store.purge`. It goes on where the last one stopped, and ends when it has been everywhere."""
         return self._run(walks.purge(self._keys, self._purging, command))
 
-    def note(self, entries: Sequence[TrailEntry], /) -> None:
-        """See `Trail.note`. A session's trail keeps its latest 10,000 lines."""
-        self._run(walks.note(self._keys, TRAIL_MS, entries, sharded=self._channel.sharded))
-
-    def history(self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE) -> Sequence[TrailEntry]:
-        """See `Trail.history`."""
-        return self._run(walks.history(self._keys, sid, after, limit))
-
-    def forget(self, before: Millis, limit: int, /) -> int:
-        """See `Trail.forget`. It goes on where the last one stopped, as `purge` does."""
-        return self._run(walks.forget(self._keys, self._forgetting, before, limit))
-
-    def follow(self, command: Follow, /) -> Followed:
-        """See `RevocationLog.follow`."""
-        return self._run(stream.follow(self._stream, command))
-
-    def bell(self) -> RedisBell | None:
-        """See `RevocationLog.bell`. None: a client of the application's whose connections cannot be made."""
-        channel, log = self._channel, self._stream
-        return RedisBell(log, partial(channel.spare, log.key), self._patience) if channel.spares else None
-
     def close(self) -> None:
         """See `Store.close`. A client of the application's stays open."""
         self._channel.close()
 
 
-class AsyncRedisStore:
+class AsyncRedisStore(AsyncLedgers):
     """A store in Redis or Redis Cluster, for asyncio: `RedisStore` with `await`.
 
     What signs somebody in or out, and what removes something, runs to its end once it has begun, also where
     the task that asked for it is cancelled. A refresh that is cancelled has happened or not, which its client
     finds out by repeating it.
     """
-
-    at_hand = False
 
     def __init__(
         self,
@@ -293,14 +244,10 @@ class AsyncRedisStore:
         self._start(clients.adopt_async(client, settings), settings, impatient=clients.has_timeouts(client))
 
     def _start(self, channel: AsyncChannel, settings: Checked, *, impatient: bool) -> None:
-        self._channel = channel
-        self._keys = keys_of(settings.prefix)
-        self._stream = stream.Stream(self._keys.log, channel.sharded)
-        self._patience = settings.timeout
+        self._reach(channel, settings)
         self._retention = settings.retention
         self._wanted = checkup.Wanted(channel.sharded, settings.wait_replicas, impatient, self._keys.log)
-        self._purging, self._forgetting = walks.Place(), walks.Place()
-        self._unbroken = Unbroken()
+        self._purging = walks.Place()
 
     @classmethod
     def from_url(
@@ -342,14 +289,6 @@ class AsyncRedisStore:
             return await self._to_its_end(checkup.examine(self._wanted))
         except StoreUnavailable as error:
             raise _as_configuration(error) from error.__cause__
-
-    async def _run(self, operation: Operation[T]) -> T:
-        if self._channel.fragile:
-            return await self._to_its_end(operation)
-        return await async_channels.run(self._channel, operation)
-
-    async def _to_its_end(self, operation: Operation[T]) -> T:
-        return await self._unbroken.run(async_channels.run(self._channel, operation))
 
     async def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
@@ -398,32 +337,6 @@ class AsyncRedisStore:
     async def purge(self, command: Purge, /) -> int:
         """See `Store.purge`. It goes on where the last one stopped, and ends when it has been everywhere."""
         return await self._to_its_end(walks.purge(self._keys, self._purging, command))
-
-    async def note(self, entries: Sequence[TrailEntry], /) -> None:
-        """See `Trail.note`. A session's trail keeps its latest 10,000 lines."""
-        await self._to_its_end(walks.note(self._keys, TRAIL_MS, entries, sharded=self._channel.sharded))
-
-    async def history(
-        self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE
-    ) -> Sequence[TrailEntry]:
-        """See `Trail.history`."""
-        return await self._run(walks.history(self._keys, sid, after, limit))
-
-    async def forget(self, before: Millis, limit: int, /) -> int:
-        """See `Trail.forget`. It goes on where the last one stopped, as `purge` does."""
-        return await self._to_its_end(walks.forget(self._keys, self._forgetting, before, limit))
-
-    async def follow(self, command: Follow, /) -> Followed:
-        """See `RevocationLog.follow`."""
-        return await self._run(stream.follow(self._stream, command))
-
-    def bell(self) -> AsyncRedisBell | None:
-        """See `RevocationLog.bell`, and `RedisStore.bell`."""
-        return AsyncRedisBell(self._stream, self._spare, self._patience) if self._channel.spares else None
-
-    async def _spare(self) -> AsyncConnection:
-        # A cluster's client must not be interrupted while it asks for the nodes.
-        return await self._unbroken.run(self._channel.spare(self._stream.key))
 
     async def close(self) -> None:
         """See `Store.close`. A client of the application's stays open."""
