@@ -367,6 +367,16 @@ def test_a_revocation_counts_when_its_line_is_written(
     assert reader.news() == set()
 
 
+def test_what_expired_is_no_news(many: Callable[[], Store]) -> None:
+    """A session whose time was over is not logged either where somebody ends it once more."""
+    store = many()
+    store.create(sign_in(ROW))
+    store.rotate(refresh_of(ROW, ROW.expires_at))
+    assert store.revoke(replace(LOGOUT, now=ROW.expires_at)).found
+    store.revoke_user(RevokeUser(ROW.user_id, None, "user", ROW.expires_at))
+    assert Reader(store).news() == set()
+
+
 def test_a_removal_tells_the_log_first(many: Callable[[], Store], elsewhere: tuple[str, RedisServer]) -> None:
     """In a cluster a session is removed when its line is written: its repetition would not find it again."""
     user, node = elsewhere

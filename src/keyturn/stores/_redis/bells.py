@@ -138,25 +138,29 @@ class AsyncRedisBell:
             if self._closed:
                 raise closed_bell()
             try:
-                async with asyncio.timeout(seconds + self._patience) as self._limit:
-                    await self._wait(cursor, seconds)
+                async with asyncio.timeout(self._patience) as self._limit:
+                    connection = await self._connected()
+                if not self._closed:
+                    async with asyncio.timeout(seconds + self._patience) as self._limit:
+                        await connection.send_command(*listening(self._stream, cursor, seconds))
+                        await connection.read_response(disable_decoding=True)
+                        return
             except FAILURES as error:
+                await self._hang_up(nowait=True)
                 raise _meaning(error, closed=self._closed) from error
+            except BaseException:
+                await self._hang_up(nowait=True)
+                raise
             finally:
                 self._limit = None
+            raise closed_bell()
 
-    async def _wait(self, cursor: object | None, seconds: float) -> None:
-        try:
-            if self._connection is None:
-                self._connection = await self._spare()
-            connection = self._connection
-            if not connection.is_connected:
-                await connection.connect()
-            await connection.send_command(*listening(self._stream, cursor, seconds))
-            await connection.read_response(disable_decoding=True)
-        except BaseException:
-            await self._hang_up(nowait=True)
-            raise
+    async def _connected(self) -> AsyncConnection:
+        if self._connection is None:
+            self._connection = await self._spare()
+        if not self._connection.is_connected:
+            await self._connection.connect()
+        return self._connection
 
     async def close(self) -> None:
         """See `AsyncBell.close`."""
