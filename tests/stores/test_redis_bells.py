@@ -200,6 +200,42 @@ def test_a_bell_rings_from_the_master_that_sentinel_names(kind: Kind, loop: Loop
         store.close()
 
 
+@COLOURS
+def test_a_bell_finds_the_next_master(kind: Kind, loop: LoopThread) -> None:
+    """A wait ends with its master; after the fail-over the same bell rings from the new one."""
+    with (
+        RedisServer() as master,
+        RedisServer(options=master.replication()) as replica,
+        RedisSentinel(master) as sentinel,
+    ):
+        store = opened(kind, sentinel.url, loop)
+        bell, reader = store.bell(), Reader(store)
+        reader.news()
+        wait_until(
+            lambda: str(replica.port) in sentinel.command("SENTINEL", "REPLICAS", sentinel.service),
+            what="the Sentinel's knowledge of the replica",
+        )
+        with ThreadPoolExecutor() as threads:
+            waits = threads.submit(bell.wait, reader.cursor, LONG_SECONDS)
+            waiting(master)
+            master.kill()
+            with pytest.raises(StoreUnavailable):
+                waits.result()
+        wait_until(lambda: replica.command("ROLE").startswith("master"), what="the fail-over")
+        wait_until(lambda: _rings(bell), what="a bell at the new master")
+        ring(store, replica, bell, 1)
+        bell.close()
+        store.close()
+
+
+def _rings(bell: Any) -> bool:
+    try:
+        bell.wait(None, 0.01)
+    except StoreUnavailable:
+        return False
+    return True
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_leaves_the_bell_alone(redis_server: RedisServer, redis_url: str) -> None:
     """In a child the bell counts as closed, and neither using nor closing it there is felt by the parent."""
