@@ -31,12 +31,14 @@ from keyturn._core.records import Session
 from keyturn.stores._redis.keys import keys_of
 from keyturn.stores._redis.operations import rotate
 from keyturn.stores._redis.scripts import ROTATE
+from keyturn.stores._redis.stream import Stream
 from keyturn.stores.protocol import Create, Rotate
 from keyturn.stores.redis import AsyncRedisStore, RedisStore
 from keyturn.testing.samples import T0, numbered, refresh_of
 from keyturn.testing.servers import RedisServer
 
 KEYS: Final = keys_of("keyturn")
+STREAM: Final = Stream(KEYS.log, sharded=False)
 BARE: Final = "bare driver: evalsha"
 DAY: Final = 86_400
 
@@ -60,8 +62,8 @@ class Rows:
 
 def words(command: Rotate) -> tuple[Any, ...]:
     """Give what the driver's `evalsha` takes for a refresh."""
-    call = cast("Any", next(rotate(KEYS, command)))
-    return (ROTATE.sha, 1, *call.keys, *call.arguments)
+    call = cast("Any", next(rotate(KEYS, STREAM, command)))
+    return (ROTATE.sha, len(call.keys), *call.keys, *call.arguments)
 
 
 def bare(client: Any, rows: Rows) -> Turn:  # noqa: ANN401  (the driver's types are incomplete)
