@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Confirm,
         Create,
         Deny,
+        Follow,
         Lookup,
         Purge,
         Revoke,
@@ -50,7 +51,14 @@ if TYPE_CHECKING:
         Rotate,
         Where,
     )
-    from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
+    from keyturn._core.outcomes import (
+        CheckOutcome,
+        CreateOutcome,
+        Followed,
+        LookupOutcome,
+        Revocation,
+        RotateOutcome,
+    )
     from keyturn._core.records import Millis, Session
     from keyturn._core.trail import TrailEntry
     from keyturn.stores._sql.queries import Operation
@@ -72,6 +80,8 @@ class SQLAlchemyStore:
         0
         >>> store.close()
     """
+
+    at_hand = False
 
     def __init__(self, engine: Engine) -> None:
         """Use an engine of the application's.
@@ -211,7 +221,7 @@ class SQLAlchemyStore:
 
     def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return self._write(partial(operations.erase, operations.Tally(), sids), safe=False)
+        return self._write(partial(operations.erase, self._flavour, operations.Tally(), sids), safe=False)
 
     def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
@@ -229,6 +239,13 @@ class SQLAlchemyStore:
         """See `Trail.forget`."""
         return self._write(partial(operations.forget, operations.Tally(), before, limit), safe=False)
 
+    def follow(self, command: Follow, /) -> Followed:
+        """See `RevocationLog.follow`."""
+        return self._read(partial(operations.follow, command))
+
+    def bell(self) -> None:
+        """See `RevocationLog.bell`: there is none, and followers poll."""
+
     def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""
         if self._owned:
@@ -243,6 +260,8 @@ class AsyncSQLAlchemyStore:
 
     Its connections belong to the event loop that it is used in, until it is closed.
     """
+
+    at_hand = False
 
     def __init__(self, engine: AsyncEngine) -> None:
         """Use an asynchronous engine of the application's: see `SQLAlchemyStore`."""
@@ -367,7 +386,9 @@ class AsyncSQLAlchemyStore:
 
     async def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return await self._write(partial(operations.erase, operations.Tally(), sids), safe=False)
+        return await self._write(
+            partial(operations.erase, self._flavour, operations.Tally(), sids), safe=False
+        )
 
     async def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
@@ -386,6 +407,13 @@ class AsyncSQLAlchemyStore:
     async def forget(self, before: Millis, limit: int, /) -> int:
         """See `Trail.forget`."""
         return await self._write(partial(operations.forget, operations.Tally(), before, limit), safe=False)
+
+    async def follow(self, command: Follow, /) -> Followed:
+        """See `RevocationLog.follow`."""
+        return await self._read(partial(operations.follow, command))
+
+    def bell(self) -> None:
+        """See `RevocationLog.bell`: there is none, and followers poll."""
 
     async def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""
