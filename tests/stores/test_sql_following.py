@@ -140,6 +140,17 @@ def test_a_gap_is_given_up_when_no_transaction_can_fill_it() -> None:
     check_knows_all(follower, last=4)
 
 
+def test_a_gap_is_given_up_only_when_all_of_it_was_looked_at() -> None:
+    """What was filled while nobody looked is read page by page, however late that is."""
+    table, follower = following(1)
+    table.commit(line(9))
+    follower.poll(T0)
+    table.commit(*map(line, range(3, 9)))
+    follower.limit = 2
+    assert follower.poll(T0 + 2 * PATIENCE) == of(3, 4, 5, 6, 7, 8)
+    check_knows_all(follower, last=9)
+
+
 def test_each_gap_is_waited_for_from_when_it_was_seen() -> None:
     """One that came later is not given up with the first, and does not begin only after that one's end."""
     table, follower = following(1)
