@@ -7,27 +7,57 @@ wait. In a forked process it is the parent's: there it is not used and not close
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from contextlib import suppress
 from selectors import EVENT_READ, DefaultSelector
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from psycopg import AsyncConnection, Connection
 
 from keyturn.errors import StoreUnavailable
-from keyturn.forks import in_forked_children
 from keyturn.stores._postgres.errors import FAILURES, meaning_of
 from keyturn.stores._sql.log_statements import CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from psycopg import AsyncConnection, Connection
-
 _LISTEN: Final = f"LISTEN {CHANNEL}".encode()
 
 
-class PostgresBell:
+ConnectionT = TypeVar("ConnectionT", Connection[Any], AsyncConnection[Any])
+
+
+class _Bell(Generic[ConnectionT]):
+    """What both colours have, and do in a forked process.
+
+    There is no hook for forks here: bells come and go, and hooks stay for ever.
+    """
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._closed = False
+        self._connection: ConnectionT | None = None
+        self._line: tuple[socket.socket, ...] = ()
+
+    def _is_inherited(self) -> bool:
+        return os.getpid() != self._process
+
+    def __del__(self) -> None:
+        """Let go of the parent's connection without a word to the server, to which closing says goodbye.
+
+        What psycopg has below it looks at the process itself when it is collected.
+        """
+        if self._is_inherited():
+            for end in self._line:
+                end.close()
+            if self._connection is not None:
+                del self._connection.pgconn
+
+
+class PostgresBell(_Bell[Connection[Any]]):
     """A bell for threads."""
 
     def __init__(self, connect: Callable[[], Connection[Any]]) -> None:
@@ -36,16 +66,15 @@ class PostgresBell:
         Args:
             connect: Makes a connection in autocommit.
         """
+        super().__init__()
         self._connect = connect
-        self._connection: Connection[Any] | None = None
-        self._closed = False
-        self._line: tuple[socket.socket, socket.socket] | None = None  # on which a wait is called off
         self._lock = Lock()  # held by whoever uses the connection
-        in_forked_children(self, PostgresBell._leave)
 
     def wait(self, cursor: object | None, seconds: float, /) -> None:
         """See `Bell.wait`. The first one is over as soon as it listens: nobody has before."""
         del cursor  # the server remembers what it has not told yet
+        if self._is_inherited():
+            raise _closed()
         try:
             with self._lock:
                 self._wait(seconds)
@@ -60,8 +89,8 @@ class PostgresBell:
     def _wait(self, seconds: float) -> None:
         if self._closed:
             return
-        if self._connection is None or self._line is None:
-            self._line = socket.socketpair()
+        if self._connection is None:
+            self._line = socket.socketpair()  # on which a wait is called off
             self._connection = self._connect()
             self._connection.execute(_LISTEN, prepare=False)
             return
@@ -76,11 +105,12 @@ class PostgresBell:
 
     def close(self) -> None:
         """See `Bell.close`. A wait that still connects ends with that."""
+        if self._is_inherited():
+            return
         self._closed = True
-        line = self._line
-        if line is not None:
+        for end in self._line[1:]:
             with suppress(OSError):  # it was given back in this moment
-                line[1].send(b"\0")
+                end.send(b"\0")
         self._give_back_if_closed()
 
     def _give_back_if_closed(self) -> None:
@@ -90,32 +120,27 @@ class PostgresBell:
         try:
             if self._connection is not None:
                 self._connection.close()
-            for end in self._line or ():
+            for end in self._line:
                 end.close()
         finally:
             self._lock.release()
 
-    def _leave(self) -> None:
-        self._closed, self._lock = True, Lock()
-        _let_go(self._connection)
-        self._connection = None
 
-
-class AsyncPostgresBell:
+class AsyncPostgresBell(_Bell[AsyncConnection[Any]]):
     """A bell for asyncio: `PostgresBell` with `await`."""
 
     def __init__(self, connect: Callable[[], Awaitable[AsyncConnection[Any]]]) -> None:
         """Make a bell: see `PostgresBell`."""
+        super().__init__()
         self._connect = connect
-        self._connection: AsyncConnection[Any] | None = None
-        self._closed = False
         self._stirred = asyncio.Event()  # something has arrived, or a wait was called off
         self._waiting = False
-        in_forked_children(self, AsyncPostgresBell._leave)
 
     async def wait(self, cursor: object | None, seconds: float, /) -> None:
         """See `Bell.wait`. One that is cancelled closes the bell."""
         del cursor  # as above
+        if self._is_inherited():
+            raise _closed()
         self._waiting = True
         try:
             await self._wait(seconds)
@@ -152,6 +177,8 @@ class AsyncPostgresBell:
 
     async def close(self) -> None:
         """See `Bell.close`. A wait that still connects ends with that."""
+        if self._is_inherited():
+            return
         self._closed = True
         self._stirred.set()
         await self._give_back_if_closed()
@@ -159,11 +186,6 @@ class AsyncPostgresBell:
     async def _give_back_if_closed(self) -> None:
         if self._closed and not self._waiting and self._connection is not None:
             await self._connection.close()
-
-    def _leave(self) -> None:
-        self._closed, self._waiting = True, False
-        _let_go(self._connection)
-        self._connection = None
 
 
 def _has_rung(connection: Connection[Any] | AsyncConnection[Any]) -> bool:
@@ -173,15 +195,6 @@ def _has_rung(connection: Connection[Any] | AsyncConnection[Any]) -> bool:
     while connection.pgconn.notifies() is not None:
         has_rung = True
     return has_rung
-
-
-def _let_go(connection: Connection[Any] | AsyncConnection[Any] | None) -> None:
-    """Let go of the parent's connection without a word to the server.
-
-    Closing it would say goodbye there. What psycopg has below it looks at the process when it is collected.
-    """
-    if connection is not None:
-        del connection.pgconn
 
 
 def _closed() -> StoreUnavailable:
