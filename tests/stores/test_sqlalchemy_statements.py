@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from keyturn._core.commands import Check, Confirm, Deny, Follow, Lookup, Purge, Revoke, RevokeUser, Where
 from keyturn._core.records import Session
 from keyturn._core.trail import TrailEntry
+from keyturn.stores._sql.following import Beginning
 from keyturn.stores._sql.keeping import WINDOW
 from keyturn.stores._sql.tables import sessions
 from keyturn.stores.sqlalchemy import SQLAlchemyStore
@@ -27,6 +28,7 @@ ROWS: Final = 3000
 USERS: Final = 300
 NOW: Final = T0 + DAY
 CHOSEN: Final = numbered(1500, user_id="user-0")
+BEGINNING: Final = Beginning(ROWS, NOW + 1, 0)
 PLACES: Final = WeakKeyDictionary[SQLAlchemyStore, object]()
 NOTE: Final = TrailEntry(id=numbered(1).sid, sid=CHOSEN.sid, at=NOW, kind="sign_in")
 
@@ -259,6 +261,7 @@ def test_each_operation_sends_these_statements(many: Many, name: str) -> None:
         pytest.param(lambda s: s.history(CHOSEN.sid, after=NOTE.id), id="history"),
         pytest.param(lambda s: s.forget(NOW + 9, 5), id="forget"),
         pytest.param(follow_a_while, id="follow"),
+        pytest.param(lambda s: s.follow(Follow(BEGINNING, 0, NOW, limit=10)), id="follow from the beginning"),
     ],
 )
 def test_no_operation_reads_a_whole_table(many: Many, operation: Operation) -> None:

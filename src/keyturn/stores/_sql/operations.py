@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         Rotate,
     )
     from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, RotateOutcome
-    from keyturn._core.records import Session
+    from keyturn._core.records import Millis, Session
     from keyturn.stores._sql.queries import Flavour, Operation
 
 __all__ = [
@@ -103,23 +103,28 @@ def _create_within(flavour: Flavour, command: Create, limit: int) -> Operation[C
     if surplus > 0 and not command.evict:
         yield from committing()
         return LimitReached(len(live))
-    evicting = [one(session.sid, "limit", command.now) for session in live[:surplus]]
-    added = Query(statements.INSERT, to_row(command.session))
+    oldest, added = live[:surplus], Query(statements.INSERT, to_row(command.session))
     if flavour.along:
-        *replies, _ = yield from committing(
-            *(Query(statements.END_ONE.along, each) for each in evicting), added
-        )
+        ends = [one(session.sid, "limit", command.now) for session in oldest]
+        *replies, _ = yield from committing(*(Query(statements.END_ONE.along, each) for each in ends), added)
         # As they are, also where one was refreshed or ended since it was read.
         return Created(command.session, tuple(to_session(row) for reply in replies for row in reply.rows))
+    evicted = yield from _evicted(flavour, oldest, command.now)
+    yield from committing(*lines_about(flavour, evicted, command.now), added)
+    return Created(command.session, evicted)
+
+
+def _evicted(flavour: Flavour, oldest: Sequence[Session], now: Millis) -> Operation[tuple[Session, ...]]:
+    """End sessions one by one inside a transaction; who has ended since it was read is not ended again."""
     evicted: list[Session] = []
-    for session, which in zip(live, evicting, strict=False):  # who has ended meanwhile is not ended again
+    for session in oldest:
+        which = one(session.sid, "limit", now)
         if flavour.returning:
             reply = yield from ask(statements.END_ONE.returning, which)
             evicted += to_sessions(reply.rows)
         elif (yield from ask(statements.END_ONE.plain, which)).count > 0:
-            evicted.append(end(session, "limit", command.now))
-    yield from committing(*lines_about(flavour, evicted, command.now), added)
-    return Created(command.session, tuple(evicted))
+            evicted.append(end(session, "limit", now))
+    return tuple(evicted)
 
 
 def rotating(flavour: Flavour, command: Rotate) -> Callable[[], Operation[RotateOutcome]]:
