@@ -192,10 +192,12 @@ def malformed_keys() -> list[tuple[str, dict[str, Any], str]]:
         ("empty secret", {"kty": "oct", "k": ""}, "malformed"),
         ("no secret", {"kty": "oct"}, "malformed"),
         ("secret is a number", {"kty": "oct", "k": 5}, "malformed"),
-        ("unknown state", {**ec, "keyturn_state": "sleeping"}, "unknown state"),
         ("time is text", {**ec, "keyturn_created_at": "now"}, "time"),
-        ("time is a boolean", {**ec, "keyturn_changed_at": True}, "time"),
-        ("only verifying", {**ec, "keyturn_state": "verifying"}, "one active key"),
+        ("time is a boolean", {**ec, "keyturn_active_at": True}, "time"),
+        ("verifies before it signs", {**ec, "keyturn_active_at": 5, "keyturn_verifying_at": 4}, "order"),
+        ("retires while it signs", {**ec, "keyturn_active_at": 5, "keyturn_retired_at": 6}, "another signs"),
+        ("only verifying", {**ec, "keyturn_created_at": 1, "keyturn_verifying_at": 2}, "one active key"),
+        ("only pending", {**ec, "keyturn_created_at": 1}, "one active key"),
     ]
 
 
@@ -213,7 +215,7 @@ def test_keys_that_are_refused_at_load(jwk: dict[str, Any], message: str, tmp_pa
 def test_two_keys_of_one_name_are_refused(tmp_path: Path) -> None:
     """Names are unique in a file, and one key is active."""
     first = {**ECKey.generate_key("P-256").as_dict(private=True), "kid": "k"}
-    second = {**ECKey.generate_key("P-256").as_dict(private=True), "keyturn_state": "retired"}
+    second = {**ECKey.generate_key("P-256").as_dict(private=True), "keyturn_retired_at": 5}
     with pytest.raises(ConfigurationError, match="one kid"):
         KeyRing.load(key_file(tmp_path / "keys.json", first, {**second, "kid": "k"}))
     with pytest.raises(ConfigurationError, match="not 2"):
@@ -370,7 +372,7 @@ def test_reprs_and_infos_show_no_secret(tmp_path: Path) -> None:
         ring = KeyRing.generate(alg, kid="shown")
         ring.save(tmp_path / "keys.json")
         (saved,) = json.loads((tmp_path / "keys.json").read_text(encoding="utf-8"))["keys"]
-        shown = f"{ring!r} {ring.current!r} {ring.infos()!r} {ring._entries!r}"
+        shown = f"{ring!r} {ring.current!r} {ring.infos()!r} {ring._held!r}"
         assert "shown" in shown
         for name in PRIVATE_MEMBERS & saved.keys():
             assert saved[name] not in shown
