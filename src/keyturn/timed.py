@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from keyturn._core.keyset import KeySet
 from keyturn._core.ring import KeyInfo, Ring, View
 from keyturn._core.schedule import NEVER
+from keyturn.forks import in_forked_children
 
 Clock: TypeAlias = Callable[[], float]
 """Gives POSIX seconds."""
 
-SYSTEM_CLOCK: Clock = time.time
+SYSTEM_CLOCK: Final[Clock] = time.time
 
 
 class TimedKeys:
@@ -23,6 +25,12 @@ class TimedKeys:
         """Begin with a ring, as it is at a moment."""
         self._clock = clock
         self._held = (ring, ring.at(now))
+        self._start_afresh()
+        in_forked_children(self, TimedKeys._start_afresh)
+
+    def _start_afresh(self) -> None:
+        """Begin with no lock taken: in a forked child, who had it is not there."""
+        self._swapping = threading.Lock()
 
     @property
     def current(self) -> KeySet:
@@ -48,9 +56,14 @@ class TimedKeys:
         held = self._held
         # No clock is read where nothing is planned. A clock that is set back changes nothing here.
         if held[1].until != NEVER and (now := self._clock()) >= held[1].until:
-            held = self._put(held[0], now)
+            return self._put(None, now)
         return held
 
-    def _put(self, ring: Ring, now: float) -> tuple[Ring, View]:
-        self._held = (ring, ring.at(now))
-        return self._held
+    def _put(self, ring: Ring | None, now: float) -> tuple[Ring, View]:
+        """Hold a ring as it is at a moment; None: the one that is held, unless that was done meanwhile."""
+        with self._swapping:
+            if ring is not None:
+                self._held = (ring, ring.at(now))
+            elif now >= self._held[1].until:
+                self._held = (self._held[0], self._held[0].at(now))
+            return self._held

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
@@ -200,7 +201,13 @@ def turned(schedule: Schedule, kid: str, now: float, plan: TurnPlan) -> dict[str
         kid: The new key, which is not in it.
         now: POSIX seconds.
         plan: How long each part takes.
+
+    Raises:
+        ConfigurationError: A turn is under way.
     """
+    if (waiting := planned(schedule, now)) is not None:
+        begins = _moment(schedule[waiting].active_at)
+        raise ConfigurationError(f"a turn is under way: the key {waiting} signs from {begins}")
     active = signing(schedule, now)
     at = max(now, schedule[active].active_at or now) + plan.publish_for
     kept = {
@@ -246,6 +253,36 @@ def retired(schedule: Schedule, kid: str, now: float) -> dict[str, Times]:
     return changed
 
 
+def ended(schedule: Schedule, kid: str, now: float, drain: float) -> dict[str, Times]:
+    """End a key where nothing can be alive that it has signed, and else refuse to.
+
+    Args:
+        schedule: The ring as it is.
+        kid: The key. A pending one is forgotten, and a turn to it called off; a retired one is forgotten.
+        now: POSIX seconds.
+        drain: How long the tokens live that a key may have signed last, in seconds.
+
+    Raises:
+        ConfigurationError: It signs, is going to in a moment, or what it signed may be alive.
+    """
+    times, state = schedule[kid], states(schedule, now)[kid]
+    if state == "active":
+        raise ConfigurationError(f"the key {kid} signs now: `keyturn keys rotate` turns to another")
+    if kid == planned(schedule, now) and (times.active_at or now) - now < PICK_UP:
+        raise ConfigurationError(
+            f"the key {kid} signs from {_moment(times.active_at)}: it is too late to call that off everywhere"
+        )
+    if state == "verifying" and now < (safe := safe_from(times, drain)):
+        raise ConfigurationError(
+            f"tokens that the key {kid} has signed may be alive until {_moment(safe)}; a key that has leaked "
+            "is dropped with `keyturn keys rotate --emergency`"
+        )
+    changed = retired(schedule, kid, now)
+    if state != "verifying":
+        del changed[kid]  # nobody needs to know of it any more
+    return changed
+
+
 def safe_from(times: Times, drain: float) -> float:
     """Give the moment from which nothing can live that a key has signed.
 
@@ -273,6 +310,10 @@ def _waiting(times: Times, now: float) -> KeyState:
     if now >= _or_never(times.retired_at):
         return "retired"
     return "verifying" if now >= _or_never(times.verifying_at) else "pending"
+
+
+def _moment(at: float | None) -> str:
+    return datetime.fromtimestamp(at or 0.0, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _or_never(at: float | None) -> float:

@@ -7,7 +7,6 @@ differ only in how they drive it.
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -18,7 +17,7 @@ try:
     from keyturn.stores import schema
     from keyturn.stores._sql import engines, operations, servers
     from keyturn.stores._sql.errors import translated
-    from keyturn.stores._sql.retries import Tries
+    from keyturn.stores._sql.retries import Tries, tried
     from keyturn.stores._sql.running import flavour_of, run
     from keyturn.stores._sql.tables import metadata
     from keyturn.stores._sql.turns import AsyncTurns, Turns
@@ -143,24 +142,14 @@ class SQLAlchemyStore:
         return nullcontext() if self._turns is None else self._turns.turn()
 
     def _read(self, make: Callable[[], Operation[T]]) -> T:
-        return self._tried(lambda: self._on_connection(partial(run, operation=make())), safe=True)
+        return tried(lambda: self._on_connection(partial(run, operation=make())), safe=True)
 
     def _write(self, make: Callable[[], Operation[T]], *, safe: bool = True) -> T:
         def once() -> T:
             with self._turn():
                 return self._on_connection(partial(run, operation=make()))
 
-        return self._tried(once, safe=safe)
-
-    def _tried(self, once: Callable[[], T], *, safe: bool) -> T:
-        tries = Tries(safe=safe)
-        while True:
-            try:
-                return once()
-            except StoreUnavailable as error:
-                if not tries.allow_another(error):
-                    raise
-            time.sleep(tries.pause)
+        return tried(once, safe=safe)
 
     def _on_connection(self, work: Callable[[Connection], T]) -> T:
         with translated(), self._engine.connect() as connection:

@@ -53,6 +53,7 @@ DELETE: Final = _script("delete")
 PURGE: Final = _script("purge")
 NOTE: Final = _script("note")
 FORGET: Final = _script("forget")
+SWAP_RING: Final = _script("swap_ring")
 
 ALL: Final = (
     CREATE,
@@ -67,4 +68,5 @@ ALL: Final = (
     PURGE,
     NOTE,
     FORGET,
+    SWAP_RING,
 )

@@ -1,13 +1,17 @@
-"""Which failures of an operation are followed by another try. It knows no operation and no clock."""
+"""Which failures of an operation are followed by another try. It knows no operation and no moment."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from keyturn.errors import StoreUnavailable
 from keyturn.stores._sql.codes import LOST, ROLLED_BACK
 
 if TYPE_CHECKING:
-    from keyturn.errors import StoreUnavailable
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 _PAUSES: Final = (0.0, 0.02, 0.05, 0.1)  # seconds; together shorter than anybody's patience
 _LOST_AT_MOST: Final = 1  # a new connection either works, or the server is away
@@ -42,3 +46,23 @@ class Tries:
             self._lost += 1
             return True
         return False
+
+
+def tried(once: Callable[[], T], *, safe: bool) -> T:
+    """Do something, for threads, as often as its failures allow.
+
+    Args:
+        once: Does it.
+        safe: Doing it twice is as good as once.
+
+    Raises:
+        StoreUnavailable: No try was a success.
+    """
+    tries = Tries(safe=safe)
+    while True:
+        try:
+            return once()
+        except StoreUnavailable as error:
+            if not tries.allow_another(error):
+                raise
+        time.sleep(tries.pause)

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from keyturn._core.records import Session
 from keyturn._core.trail import TrailEntry
-from keyturn.stores._sql.types import HOT, INNODB, json_object, octets, text, uuid
+from keyturn.stores._sql.types import HOT, INNODB, document, json_object, octets, text, uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -97,6 +97,17 @@ trail: Final = Table(
     PrimaryKeyConstraint("id", name="keyturn_trail_pk"),
     Index("keyturn_trail_session", "sid", "id"),
     Index("keyturn_trail_age", "at", "id"),
+    **INNODB,
+)
+
+# One row: the document of the key ring, and what tells it from any other.
+rings: Final = Table(
+    "keyturn_keys",
+    metadata,
+    Column("name", text(16), nullable=False),
+    Column("version", text(64), nullable=False),
+    Column("document", document(), nullable=False),
+    PrimaryKeyConstraint("name", name="keyturn_keys_pk"),
     **INNODB,
 )
 

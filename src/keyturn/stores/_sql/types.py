@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from sqlalchemy import JSON, LargeBinary, String, Uuid
+from sqlalchemy import JSON, LargeBinary, String, Text, Uuid
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator
@@ -92,6 +92,11 @@ def uuid() -> TypeEngine[UUID]:
 def json_object() -> TypeEngine[Any]:
     """A JSON object, its members in their order, its numbers as they were written."""
     return JSON().with_variant(_JsonText(), *_MYSQL)
+
+
+def document() -> TypeEngine[str]:
+    """Text of any length."""
+    return Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *_MYSQL)
 
 
 INNODB: Final[dict[str, Any]] = {
