@@ -107,7 +107,11 @@ class SQLKeyStore:
             self._engine.dispose()
 
     def _changed(self, statement: Executable, values: dict[str, str]) -> bool:
-        return self._run(lambda connection: connection.execute(statement, values).rowcount == 1, safe=False)
+        def change(connection: Connection) -> bool:
+            done = connection.execute(statement, values, execution_options={"preserve_rowcount": True})
+            return done.rowcount == 1
+
+        return self._run(change, safe=False)
 
     def _run(self, work: Callable[[Connection], T], *, safe: bool) -> T:
         return tried(partial(self._on_connection, work), safe=safe)
