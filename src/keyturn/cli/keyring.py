@@ -24,7 +24,7 @@ from keyturn.cli.output import json_option, print_json, print_rows, yes_option
 from keyturn.durations import seconds
 from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.keystores import Replacement, Turn
-from keyturn.server.keyring import kept_keys
+from keyturn.server.keyring import kept_keys, warning_of
 from keyturn.server.settings import Settings
 from keyturn.server.words import moment, relative, short_span, span
 from keyturn.stores.protocol import Where
@@ -61,8 +61,10 @@ def generate(settings: Settings, *, force: bool, yes: bool) -> None:
             if not yes:
                 click.confirm(f"Replace {settings.keys_place}? Everybody has to sign in again.", abort=True)
             keeper.start_over(settings.key_algorithm)
-        info = keeper.load().infos()[0]
+        info, warning = keeper.load().infos()[0], warning_of(settings, keeper)
     click.echo(f"{_capital(settings.keys_place)} has a new key, {info.kid} ({info.alg}).")
+    if warning is not None:
+        click.echo(f"Warning: {warning}", err=True)
 
 
 @keys.command("list")
@@ -195,7 +197,7 @@ def _replace(
         for line in _costs(settings, going, staying):
             click.echo(line, err=as_json)
         if not yes:
-            click.confirm("Drop it and sign with a new key?", abort=True, err=as_json)
+            click.confirm("Drop what is named first, and sign with a new key?", abort=True, err=as_json)
         done = keeper.replace(alg, everything=everything)
     if as_json:
         print_json(_replacement(done))

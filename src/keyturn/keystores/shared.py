@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Final, Self
 
 from keyturn._core.ring import Ring, ring_from_json
+from keyturn._core.schedule import PICK_UP
 from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.forks import in_forked_children
@@ -61,7 +62,7 @@ class SharedKeyRing(TimedKeys):
             StoreError: The store cannot be asked.
         """
         self._every = seconds(refresh_every, name="refresh_every")
-        if not 0 < self._every <= _LONGEST_PAUSE:
+        if not 0 < self._every <= PICK_UP:
             raise ConfigurationError("refresh_every must be more than 0, and at most a minute")
         self._store = store
         self._seal = seal
@@ -173,5 +174,4 @@ def _existing(store: KeyStore) -> Document:
     return document
 
 
-_LONGEST_PAUSE: Final = 60.0
 _PATIENCE: Final = 30.0  # seconds, for a reading that is on its way

@@ -72,21 +72,24 @@ def open_ring(settings: Settings, sessions: Store) -> tuple[SharedKeyRing, bool]
             )
         keeper = KeyKeeper(store, seal=settings.seal)
         is_new = keeper.create(settings.key_algorithm)
-        _warn(settings, keeper)
-        ring = SharedKeyRing(store, seal=settings.seal)
+        if (warning := warning_of(settings, keeper)) is not None:
+            LOG.warning("%s", warning)
+        ring = SharedKeyRing(store, seal=settings.seal, refresh_every=settings.keys_refresh)
         undo.pop_all()
     return ring, is_new
 
 
-def _warn(settings: Settings, keeper: KeyKeeper) -> None:
+def warning_of(settings: Settings, keeper: KeyKeeper) -> str | None:
+    """Say what is unsafe about how the keys are kept, in a sentence; None where nothing is."""
     if keeper.is_encrypted():
-        return
+        return None
     if settings.seal is not None:
-        LOG.warning(
+        return (
             "the keys are not encrypted yet: `keyturn keys encrypt` does it now, else their next change will"
         )
-    elif settings.keys_url is not None:
-        LOG.warning(
+    if settings.keys_url is not None:
+        return (
             "the keys are in a database in clear: whoever reads it can sign access tokens; "
             "set KEYTURN_KEYS_PASSPHRASE or KEYTURN_KEYS_KEY, and run `keyturn keys encrypt`"
         )
+    return None

@@ -18,7 +18,8 @@ from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_typ
 import limits
 
 from keyturn._core.keyset import Algorithm
-from keyturn.durations import seconds
+from keyturn._core.schedule import PICK_UP
+from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError
 from keyturn.http import HttpRequest, HttpSettings
 from keyturn.policy import Policy, Span
@@ -60,6 +61,7 @@ class Settings(Policy, HttpSettings):
         keys_passphrase: What the stored keys are encrypted with, at least 12 characters. Only from the
             environment or the file of settings.
         keys_key: The same, as a key: 32 random bytes in base64. Only from the environment or the file.
+        keys_refresh: How often a server looks for changes of the keys, at most a minute.
         key_algorithm: What the first key signs with.
         login_rate: Attempts to sign in that are let through, per account and per address; `off` counts none.
         authenticator: Your own check of passwords, as package.module:function. None: the table of users.
@@ -90,6 +92,7 @@ class Settings(Policy, HttpSettings):
     keys_file: str = "keyturn-keys.json"
     keys_passphrase: str | None = field(default=None, repr=False, metadata=_SECRET)
     keys_key: str | None = field(default=None, repr=False, metadata=_SECRET)
+    keys_refresh: Span[Duration, float] = Span("10s")  # noqa: RUF009  (a descriptor, as in the policy)
     key_algorithm: Algorithm = "ES256"
     login_rate: str | None = "10/minute"
     authenticator: str | None = None
@@ -110,6 +113,8 @@ class Settings(Policy, HttpSettings):
                 raise ConfigurationError(f"{name} must not be empty")
         _check_places(self.store, self.users, self.keys_url)
         _ = self.seal  # says what is wrong with it
+        if not 0 < self.keys_refresh <= PICK_UP:
+            raise ConfigurationError("keys_refresh must be more than 0, and at most a minute")
         if self.login_rate is not None:
             rate_of(self.login_rate)
         for setting in SETTINGS:
