@@ -151,7 +151,7 @@ def test_a_signer_that_fails_is_an_outage() -> None:
     "wrong",
     [
         lambda hsm, message: hsm.private.sign(message, ECDSA(SHA256())),
-        lambda hsm, message: raw_signature(hsm.private.sign(SHA256.name.encode() + message, ECDSA(SHA256()))),
+        lambda hsm, message: raw_signature(hsm.private.sign(b"!" + message, ECDSA(SHA256()))),
         lambda _, message: raw_signature(generate_private_key(SECP256R1()).sign(message, ECDSA(SHA256()))),
         lambda *_: b"",
     ],

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from keyturn._core.jwt import JwtError, JwtReader, sign_jwt
-from keyturn._core.keyset import KeySet
 from keyturn._core.schedule import PUBLISH_FOR, TurnPlan
 from keyturn.errors import ConfigurationError
 from keyturn.keystores import KeyKeeper, SharedKeyRing, key_store_from_url
@@ -24,7 +22,7 @@ from keyturn.stores.memory import MemoryStore
 from keyturn.testing.servers import RedisServer
 from tests.support.databases import started
 from tests.support.processes import fork, wait_until
-from tests.support.tokens import CLAIMS
+from tests.support.tokens import accepts, sign_with
 
 PLAN = TurnPlan(drain=1000.0)
 QUICK = 0.02  # seconds between two readings, for tests that wait for one
@@ -74,24 +72,9 @@ def signer(ring: SharedKeyRing) -> str:
     return active.kid
 
 
-def sign(keys: KeySet) -> str:
-    """Sign with the active key."""
-    assert keys.active is not None
-    return sign_jwt(CLAIMS, keys.active, "at+jwt")
-
-
-def accepts(ring: SharedKeyRing, token: str) -> bool:
-    """Tell whether a ring accepts a token."""
-    try:
-        JwtReader(ring.current, "at+jwt").read(token)
-    except JwtError:
-        return False
-    return True
-
-
 def test_a_turn_happens_by_itself(ring: SharedKeyRing, keeper: KeyKeeper, clock: Clock) -> None:
     """Read once, it needs no further reading: published, signing, verifying, retired, each at its moment."""
-    before = sign(ring.current)
+    before = sign_with(ring)
     keeper.rotate(PLAN, kid="b")
     assert [key["kid"] for key in ring.jwks()["keys"]] == ["a"], "not read yet"
     ring.refresh()
@@ -102,7 +85,7 @@ def test_a_turn_happens_by_itself(ring: SharedKeyRing, keeper: KeyKeeper, clock:
     clock.now += 0.1
     assert signer(ring) == "b"
     assert accepts(ring, before)
-    assert accepts(ring, sign(ring.current))
+    assert accepts(ring, sign_with(ring))
     clock.now += PLAN.drain
     assert not accepts(ring, before)
     assert [(info.kid, info.state) for info in ring.infos()] == [("a", "retired"), ("b", "active")]
@@ -176,7 +159,7 @@ def test_a_clock_that_is_set_back_heals(ring: SharedKeyRing, keeper: KeyKeeper, 
 
 def test_an_emergency_reaches_every_worker(ring: SharedKeyRing, keeper: KeyKeeper) -> None:
     """At the next reading, what the dropped key signed is refused."""
-    token = sign(ring.current)
+    token = sign_with(ring)
     keeper.rotate(PLAN, kid="pending")
     done = keeper.replace()
     assert [info.kid for info in done.dropped] == ["a", "pending"]
@@ -190,7 +173,7 @@ def test_an_emergency_keeps_or_drops_what_only_verifies(
     ring: SharedKeyRing, keeper: KeyKeeper, clock: Clock
 ) -> None:
     """An earlier key goes on verifying unless all are to go."""
-    early = sign(ring.current)
+    early = sign_with(ring)
     keeper.rotate(PLAN, kid="b")
     clock.now += PUBLISH_FOR
     assert [info.kid for info in keeper.replace().kept] == ["a"]
@@ -201,22 +184,25 @@ def test_an_emergency_keeps_or_drops_what_only_verifies(
     assert not accepts(ring, early)
 
 
+def threads() -> list[threading.Thread]:
+    """Give the threads that look for changes."""
+    return [thread for thread in threading.enumerate() if thread.name == "keyturn-keys"]
+
+
 def test_workers_follow_without_being_told(keeper: KeyKeeper, path: Path, clock: Clock) -> None:
     """In a thread that starts with the first use, and ends when the ring is closed."""
     ring = SharedKeyRing(FileKeyStore(path), refresh_every=QUICK, clock=clock)
-    assert ring._thread is None
+    assert threads() == []
     assert signer(ring) == "a"
     keeper.replace()
     wait_until(lambda: signer(ring) != "a", what="the change")
-    thread = ring._thread
-    assert thread is not None
-    assert thread.is_alive()
+    (thread,) = threads()
     ring.close()
     assert not thread.is_alive()
     after = signer(ring)
     keeper.replace()
     assert signer(ring) == after, "a closed ring goes on with what it knows"
-    assert ring._thread is thread, "and starts no thread"
+    assert threads() == [], "and starts no thread"
 
 
 def test_an_outage_keeps_the_last_good_keys(

@@ -345,7 +345,7 @@ def _table() -> tuple[Setting, ...]:
             *_kind(hints[one.name]),
             default=one.default,
             help=told.get(one.name, ""),
-            secret=one.metadata == _SECRET,
+            secret=_SECRET.items() <= one.metadata.items(),
         )
         for one in ordered
         if get_origin(hints[one.name]) is not Callable  # code, which no file and no flag can give
