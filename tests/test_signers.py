@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -110,13 +111,22 @@ def test_refresh_tokens_are_bound_to_the_secret_and_the_key() -> None:
 
 
 def test_a_turn_from_one_key_to_the_next() -> None:
-    """The former signer's tokens are accepted, and it is not asked to sign again."""
+    """The next signer is published first; then the former's tokens are accepted, and it signs no more."""
     old, new = Hsm(kid="hsm-1"), Hsm("EdDSA", kid="hsm-2")
-    before = manager_on(KeyRing.from_signer(old, refresh_secret=SECRET))
+    published = KeyRing.from_signer(old, refresh_secret=SECRET, pending=[new])
+    assert [(info.kid, info.state) for info in published.infos()] == [
+        ("hsm-1", "active"),
+        ("hsm-2", "pending"),
+    ]
+    assert [key["kid"] for key in published.jwks()["keys"]] == ["hsm-1", "hsm-2"]
+    before = manager_on(published)
     pair = before.issue("alice")
     asked = old.signed
     ring = KeyRing.from_signer(new, refresh_secret=SECRET, previous=[old])
     assert [(info.kid, info.state) for info in ring.infos()] == [("hsm-2", "active"), ("hsm-1", "verifying")]
+    early = manager_on(ring).issue("bob")  # by a process that was first: the others know the key already
+    assert before.verify_access(early.access_token).user_id == "bob"
+    assert before.verify_refresh(early.refresh_token).generation == 0
     assert manager_on(ring).verify_access(pair.access_token).user_id == "alice"
     assert manager_on(ring).verify_refresh(pair.refresh_token).generation == 0
     assert old.signed == asked
@@ -210,6 +220,10 @@ def test_what_a_signer_must_not_be() -> None:
     ):
         with pytest.raises(ConfigurationError, match=message):
             KeyRing.from_signer(signer, refresh_secret=secret)
+    coroutine: Any = Hsm()
+    coroutine.sign = asyncio.sleep
+    with pytest.raises(ConfigurationError, match="not a coroutine"):
+        KeyRing.from_signer(coroutine, refresh_secret=SECRET)
     hsm = Hsm()
     with pytest.raises(ConfigurationError, match="one kid"):
         KeyRing.from_signer(hsm, refresh_secret=SECRET, previous=[hsm])

@@ -106,18 +106,20 @@ class KeyRing(TimedKeys):
         *,
         refresh_secret: str | bytes,
         previous: Sequence[Signer] = (),
+        pending: Sequence[Signer] = (),
         clock: Clock = SYSTEM_CLOCK,
     ) -> Self:
-        """Make a ring whose private key something else holds, such as a KMS or an HSM.
+        """Make a ring whose private keys something else holds, such as a KMS or an HSM.
 
-        It signs once, so that a wrong key or a wrong form of its signatures is noticed now. Such a ring can
-        be rotated to a key of its own making, but not saved.
+        What signs, or is going to, signs once, so that a wrong key or a wrong form of its signatures is
+        noticed now. Such a ring cannot be saved.
 
         Args:
             signer: The key that signs.
             refresh_secret: At least 32 random bytes, the same in every process. Refresh tokens are tagged
                 with what is derived from them, because a key that cannot leave its place vouches for none.
             previous: Former signers: their tokens are still accepted, and none is asked to sign.
+            pending: Signers of the next turn: they are published and accepted, and sign nothing yet.
             clock: Gives POSIX seconds, for the times in the ring.
 
         Raises:
@@ -128,8 +130,10 @@ class KeyRing(TimedKeys):
         secret = refresh_secret.encode() if isinstance(refresh_secret, str) else refresh_secret
         active = entry_of_signer(signer, secret, Times(now, active_at=now))
         former = [entry_of_signer(one, secret, Times(now, verifying_at=now)) for one in previous]
-        ring = Ring((active, *former))
-        try_signer(active.key)
+        coming = [entry_of_signer(one, secret, Times(now)) for one in pending]
+        ring = Ring((active, *former, *coming))
+        for entry in (active, *coming):
+            try_signer(entry.key)
         return cls(ring, clock, now)
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -91,6 +92,8 @@ def entry_of_signer(signer: Signer, refresh_secret: bytes, times: Times) -> Entr
         ConfigurationError: The name, the algorithm or the public key is not acceptable, or the secret weak.
     """
     check_secret(refresh_secret)
+    if inspect.iscoroutinefunction(signer.sign):
+        raise ConfigurationError("a signer's `sign` must return the signature, not a coroutine")
     kid, alg = signer.kid, signer.alg
     public = parse_json_object(dump_json(dict(signer.public_jwk())))
     if not PRIVATE_MEMBERS.isdisjoint(public):

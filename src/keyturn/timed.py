@@ -24,9 +24,9 @@ class TimedKeys:
     def __init__(self, ring: Ring, clock: Clock, now: float) -> None:
         """Begin with a ring, as it is at a moment."""
         self._clock = clock
-        self._held = (ring, ring.at(now))
         self._start_afresh()
         in_forked_children(self, TimedKeys._start_afresh)
+        self._put(ring, now)
 
     def _start_afresh(self) -> None:
         """Begin with no lock taken: in a forked child, who had it is not there."""
@@ -35,6 +35,10 @@ class TimedKeys:
     @property
     def current(self) -> KeySet:
         """The keys as they are now; a snapshot that never changes, and the same one until something does."""
+        # Asked for every token. No clock is read where nothing is planned.
+        until = self._until
+        if until == NEVER or self._clock() < until:
+            return self._keys
         return self._view()[1].keys
 
     def infos(self) -> list[KeyInfo]:
@@ -54,7 +58,7 @@ class TimedKeys:
 
     def _view(self) -> tuple[Ring, View]:
         held = self._held
-        # No clock is read where nothing is planned. A clock that is set back changes nothing here.
+        # A clock that is set back changes nothing here.
         if held[1].until != NEVER and (now := self._clock()) >= held[1].until:
             return self._put(None, now)
         return held
@@ -66,4 +70,6 @@ class TimedKeys:
                 self._held = (ring, ring.at(now))
             elif now >= self._held[1].until:
                 self._held = (self._held[0], self._held[0].at(now))
+            self._keys = self._held[1].keys
+            self._until = self._held[1].until
             return self._held

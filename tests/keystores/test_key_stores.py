@@ -12,11 +12,15 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from redis import Redis
+from sqlalchemy import create_engine
 
 from keyturn._core.schedule import PUBLISH_FOR, TurnPlan
 from keyturn.errors import ConfigurationError, SchemaError, StoreUnavailable
 from keyturn.keystores import KeyKeeper, KeyStore, key_store_from_url
 from keyturn.keystores.files import FileKeyStore
+from keyturn.keystores.redis import RedisKeyStore
+from keyturn.keystores.sql import SQLKeyStore
 from keyturn.sealing import Seal
 from keyturn.stores import schema
 from keyturn.stores.engines import engine_from_url
@@ -242,6 +246,29 @@ def test_an_interrupted_upgrade_is_finished(mariadb_url: str) -> None:
     engine.dispose()
     with closing(key_store_from_url(mariadb_url)) as store:
         assert store.replace(document(1), version=None)
+
+
+def test_a_redis_that_forgets_is_warned_of(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Keys that are gone after a restart sign everybody out."""
+    with closing(key_store_from_url(redis_url)) as store:
+        store.prepare()
+    assert "append-only file" in caplog.text
+
+
+def test_clients_of_the_application_are_used(redis_url: str, tmp_path: Path) -> None:
+    """An engine or a client that is there is taken, and stays open when the store is closed."""
+    engine = create_engine(f"sqlite:///{tmp_path}/own.db")
+    with Redis.from_url(redis_url, socket_timeout=5) as client:
+        for store in (SQLKeyStore(engine), RedisKeyStore(client, prefix="own")):
+            store.prepare()
+            assert store.replace(document(1), version=None)
+            store.close()
+            found = store.read()
+            assert found is not None
+            assert not store.replace(document(2), version=None)
+        assert client.keys() == [b"own:{keys}:r"]
+        assert client.ttl("own:{keys}:r") == -1, "it never expires"
+    engine.dispose()
 
 
 def test_places_that_forget_are_refused() -> None:

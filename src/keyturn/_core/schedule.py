@@ -260,7 +260,8 @@ def ended(schedule: Schedule, kid: str, now: float, drain: float) -> dict[str, T
         schedule: The ring as it is.
         kid: The key. A pending one is forgotten, and a turn to it called off; a retired one is forgotten.
         now: POSIX seconds.
-        drain: How long the tokens live that a key may have signed last, in seconds.
+        drain: How long the tokens live that a key may have signed last, in seconds, where no turn has planned
+            its end.
 
     Raises:
         ConfigurationError: It signs, is going to in a moment, or what it signed may be alive.
@@ -284,15 +285,15 @@ def ended(schedule: Schedule, kid: str, now: float, drain: float) -> dict[str, T
 
 
 def safe_from(times: Times, drain: float) -> float:
-    """Give the moment from which nothing can live that a key has signed.
+    """Give the moment from which nothing can live that a key has signed: by its plan, or else by the drain.
 
     Args:
         times: Of a key that does not sign.
         drain: How long the tokens live that it may have signed last, in seconds.
     """
-    if times.verifying_at is None:  # it never signed
-        return times.created_at
-    return max(times.verifying_at + drain, times.retired_at or 0.0)
+    if times.retired_at is not None:
+        return times.retired_at
+    return times.created_at if times.verifying_at is None else times.verifying_at + drain
 
 
 def _without_plans(schedule: Schedule, active: str, now: float) -> dict[str, Times]:

@@ -183,7 +183,8 @@ class KeyKeeper:
 
         Args:
             kid: The key.
-            drain: How long the tokens live that it may have signed last, in seconds: `drain_of(policy)`.
+            drain: How long the tokens live that it may have signed last, in seconds, where no turn has
+                planned its end: `TurnPlan.of(policy).drain`.
 
         Returns:
             The key as it was.

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Final, Self
 
 from keyturn._core.ring import Ring, ring_from_json
-from keyturn._core.schedule import PICK_UP
+from keyturn._core.schedule import NEVER, PICK_UP
 from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.forks import in_forked_children
@@ -70,10 +70,10 @@ class SharedKeyRing(TimedKeys):
         self._failing = False
         now = clock()
         document = _existing(store)
+        self._begin_following()
         super().__init__(self._parsed(document, now), clock, now)
         self._version = document.version
         self._read_at = now
-        self._begin_following()
         in_forked_children(self, SharedKeyRing._begin_following)
 
     @property
@@ -120,7 +120,8 @@ class SharedKeyRing(TimedKeys):
         self.close()
 
     def _begin_following(self) -> None:
-        """Begin without a thread: a forked child has none of its parent's."""
+        """Begin without a thread, which the next look starts: a forked child has none of its parent's."""
+        self._until = _AT_ONCE
         self._reading = threading.Lock()
         self._starting = threading.Lock()
         self._stop = threading.Event()
@@ -131,12 +132,19 @@ class SharedKeyRing(TimedKeys):
             self._follow()
         return super()._view()
 
+    def _put(self, ring: Ring | None, now: float) -> tuple[Ring, View]:
+        held = super()._put(ring, now)
+        if self._thread is None and not self._closed:
+            self._until = _AT_ONCE
+        return held
+
     def _follow(self) -> None:
         with self._starting:
             if self._thread is None and not self._closed:
                 thread = threading.Thread(target=self._look_again, name="keyturn-keys", daemon=True)
                 thread.start()
                 self._thread = thread
+                self._put(None, _AT_ONCE)
 
     def _look_again(self) -> None:
         while not self._stop.wait(self._every):
@@ -174,4 +182,5 @@ def _existing(store: KeyStore) -> Document:
     return document
 
 
+_AT_ONCE: Final = -NEVER
 _PATIENCE: Final = 30.0  # seconds, for a reading that is on its way

@@ -62,7 +62,8 @@ def open_ring(settings: Settings, sessions: Store) -> tuple[SharedKeyRing, bool]
         ConfigurationError: The keys cannot be read or made, or are lost.
         StoreError: Their database cannot be used.
     """
-    store = open_key_store(settings, create=True)
+    # What the sessions and the keys share was made and checked with the sessions.
+    store = open_key_store(settings, create=settings.keys_url != settings.store)
     with ExitStack() as undo:
         undo.callback(store.close)
         if store.read() is None and sessions.find(limit=1):  # asked for one: there may be millions
