@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -19,6 +20,7 @@ from keyturn.keystores.files import FileKeyStore
 from keyturn.manager import TokenManager
 from keyturn.sealing import Seal
 from keyturn.stores.memory import MemoryStore
+from keyturn.testing.proxy import Proxy
 from keyturn.testing.servers import RedisServer
 from tests.support.databases import started
 from tests.support.processes import fork, wait_until
@@ -255,9 +257,20 @@ def test_a_server_that_is_away_and_comes_back(clock: Clock) -> None:
             wait_until(lambda: signer(ring) != "a", what="the change")
 
 
-def test_a_forked_child_follows_by_itself(keeper: KeyKeeper, path: Path, clock: Clock) -> None:
-    """A pre-forking server opens the ring before it forks: each child has a thread of its own."""
-    with SharedKeyRing(FileKeyStore(path), refresh_every=QUICK, clock=clock) as ring:
+@pytest.mark.parametrize("kind", ["sqlite", "postgres_url", "redis_url"])
+def test_a_forked_child_follows_by_itself(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> None:
+    """A ring that was opened before a fork has a thread and connections of its own in each child."""
+    url = f"sqlite:///{tmp_path}/keys.db" if kind == "sqlite" else request.getfixturevalue(kind)
+    with (
+        closing(key_store_from_url(url)) as admin,
+        closing(key_store_from_url(url)) as store,
+    ):
+        admin.prepare()
+        keeper = KeyKeeper(admin, clock=clock)
+        assert keeper.create("EdDSA", kid="a")
+        ring = SharedKeyRing(store, refresh_every=QUICK, clock=clock)
         assert signer(ring) == "a"
         ready, go = os.pipe(), os.pipe()
 
@@ -272,8 +285,32 @@ def test_a_forked_child_follows_by_itself(keeper: KeyKeeper, path: Path, clock: 
         keeper.replace()
         os.write(go[1], b"..")
         assert [wait() for wait in waiting] == [0, 0]
+        wait_until(lambda: signer(ring) != "a", what="the change, in the parent")
+        ring.close()
         for end in (*ready, *go):
             os.close(end)
+
+
+def test_a_store_that_does_not_answer_stops_nobody(redis_url: str, clock: Clock) -> None:
+    """While a reading hangs in its thread, `current` answers at once, and the switch happens on time."""
+    port = urlsplit(redis_url).port
+    assert port is not None
+    with Proxy(port) as proxy, closing(key_store_from_url(redis_url)) as admin:
+        keeper = KeyKeeper(admin, clock=clock)
+        keeper.create("EdDSA", kid="a")
+        keeper.rotate(PLAN, kid="b")
+        slow = key_store_from_url(f"{proxy.url(redis_url)}?timeout=1s")
+        with SharedKeyRing(slow, refresh_every=QUICK, clock=clock) as ring:
+            assert signer(ring) == "a"
+            proxy.deafen()
+            wait_until(ring._reading.locked, what="a reading that hangs")
+            clock.now += PUBLISH_FOR
+            began = time.perf_counter()
+            assert signer(ring) == "b"
+            assert time.perf_counter() - began < 0.5, "it waited for the reading"
+            wait_until(lambda: ring.failing, what="the outage")
+            proxy.behave()
+            wait_until(lambda: not ring.failing, what="the end of the outage")
 
 
 def test_a_fork_while_another_thread_reads(keeper: KeyKeeper, path: Path, clock: Clock) -> None:

@@ -52,8 +52,11 @@ class FileKeyStore:
 
     def read(self) -> Document | None:
         """See `KeyStore.read`."""
-        if not self._path.exists():
-            return None
+        try:
+            if not self._path.exists():
+                return None
+        except OSError as error:
+            raise ConfigurationError(f"cannot read the {_WHAT} {self._path}: {error.strerror}") from None
         return Document.of(read_file(self._path, what=_WHAT, limit=MAX_DOCUMENT_BYTES, private=self._private))
 
     def replace(self, data: bytes, /, *, version: str | None) -> bool:
@@ -71,13 +74,10 @@ class FileKeyStore:
     @contextmanager
     def _alone(self) -> Generator[None]:
         """Keep other writers away. The folder is locked, because the file itself is replaced."""
-        try:
-            folder = os.open(self._path.parent, os.O_RDONLY)
-        except OSError as error:
-            raise ConfigurationError(f"cannot write the {_WHAT} {self._path}: {error.strerror}") from None
+        folder = self._opened(self._path.parent)
         try:
             deadline = time.monotonic() + _PATIENCE
-            while not _is_locked(folder):
+            while not self._is_locked(folder):
                 if time.monotonic() > deadline:
                     raise StoreUnavailable("Another process is changing the keys.", detail="locked")
                 time.sleep(_PAUSE)
@@ -85,10 +85,17 @@ class FileKeyStore:
         finally:
             os.close(folder)  # and with it the lock, also where the process is killed
 
+    def _opened(self, folder: Path) -> int:
+        try:
+            return os.open(folder, os.O_RDONLY)
+        except OSError as error:
+            raise ConfigurationError(f"cannot write the {_WHAT} {self._path}: {error.strerror}") from None
 
-def _is_locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    def _is_locked(self, folder: int) -> bool:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:  # some network file systems
+            raise ConfigurationError(f"cannot lock the folder of {self._path}: {error.strerror}") from None
+        return True
