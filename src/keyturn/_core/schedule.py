@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, assert_never
 
 from keyturn.errors import ConfigurationError
 from keyturn.policy import Policy
@@ -112,14 +112,15 @@ def signing(schedule: Schedule, now: float) -> str:
     It is the first whose signing has not ended. Where clocks differ, it may be a key that another machine has
     just made and let sign: then it signs here a moment early, rather than none.
 
-    Raises:
-        ConfigurationError: None ever signs.
+    Args:
+        schedule: One that `check` accepts.
+        now: POSIX seconds.
     """
-    able = [(times.active_at, kid) for kid, times in schedule.items() if times.active_at is not None]
-    left = [(at, kid) for at, kid in able if now < _or_never(schedule[kid].verifying_at)]
-    if not left:
-        raise ConfigurationError("a key ring must have one active key, not 0")
-    return min(left)[1]
+    return min(
+        (times.active_at, kid)
+        for kid, times in schedule.items()
+        if times.active_at is not None and now < _or_never(times.verifying_at)
+    )[1]
 
 
 def states(schedule: Schedule, now: float) -> dict[str, KeyState]:
@@ -139,6 +140,8 @@ def since(times: Times, state: KeyState) -> float:
             entered = times.verifying_at
         case "retired":
             entered = times.retired_at
+        case _:
+            assert_never(state)
     return times.created_at if entered is None else entered
 
 
