@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -185,6 +186,20 @@ def test_a_file_is_its_owners_and_alone(tmp_path: Path) -> None:
     assert store.replace(b"[]", version=found.version)
     assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]
     assert stat.S_IMODE((tmp_path / "keys.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write another's file")
+def test_a_file_stays_its_owners(tmp_path: Path) -> None:
+    """What root changes for a server that runs as somebody else, that server can still read."""
+    path = tmp_path / "keys.json"
+    store = FileKeyStore(path)
+    store.replace(b"{}", version=None)
+    os.chown(path, 12345, 23456)
+    found = store.read()
+    assert found is not None
+    assert store.replace(b"[]", version=found.version)
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_file_that_others_may_touch_is_refused(tmp_path: Path) -> None:
