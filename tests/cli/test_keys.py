@@ -151,6 +151,7 @@ def test_the_keys_are_encrypted(place: Place) -> None:
     secret, wrong = {"KEYTURN_KEYS_PASSPHRASE": PASSPHRASE}, {"KEYTURN_KEYS_PASSPHRASE": PASSPHRASE + "!"}
     made = invoke("generate", *place)
     assert ("in a database in clear" in made.stderr) == (place[0] == "--keys")
+    assert "are not encrypted yet" in invoke("list", *place, env=secret).stderr
     assert "is encrypted" in invoke("encrypt", *place, env=secret).stdout
     (row,) = listed(*place, env=secret)
     assert "it is missing" in invoke("list", *place, status=1).output

@@ -15,6 +15,7 @@ import pytest
 
 from keyturn._core.schedule import PUBLISH_FOR, TurnPlan
 from keyturn.errors import ConfigurationError
+from keyturn.keys import KeyRing
 from keyturn.keystores import KeyKeeper, SharedKeyRing, key_store_from_url
 from keyturn.keystores.files import FileKeyStore
 from keyturn.manager import TokenManager
@@ -359,7 +360,7 @@ def test_what_a_ring_refuses_at_its_start(path: Path, keeper: KeyKeeper, tmp_pat
     with pytest.raises(ConfigurationError, match="`keyturn keys generate` makes them"):
         SharedKeyRing(FileKeyStore(tmp_path / "none.json"))
     seal = Seal.from_passphrase("correct horse battery staple", iterations=1000)
-    KeyKeeper(FileKeyStore(path), seal=seal).encrypt()
+    keeper.encrypt(seal)
     with pytest.raises(ConfigurationError, match="it is missing"):
         SharedKeyRing(FileKeyStore(path))
     SharedKeyRing(FileKeyStore(path), seal=seal).close()
@@ -378,6 +379,20 @@ def test_encryption_is_switched_on_by_a_change(keeper: KeyKeeper, path: Path, cl
         ring.refresh()
         assert [info.kid for info in ring.infos()] == ["a", "b"]
         assert "secret" not in repr(ring)
+
+
+def test_the_secret_is_changed(keeper: KeyKeeper, path: Path) -> None:
+    """Read with the old one, written with the new one: the same keys; the old one opens them no more."""
+    old, new = (Seal.from_passphrase(f"{word} horse battery staple", iterations=1000) for word in ("a", "b"))
+    keeper.encrypt(old)
+    KeyKeeper(FileKeyStore(path), seal=old).encrypt(new)
+    again = KeyKeeper(FileKeyStore(path), seal=new)
+    assert again.load().infos() == KeyRing.load(path, seal=new).infos()
+    assert [info.kid for info in again.load().infos()] == ["a"]
+    with pytest.raises(ConfigurationError, match="passphrase is wrong"):
+        KeyKeeper(FileKeyStore(path), seal=old).load()
+    again.encrypt(None)
+    assert KeyRing.load(path).infos()[0].kid == "a"
 
 
 def test_retiring_by_hand(keeper: KeyKeeper, clock: Clock) -> None:

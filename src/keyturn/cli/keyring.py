@@ -63,8 +63,7 @@ def generate(settings: Settings, *, force: bool, yes: bool) -> None:
             keeper.start_over(settings.key_algorithm)
         info, warning = keeper.load().infos()[0], warning_of(settings, keeper)
     click.echo(f"{_capital(settings.keys_place)} has a new key, {info.kid} ({info.alg}).")
-    if warning is not None:
-        click.echo(f"Warning: {warning}", err=True)
+    _warn(warning)
 
 
 @keys.command("list")
@@ -73,7 +72,8 @@ def generate(settings: Settings, *, force: bool, yes: bool) -> None:
 def list_keys(settings: Settings, *, as_json: bool) -> None:
     """List the keys, and what is going to happen to them; what is secret is not shown."""
     with kept_keys(settings) as keeper:
-        infos = keeper.load().infos()
+        infos, warning = keeper.load().infos(), warning_of(settings, keeper)
+    _warn(warning)
     rows = [{**asdict(info), "since": moment(info.changed_at), "next": _next(info)} for info in infos]
     print_rows(rows, _COLUMNS, as_json=as_json, empty="There are no keys.")
 
@@ -152,7 +152,7 @@ def encrypt(settings: Settings) -> None:
             "set KEYTURN_KEYS_PASSPHRASE or KEYTURN_KEYS_KEY, and give it to each server"
         )
     with kept_keys(settings) as keeper:
-        keeper.encrypt()
+        keeper.encrypt(settings.seal)
     click.echo(f"{_capital(settings.keys_place)} is encrypted.")
 
 
@@ -249,6 +249,11 @@ def _replacement(done: Replacement) -> dict[str, Any]:
         "dropped": [asdict(info) for info in done.dropped],
         "kept": [asdict(info) for info in done.kept],
     }
+
+
+def _warn(warning: str | None) -> None:
+    if warning is not None:
+        click.echo(f"Warning: {warning}", err=True)
 
 
 def _next(info: KeyInfo) -> str:

@@ -122,9 +122,13 @@ class KeyKeeper:
         found = self._store.read()
         return found is not None and is_sealed(found.data)
 
-    def encrypt(self) -> None:
-        """Write the keys again, encrypted with what this keeper has, or in clear if it has nothing."""
-        self._change(lambda ring, _: (ring, None))
+    def encrypt(self, seal: Seal | None) -> None:
+        """Write the keys again, encrypted with something else than this keeper has.
+
+        Args:
+            seal: What to encrypt them with from now on; None: they are kept in clear.
+        """
+        self._change(lambda ring, _: (ring, None), seal)
 
     def rotate(self, plan: TurnPlan, alg: Algorithm | None = None, kid: str | None = None) -> Turn:
         """Plan a whole turn: a new key is published now and signs later; then the old one drains and retires.
@@ -148,7 +152,7 @@ class KeyKeeper:
             old, new = _named(_infos(changed, now), active, entry.key.kid)
             return changed, Turn(new, old)
 
-        return self._change(turn)
+        return self._change(turn, self._seal)
 
     def replace(self, alg: Algorithm | None = None, *, everything: bool = False) -> Replacement:
         """Let a new key sign at once, and refuse all tokens of the one that signed: it has leaked.
@@ -176,7 +180,7 @@ class KeyKeeper:
                 tuple(info for info in kept if info.state != "retired"),
             )
 
-        return self._change(swap)
+        return self._change(swap, self._seal)
 
     def retire(self, kid: str, *, drain: float) -> KeyInfo:
         """Refuse a key's tokens from now on, where none can be alive; a turn to a key is called off so, too.
@@ -199,14 +203,14 @@ class KeyKeeper:
             (before,) = _named(_infos(ring, now), kid)
             return ring.scheduled(ended(ring.schedule, kid, now, drain)), before
 
-        return self._change(end)
+        return self._change(end, self._seal)
 
-    def _change(self, decide: Callable[[Ring, float], tuple[Ring, T]]) -> T:
+    def _change(self, decide: Callable[[Ring, float], tuple[Ring, T]], seal: Seal | None) -> T:
         for _ in range(_TRIES):
             now = self._clock()
             ring, version = self._read(now)
             changed, result = decide(ring, now)
-            if self._store.replace(sealed(changed.to_json(), self._seal), version=version):
+            if self._store.replace(sealed(changed.to_json(), seal), version=version):
                 return result
         raise _too_busy()
 
