@@ -193,9 +193,11 @@ def threads() -> list[threading.Thread]:
 
 
 def test_workers_follow_without_being_told(keeper: KeyKeeper, path: Path, clock: Clock) -> None:
-    """In a thread that starts with the first use, and ends when the ring is closed."""
+    """In a thread that starts when the first reading is old, and ends when the ring is closed."""
+    with SharedKeyRing(FileKeyStore(path), refresh_every="1m", clock=clock) as ring:
+        assert signer(ring) == "a"
+        assert threads() == [], "a fork that follows is one of a process without threads"
     ring = SharedKeyRing(FileKeyStore(path), refresh_every=QUICK, clock=clock)
-    assert threads() == []
     assert signer(ring) == "a"
     keeper.replace()
     wait_until(lambda: signer(ring) != "a", what="the change")
@@ -206,6 +208,28 @@ def test_workers_follow_without_being_told(keeper: KeyKeeper, path: Path, clock:
     keeper.replace()
     assert signer(ring) == after, "a closed ring goes on with what it knows"
     assert threads() == [], "and starts no thread"
+
+
+def test_a_process_that_was_idle_reads_before_it_answers(
+    ring: SharedKeyRing, keeper: KeyKeeper, path: Path
+) -> None:
+    """A child that got no request for a while must not refuse what others have signed meanwhile."""
+    done = keeper.replace()
+    ring._looked -= 59
+    assert signer(ring) == "a"
+    ring._looked -= 2
+    assert signer(ring) == done.new.kid
+    ring.close()
+    path.unlink()
+    assert signer(ring) == done.new.kid
+
+
+def test_an_idle_process_goes_on_in_an_outage(ring: SharedKeyRing, path: Path) -> None:
+    """Where even that first reading fails, the keys that are known hold, and the log says why."""
+    path.unlink()
+    ring._looked -= 3600
+    assert signer(ring) == "a"
+    assert ring.failing
 
 
 def test_an_outage_keeps_the_last_good_keys(
@@ -224,7 +248,7 @@ def test_an_outage_keeps_the_last_good_keys(
         ]
         for number, spoil in enumerate(spoilings, 1):
             spoil()
-            wait_until(lambda: ring.failing, what="the outage")
+            wait_until(lambda: bool(signer(ring)) and ring.failing, what="the outage")
             assert signer(ring) == ("a" if number == 1 else "b")
             clock.now += PUBLISH_FOR
             assert signer(ring) == "b"
@@ -250,7 +274,7 @@ def test_a_server_that_is_away_and_comes_back(clock: Clock) -> None:
         with SharedKeyRing(key_store_from_url(server.url), refresh_every=QUICK, clock=clock) as ring:
             assert signer(ring) == "a"
             server.kill()
-            wait_until(lambda: ring.failing, what="the outage")
+            wait_until(lambda: bool(signer(ring)) and ring.failing, what="the outage")
             assert signer(ring) == "a"
             server.start()
             wait_until(lambda: not ring.failing, what="the end of the outage")
@@ -303,6 +327,7 @@ def test_a_store_that_does_not_answer_stops_nobody(redis_url: str, clock: Clock)
         slow = key_store_from_url(f"{proxy.url(redis_url)}?timeout=1s")
         with SharedKeyRing(slow, refresh_every=QUICK, clock=clock) as ring:
             assert signer(ring) == "a"
+            wait_until(lambda: signer(ring) == "a" and threads() != [], what="the thread")
             proxy.deafen()
             wait_until(ring._reading.locked, what="a reading that hangs")
             clock.now += PUBLISH_FOR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import urlsafe_b64decode
 from contextlib import closing
@@ -18,7 +19,7 @@ from keyturn.errors import ConfigurationError
 from keyturn.keystores import KeyKeeper, TurnPlan, key_store_from_url
 from keyturn.keystores.files import FileKeyStore
 from keyturn.sealing import Seal
-from keyturn.server.app import create_app
+from keyturn.server.opening import open_service
 from keyturn.server.settings import Settings
 from tests.support.keyturn_server import demo_password, keyturn_server, me, refresh, sign_in
 from tests.support.processes import Server, wait_until
@@ -134,11 +135,11 @@ def test_keys_in_a_database_in_clear_are_warned_of(empty_folder: Path) -> None:
 
 def test_keys_that_cannot_be_decrypted_stop_the_start(empty_folder: Path) -> None:
     """A server without the secret, or with another, does not start with keys of its own."""
-    create_app(Settings(keys_passphrase=PASSPHRASE))
+    asyncio.run(open_service(Settings(keys_passphrase=PASSPHRASE)).close())
     kept = Path("keyturn-keys.json").read_bytes()
     with pytest.raises(ConfigurationError, match="it is missing"):
-        create_app(Settings())
+        open_service(Settings())
     with pytest.raises(ConfigurationError, match="passphrase is wrong"):
-        create_app(Settings(keys_passphrase=PASSPHRASE + "!"))
-    create_app(Settings(keys_passphrase=PASSPHRASE))
+        open_service(Settings(keys_passphrase=PASSPHRASE + "!"))
+    asyncio.run(open_service(Settings(keys_passphrase=PASSPHRASE)).close())
     assert Path("keyturn-keys.json").read_bytes() == kept

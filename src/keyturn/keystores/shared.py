@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING, Final, Self
 
 from keyturn._core.ring import Ring, ring_from_json
@@ -24,10 +25,12 @@ _LOG: Final = logging.getLogger("keyturn")
 class SharedKeyRing(TimedKeys):
     """The keys of an issuer with many processes: made and turned in one place, followed by all. Thread-safe.
 
-    It reads the key store at its start, and then from time to time in a thread of its own, which begins at
-    the first use, also in a forked child. No request waits for that. A turn is planned in advance, so all
-    processes switch at one moment, also while the store cannot be asked. Until it can be asked again, the
-    last good keys hold, and the log says so.
+    It reads the key store at its start, and then from time to time in a thread of its own, which begins
+    when it is first needed, also in a forked child. No request waits for that, but for the first one in a
+    process that has been idle for more than a minute since its start.
+
+    A turn is planned in advance, so all processes switch at one moment, also while the store cannot be
+    asked. Until it can be asked again, the last good keys hold, and the log says so.
 
     Examples:
         >>> import tempfile
@@ -70,6 +73,7 @@ class SharedKeyRing(TimedKeys):
         self._failing = False
         now = clock()
         document = _existing(store)
+        self._looked = time.monotonic()
         self._begin_following()
         super().__init__(self._parsed(document, now), clock, now)
         self._version = document.version
@@ -100,7 +104,7 @@ class SharedKeyRing(TimedKeys):
                 self._version = document.version
             elif self._is_ahead(now):  # the clock was set back
                 self._put(self._held[0], now)
-            self._read_at = now
+            self._read_at, self._looked = now, time.monotonic()
 
     def close(self) -> None:
         """End the thread, and close the store. The keys that are known go on to hold."""
@@ -128,9 +132,15 @@ class SharedKeyRing(TimedKeys):
         self._thread: threading.Thread | None = None
 
     def _view(self) -> tuple[Ring, View]:
-        if self._thread is None and not self._closed:
+        # What was just read need not be followed yet: so a server that opens the ring and then forks has no
+        # thread at the fork.
+        if self._thread is None and not self._closed and self._age() >= self._every:
             self._follow()
         return super()._view()
+
+    def _age(self) -> float:
+        """Tell for how long nothing was read: a pause of this process, not a moment of the keys."""
+        return time.monotonic() - self._looked
 
     def _put(self, ring: Ring | None, now: float) -> tuple[Ring, View]:
         held = super()._put(ring, now)
@@ -141,21 +151,29 @@ class SharedKeyRing(TimedKeys):
     def _follow(self) -> None:
         with self._starting:
             if self._thread is None and not self._closed:
+                if (
+                    self._age() > PICK_UP
+                ):  # idle since its start, or since a fork: others may sign with new keys
+                    self._try_to_refresh()
                 thread = threading.Thread(target=self._look_again, name="keyturn-keys", daemon=True)
                 thread.start()
                 self._thread = thread
                 self._put(None, _AT_ONCE)
 
     def _look_again(self) -> None:
+        self._try_to_refresh()
         while not self._stop.wait(self._every):
-            try:
-                self.refresh()
-            except Exception as error:  # noqa: BLE001  (whatever it is, the last good keys hold)
-                self._tell_of(error)
-            else:
-                if self._failing:
-                    self._failing = False
-                    _LOG.info("keyturn: the keys in %s can be read again", self._store.where)
+            self._try_to_refresh()
+
+    def _try_to_refresh(self) -> None:
+        try:
+            self.refresh()
+        except Exception as error:  # noqa: BLE001  (whatever it is, the last good keys hold)
+            self._tell_of(error)
+        else:
+            if self._failing:
+                self._failing = False
+                _LOG.info("keyturn: the keys in %s can be read again", self._store.where)
 
     def _tell_of(self, error: Exception) -> None:
         if not self._failing:
