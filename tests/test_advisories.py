@@ -37,7 +37,7 @@ from keyturn._core.keyset import Algorithm, Key
 from keyturn._core.signatures import hmac_key
 from keyturn.errors import AccessTokenError, ConfigurationError
 from keyturn.keys import KeyRing
-from tests.support.tokens import AUDIENCE, CLAIMS, ISSUER, NOW, VECTORS, forge, ring, segment
+from tests.support.tokens import AUDIENCE, CLAIMS, ISSUER, NOW, VECTORS, forge, material_of, ring, segment
 
 
 def refuse(token: object, alg: Algorithm = "ES256") -> str:
@@ -50,7 +50,7 @@ def refuse(token: object, alg: Algorithm = "ES256") -> str:
 
 def public_forms(alg: Algorithm) -> list[bytes]:
     """Give a public key in every form that somebody might have used as a secret."""
-    material = ring(alg)._entries[0].material
+    material = material_of(alg)
     assert not isinstance(material, bytes)
     public = material.public_key()
     forms = [

@@ -19,6 +19,8 @@ NEEDS = {
     "keyturn.stores.sqlalchemy": "sqlalchemy",
     "keyturn.stores.postgres": "psycopg",
     "keyturn.stores.redis": "redis",
+    "keyturn.keystores.sql": "sqlalchemy",
+    "keyturn.keystores.redis": "redis",
     "keyturn.starlette": "starlette",
     "keyturn.flask": "flask",
     "keyturn.testing": "hypothesis",

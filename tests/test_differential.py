@@ -21,7 +21,7 @@ from keyturn._core.access_claims import ACCESS_TYP, AccessClaims, read_access_to
 from keyturn._core.jwt import MAX_TOKEN_LENGTH, JwtError, JwtReader, sign_jwt
 from keyturn._core.keyset import Algorithm
 from keyturn.errors import AccessTokenError
-from tests.support.tokens import AUDIENCE, CLAIMS, ISSUER, NOW, forge, ring, segment
+from tests.support.tokens import AUDIENCE, CLAIMS, ISSUER, NOW, forge, material_of, ring, segment
 
 SHARED: list[Algorithm] = ["HS256", "ES256", "EdDSA", "RS256"]
 HEADER = {"alg": "HS256", "typ": "at+jwt", "kid": "first"}
@@ -35,7 +35,7 @@ def read(token: str, alg: Algorithm = "HS256") -> AccessClaims:
 
 def secrets_of(alg: Algorithm) -> tuple[Any, Any]:
     """Give the key to sign and the key to verify with, as PyJWT takes them."""
-    material = ring(alg)._entries[0].material
+    material = material_of(alg)
     return (material, material) if isinstance(material, bytes) else (material, material.public_key())
 
 
@@ -49,7 +49,7 @@ def by_pyjwt(token: str, alg: Algorithm = "HS256") -> dict[str, Any]:
 
 def by_joserfc(token: str, alg: Algorithm = "HS256") -> dict[str, Any]:
     """Read with joserfc: signature and algorithm."""
-    material = ring(alg)._entries[0].material
+    material = material_of(alg)
     imports: dict[str, Callable[[Any], Any]] = {
         "HS256": OctKey.import_key,
         "ES256": ECKey.import_key,

@@ -43,6 +43,7 @@ from keyturn.events import (
     StoreRolledBack,
 )
 from keyturn.keys import KeyRing
+from keyturn.keystores import SharedKeyRing
 from keyturn.manager import AsyncTokenManager, TokenManager
 from keyturn.policy import FROM_POLICY, Policy
 from keyturn.results import AccessToken, HistoryEntry, Principal, RefreshTokenInfo, SessionInfo, TokenPair
@@ -83,6 +84,7 @@ __all__ = [
     "SessionExpired",
     "SessionInfo",
     "SessionLimitReached",
+    "SharedKeyRing",
     "StoreError",
     "StoreRolledBack",
     "StoreUnavailable",

@@ -43,6 +43,8 @@ def read_file(path: Path, *, what: str, limit: int, private: bool = False) -> by
 def write_private_file(path: Path, data: bytes, *, what: str) -> None:
     """Write a file of mode 0600 in the place of an old one: a crash leaves the old one or the new one, whole.
 
+    It belongs to whom the old one did: what root writes for a server, the server must be able to read.
+
     Args:
         path: Where it goes.
         data: Its content.
@@ -55,6 +57,8 @@ def write_private_file(path: Path, data: bytes, *, what: str) -> None:
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
         with os.fdopen(handle, "wb") as file:
+            if (owner := _other_owner_of(path)) is not None:
+                os.fchown(file.fileno(), *owner)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -66,6 +70,14 @@ def write_private_file(path: Path, data: bytes, *, what: str) -> None:
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def _other_owner_of(path: Path) -> tuple[int, int] | None:
+    """Give the user and the group of a file that is somebody else's."""
+    if os.name != "posix" or not path.exists():
+        return None
+    found = path.stat()
+    return None if found.st_uid == os.geteuid() else (found.st_uid, found.st_gid)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -24,6 +24,7 @@ from urllib.request import (
 from keyturn._core.encoding import EncodingError, is_array, is_object, parse_json_object
 from keyturn._core.jwk import PRIVATE_MEMBERS, algorithm_of, public_from_jwk, serves
 from keyturn._core.keyset import Key, KeySet, key_set
+from keyturn._core.schedule import JWKS_MAX_AGE
 from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError, StoreUnavailable
 from keyturn.files import read_file
@@ -65,7 +66,7 @@ class RemoteKeys:
         *,
         timeout: Duration = "5s",
         cooldown: Duration = "30s",
-        max_age: Duration = "10m",
+        max_age: Duration = JWKS_MAX_AGE,
         ssl_context: ssl.SSLContext | None = None,
         unsafe_allow_http_on_loopback: bool = False,
     ) -> None:
@@ -75,7 +76,8 @@ class RemoteKeys:
             url: An https URL. Redirects are not followed.
             timeout: How long one fetch may take in all.
             cooldown: The shortest time between two fetches.
-            max_age: After so long the set is fetched again, so that a removed key is noticed.
+            max_age: After so long the set is fetched again, so that a removed key is noticed; five minutes,
+                which is what an issuer's answer says.
             ssl_context: For a private certificate authority.
             unsafe_allow_http_on_loopback: Accept `http://` for 127.0.0.0/8, ::1 and localhost.
 

@@ -288,7 +288,7 @@ def test_what_is_not_verified_is_marked(alice: str) -> None:
     run("keys", "generate", "--force", "--yes")
     assert facts(token)["signature"] == "NOT VERIFIED: none of our keys has this kid"
     Path("keyturn-keys.json").unlink()
-    assert facts(token)["signature"].startswith("NOT VERIFIED: cannot read the key file")
+    assert facts(token)["signature"].startswith("NOT VERIFIED: there are no keys in keyturn-keys.json")
     Path("keyturn.db").unlink()
     assert facts(token)["session"].startswith("not asked: there is no database")
 

@@ -27,7 +27,7 @@ from keyturn._core.keyset import Algorithm, Key, KeySet, key_set
 from keyturn._core.signatures import _der_of, hmac_key, mac, public_key
 from keyturn.errors import ConfigurationError
 from keyturn.keys import KeyRing
-from tests.support.tokens import CLAIMS, VECTORS, forge, ring, segment
+from tests.support.tokens import CLAIMS, VECTORS, forge, material_of, ring, segment
 
 ALGORITHMS: list[Algorithm] = ["HS256", "ES256", "EdDSA", "Ed25519", "RS256"]
 CURRENT = ring("HS256").current
@@ -339,7 +339,7 @@ def test_nothing_secret_in_reprs() -> None:
 
 def test_a_key_of_another_kind_is_refused() -> None:
     """The key fixes the algorithm: a curve's key cannot become an RSA key or the reverse (A01)."""
-    material = ring("EdDSA")._entries[0].material
+    material = material_of("EdDSA")
     assert not isinstance(material, bytes)
     with pytest.raises(ConfigurationError, match="ES256"):
         public_key("k", "ES256", material.public_key())

@@ -11,8 +11,7 @@ import pytest
 
 from keyturn.testing.servers import RedisSentinel, RedisServer
 from tests.support.databases import started
-from tests.support.keyturn_server import demo_password, keyturn_server, sign_in
-from tests.support.processes import Server
+from tests.support.keyturn_server import demo_password, keyturn_server, me, refresh, sign_in
 
 SHARED = ["postgres_url", "mariadb_url", "redis_url", "redis_cluster_url"]
 
@@ -27,18 +26,6 @@ def shared(request: pytest.FixtureRequest) -> str:
 def password_in(url: str) -> str:
     """Give the password that a URL of the fixtures carries."""
     return url.partition("://")[2].partition("@")[0].rpartition(":")[2]
-
-
-def refresh(server: Server, tokens: dict[str, str]) -> httpx.Response:
-    """Redeem a refresh token."""
-    body = {"refresh_token": tokens["refresh_token"]}
-    return httpx.post(f"{server.url}/auth/refresh", json=body, timeout=20)
-
-
-def me(server: Server, tokens: dict[str, str]) -> int:
-    """Use an access token, and give the status of the answer."""
-    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
-    return httpx.get(f"{server.url}/auth/me", headers=bearer, timeout=20).status_code
 
 
 def flags_in(folder: Path, url: str) -> list[str]:

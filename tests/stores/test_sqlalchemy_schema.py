@@ -144,7 +144,7 @@ def test_the_applications_own_migrations_are_not_met(engine: Engine) -> None:
     schema.upgrade(engine)
     assert set(inspect(engine).get_table_names()) == {
         *("alembic_version", "keyturn_alembic_version", "keyturn_sessions", "keyturn_denials"),
-        *("keyturn_stripes", "keyturn_trail", "keyturn_revocations"),
+        *("keyturn_stripes", "keyturn_trail", "keyturn_revocations", "keyturn_keys"),
     }
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT * FROM alembic_version").all() == [("the_applications",)]

@@ -51,6 +51,18 @@ def sign_in(server: Server, password: str) -> dict[str, str]:
     return tokens
 
 
+def refresh(server: Server, tokens: dict[str, str]) -> httpx.Response:
+    """Redeem a refresh token."""
+    body = {"refresh_token": tokens["refresh_token"]}
+    return httpx.post(f"{server.url}/auth/refresh", json=body, timeout=20)
+
+
+def me(server: Server, tokens: dict[str, str]) -> int:
+    """Use an access token, and give the status of the answer."""
+    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+    return httpx.get(f"{server.url}/auth/me", headers=bearer, timeout=20).status_code
+
+
 def demo_password(server: Server, user: str) -> str:
     """Give the password that `--demo` printed for a user at the latest start."""
     found = re.findall(rf"(?m)^  {user} +(\S+)$", server.output())

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from keyturn._core.encoding import encode_base64url
+from keyturn._core.jwk import Material
+from keyturn._core.jwt import JwtError, JwtReader, sign_jwt
 from keyturn._core.keyset import Algorithm, Key
+from keyturn._core.minting import KeySource
 from keyturn.keys import KeyRing
 
 NOW: Final = 1_800_000_000
@@ -33,6 +36,29 @@ VECTORS: Final[dict[str, Any]] = json.loads(
 def ring(alg: Algorithm) -> KeyRing:
     """One ring per algorithm for the whole run, with one key named `first`; not to be changed."""
     return KeyRing.generate(alg, kid="first", clock=lambda: float(NOW))
+
+
+def material_of(alg: Algorithm) -> Material:
+    """Give what the key of `ring(alg)` is made of."""
+    material = ring(alg)._held[0].find("first").material
+    assert material is not None
+    return material
+
+
+def sign_with(keys: KeySource) -> str:
+    """Sign `CLAIMS` with the active key."""
+    active = keys.current.active
+    assert active is not None
+    return sign_jwt(CLAIMS, active, "at+jwt")
+
+
+def accepts(keys: KeySource, token: str) -> bool:
+    """Tell whether keys accept an access token now."""
+    try:
+        JwtReader(keys.current, "at+jwt").read(token)
+    except JwtError:
+        return False
+    return True
 
 
 def segment(data: bytes) -> str:

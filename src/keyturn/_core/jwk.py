@@ -23,7 +23,7 @@ Material: TypeAlias = bytes | PrivateKey
 PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 """The members that must never be published (RFC 7518, section 6)."""
 
-_PUBLIC_MEMBERS: Final = frozenset({"kty", "crv", "x", "y", "n", "e"})
+PUBLIC_MEMBERS: Final = frozenset({"kty", "crv", "x", "y", "n", "e"})
 _CURVES: Final = {"EC": "P-256", "OKP": "Ed25519"}
 _ALGORITHMS: Final[dict[str, tuple[Algorithm, ...]]] = {  # the first is meant where a key does not say
     "EC": ("ES256",),
@@ -79,7 +79,7 @@ def public_from_jwk(kid: str, alg: Algorithm, jwk: Mapping[str, Any]) -> Key:
     Raises:
         ConfigurationError: It is malformed, weak or symmetric.
     """
-    members = {name: value for name, value in jwk.items() if name in _PUBLIC_MEMBERS}
+    members = {name: value for name, value in jwk.items() if name in PUBLIC_MEMBERS}
     _check_modulus(members)
     try:
         match members.get("kty"):
@@ -103,7 +103,7 @@ def material_from_jwk(kid: str, jwk: Mapping[str, Any]) -> Material:
         ConfigurationError: It is malformed or public.
     """
     _check_modulus(jwk)
-    members = {name: value for name, value in jwk.items() if name in _PUBLIC_MEMBERS | PRIVATE_MEMBERS}
+    members = {name: value for name, value in jwk.items() if name in PUBLIC_MEMBERS | PRIVATE_MEMBERS}
     try:
         match members.get("kty"):
             case "EC":

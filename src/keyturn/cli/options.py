@@ -77,7 +77,7 @@ def with_settings(
 
 
 def show(setting: Setting, value: object) -> str:
-    """Write a value as a person would give it; a password in a URL is masked.
+    """Write a value as a person would give it; a password in a URL is masked, and a secret is not shown.
 
     Examples:
         >>> show(BY_NAME["race_window"], 10.0), show(BY_NAME["rotation"], True), show(BY_NAME["issuer"], None)
@@ -88,6 +88,8 @@ def show(setting: Setting, value: object) -> str:
     match value:
         case None:
             return "none"
+        case _ if setting.secret:
+            return "(not shown)"
         case bool():
             return str(value).lower()
         case float() | int() if setting.kind == "duration":
@@ -120,8 +122,17 @@ def _option(setting: Setting) -> Callable[[Callable[P, R]], Callable[P, R]]:
         envvar=setting.variable,
         show_envvar=True,
         metavar=metavar,
+        callback=_refuse_on_the_command_line if setting.secret else None,
         help=f"{setting.help}  [default: {shown or 'empty'}]",
     )
+
+
+def _refuse_on_the_command_line(ctx: click.Context, param: click.Parameter, value: object) -> object:
+    """Keep secrets out of the list of processes and of the shell's history."""
+    setting = BY_NAME[str(param.name)]
+    if ctx.get_parameter_source(setting.name) is ParameterSource.COMMANDLINE:
+        raise click.UsageError(f"others can see a command line: set {setting.variable} instead")
+    return value
 
 
 def _config_option(command: Callable[P, R]) -> Callable[P, R]:

@@ -88,7 +88,7 @@ def _welcome(service: Service, shown: Sequence[DemoUser]) -> str:
         f"Keyturn {keyturn.__version__} listens on {settings.url}",
         f"  sessions   {masked(settings.store)}",
         f"  users      {_users_place(settings)}",
-        f"  keys       {settings.keys_file}{' (made just now)' if service.new_keys else ''}",
+        f"  keys       {_keys_place(settings)}{' (made just now)' if service.new_keys else ''}",
         f"  issuer     {settings.issuer_url}, audience {settings.audience}",
     ]
     if shown:
@@ -98,6 +98,10 @@ def _welcome(service: Service, shown: Sequence[DemoUser]) -> str:
     elif service.users is not None and not service.users.list():
         lines += ["", "There are no users yet: `keyturn users add NAME`, or start with --demo."]
     return "\n".join([*lines, "", "Press Ctrl-C to stop."])
+
+
+def _keys_place(settings: Settings) -> str:
+    return settings.keys_file if settings.keys_url is None else masked(settings.keys_url)
 
 
 def _users_place(settings: Settings) -> str:

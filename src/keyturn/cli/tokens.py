@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
@@ -24,6 +23,7 @@ from keyturn.errors import AccessTokenError, InvalidInput, InvalidToken, Keyturn
 from keyturn.keys import KeyRing
 from keyturn.manager import TokenManager
 from keyturn.results import describe
+from keyturn.server.keyring import kept_keys
 from keyturn.server.settings import Settings
 from keyturn.server.words import relative
 from keyturn.stores.memory import MemoryStore
@@ -41,7 +41,7 @@ class _Judge:
 
     Attributes:
         settings: The settings.
-        ring: The keys; None where there is no keys file to be read.
+        ring: The keys; None where they cannot be read.
         why_not: Why there is none.
         now: POSIX seconds.
     """
@@ -71,7 +71,10 @@ def token() -> None:
 @token.command()
 @click.argument("text", metavar="[TOKEN|-]", default="-")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one document.")
-@with_settings("store", "keys_file", "issuer", "audience", "host", "port", "leeway")
+@with_settings(
+    *("store", "keys", "keys_file", "keys_passphrase", "keys_key"),
+    *("issuer", "audience", "host", "port", "leeway"),
+)
 def inspect(settings: Settings, *, text: str, as_json: bool) -> None:
     """Decode and explain a token; what was not verified is marked so.
 
@@ -89,7 +92,8 @@ def inspect(settings: Settings, *, text: str, as_json: bool) -> None:
 
 def _judge(settings: Settings) -> _Judge:
     try:
-        ring, why_not = KeyRing.load(Path(settings.keys_file)), ""
+        with kept_keys(settings) as keeper:
+            ring, why_not = keeper.load(), ""
     except KeyturnError as error:
         ring, why_not = None, str(error)
     return _Judge(settings, ring, why_not, time.time())

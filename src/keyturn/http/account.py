@@ -61,9 +61,9 @@ def me(site: Site, request: HttpRequest) -> Answer:
     )
 
 
-def jwks(site: Site, _: HttpRequest) -> Answer:
+def jwks(site: Site, request: HttpRequest) -> Answer:
     """`GET /.well-known/jwks.json`: the public keys."""
-    return cacheable_reply(site.manager.jwks())
+    return cacheable_reply(site.manager.jwks(), request.values("if-none-match"))
 
 
 def _shown(session: SessionInfo) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any, Final
 
 from keyturn._core.encoding import dump_json
+from keyturn._core.schedule import JWKS_MAX_AGE
 from keyturn.errors import (
     AccessTokenError,
     InvalidInput,
@@ -23,8 +25,8 @@ from keyturn.errors import (
 from keyturn.http.messages import Headers, HttpReply
 from keyturn.results import TokenPair
 
+_TAG_DIGITS: Final = 32
 RETRY_SECONDS: Final = 1  # after an outage or a race; clients add their own back-off
-JWKS_MAX_AGE: Final = 300  # seconds; a new key is published for longer than this before it signs
 
 _JSON: Final = (("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff"))
 _NO_STORE: Final = (("Cache-Control", "no-store"),)
@@ -161,9 +163,20 @@ def json_reply(body: Mapping[str, Any], *headers: tuple[str, str], status: int =
     return HttpReply(status, (*_JSON, *_NO_STORE, *headers), dump_json(body))
 
 
-def cacheable_reply(body: Mapping[str, Any]) -> HttpReply:
-    """Answer JSON that is public."""
-    return HttpReply(200, (*_JSON, ("Cache-Control", f"public, max-age={JWKS_MAX_AGE}")), dump_json(body))
+def cacheable_reply(body: Mapping[str, Any], known: Iterable[str] = ()) -> HttpReply:
+    """Answer JSON that is public; 304 and nothing else to who has it already (RFC 9110, section 13.1.2).
+
+    Args:
+        body: The JSON.
+        known: The values of `If-None-Match`.
+    """
+    content = dump_json(body)
+    tag = f'"{sha256(content).hexdigest()[:_TAG_DIGITS]}"'
+    caching = (("Cache-Control", f"public, max-age={JWKS_MAX_AGE}"), ("ETag", tag))
+    listed = {each.strip().removeprefix("W/") for value in known for each in value.split(",")}
+    if listed & {tag, "*"}:
+        return HttpReply(304, caching)
+    return HttpReply(200, (*_JSON, *caching), content)
 
 
 def empty_reply(*headers: tuple[str, str]) -> HttpReply:

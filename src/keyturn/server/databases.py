@@ -6,9 +6,8 @@ import os
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Engine, StaticPool, create_engine, make_url
@@ -19,7 +18,8 @@ from keyturn.errors import ConfigurationError
 from keyturn.server.passwords import Passwords
 from keyturn.server.settings import MEMORY, Settings
 from keyturn.server.users import Users
-from keyturn.stores._sql import engines, missing_extra
+from keyturn.stores._sql import missing_extra
+from keyturn.stores.engines import engine_from_url
 from keyturn.stores.urls import AsyncOwnStore, OwnStore, Warns, async_store_from_url, kind_of, store_from_url
 
 _NOBODYS: Final = UUID(int=0)  # no session has this id
@@ -47,10 +47,7 @@ def open_url(url: str, *, create: bool) -> Engine:
         return _memory_engine()
     find_file(url, create=create)
     with drivers():
-        if kind_of(url).name == "PostgreSQL":
-            # It takes what the store's URL takes. Loaded here only, because it needs the driver.
-            return cast("Engine", import_module("keyturn.stores._postgres.engines").open_engine(url))
-        return engines.open_engine(url, engines.Settings())
+        return engine_from_url(url)
 
 
 def _memory_engine() -> Engine:

@@ -6,22 +6,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from keyturn.errors import ConfigurationError
-from keyturn.keys import KeyRing
 from keyturn.manager import AsyncTokenManager
-from keyturn.server import keys_file
 from keyturn.server.databases import open_async_store, open_engine, open_store, open_users, prepare_store
 from keyturn.server.demo import has_demo_users
+from keyturn.server.keyring import open_ring
 from keyturn.server.login import Answer, Authenticator, Desk, OwnLogin, UserLogin, load_authenticator
 from keyturn.server.logs import LOG, log_events
 from keyturn.server.passwords import Passwords
 from keyturn.server.safety import check_safety
 from keyturn.server.settings import Settings
 from keyturn.server.users import Users
-from keyturn.stores.protocol import Store
 from keyturn.stores.urls import OwnStore
 
 Login: TypeAlias = Callable[[str, str], Awaitable[Answer]]
@@ -37,7 +34,7 @@ class Service:
         manager: The lifecycle.
         login: Checks who signs in.
         users: The table of users; None with an authenticator of the application's own.
-        new_keys: Whether the keys file was made just now.
+        new_keys: Whether the keys were made just now.
         close: Ends the lifecycle, the threads and the connections.
     """
 
@@ -67,7 +64,8 @@ def open_service(settings: Settings, *, demo: bool = False) -> Service:
         users = None if settings.users_url is None else _open_users(settings, opened)
         with closing(_open_prepared(settings)) as sessions:
             check_safety(settings, demo=demo or (users is not None and has_demo_users(users)))
-            keys, new_keys = _open_keys(settings, sessions)
+            keys, new_keys = open_ring(settings, sessions)
+        opened.callback(keys.close)
         desk = Desk()
         opened.callback(desk.close)
         login, load_claims = _login(own, users, desk)
@@ -125,13 +123,3 @@ def _open_prepared(settings: Settings) -> OwnStore:
             LOG.warning("the store: %s", warning)
         undo.pop_all()
     return store
-
-
-def _open_keys(settings: Settings, store: Store) -> tuple[KeyRing, bool]:
-    path = Path(settings.keys_file)
-    if not path.exists() and store.find(limit=1):  # asked for one: there may be millions
-        raise ConfigurationError(
-            f"the keys file {path} is gone, but the store holds sessions: bring it back, or run "
-            "`keyturn keys generate` to begin with new keys, and everybody has to sign in again"
-        )
-    return keys_file.load_or_create(path, settings.key_algorithm)

@@ -18,10 +18,12 @@ from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_typ
 import limits
 
 from keyturn._core.keyset import Algorithm
-from keyturn.durations import seconds
+from keyturn._core.schedule import PICK_UP
+from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError
 from keyturn.http import HttpRequest, HttpSettings
 from keyturn.policy import Policy, Span
+from keyturn.sealing import Seal
 from keyturn.server import devices
 from keyturn.stores import urls
 
@@ -30,10 +32,12 @@ LogFormat: TypeAlias = Literal["text", "json"]
 Kind: TypeAlias = Literal["duration", "switch", "number", "choice", "list", "text"]
 
 MEMORY: Final = urls.MEMORY
+BESIDE_SESSIONS: Final = "store"
 DEFAULT_STORE: Final = "sqlite:///keyturn.db"
 NOTHING: Final = frozenset({"none", "off"})
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
+_SECRET: Final = {"secret": True}
 _HIGHEST_PORT: Final = 65_535
 
 
@@ -51,8 +55,14 @@ class Settings(Policy, HttpSettings):
         port: The port to listen on.
         issuer: Who issues the access tokens, their `iss`. None: http://HOST:PORT.
         audience: Whom the access tokens are for, their `aud`.
+        keys: Where the signing keys are, if not in a file: `store` for beside the sessions, or the URL of
+            another database, as for store. Servers on several machines share them so. None: in keys_file.
         keys_file: The file with the signing keys. It is made on the first start, readable to its owner only.
-        key_algorithm: What a new keys file signs with.
+        keys_passphrase: What the stored keys are encrypted with, at least 12 characters. Only from the
+            environment or the file of settings.
+        keys_key: The same, as a key: 32 random bytes in base64. Only from the environment or the file.
+        keys_refresh: How often a server looks for changes of the keys, at most a minute.
+        key_algorithm: What the first key signs with.
         login_rate: Attempts to sign in that are let through, per account and per address; `off` counts none.
         authenticator: Your own check of passwords, as package.module:function. None: the table of users.
         forwarded_allow_ips: Proxies whose X-Forwarded headers are believed, with commas between them. None:
@@ -78,7 +88,11 @@ class Settings(Policy, HttpSettings):
     port: int = 8000
     issuer: str | None = None
     audience: str = "keyturn"
+    keys: str | None = field(default=None, repr=False)
     keys_file: str = "keyturn-keys.json"
+    keys_passphrase: str | None = field(default=None, repr=False, metadata=_SECRET)
+    keys_key: str | None = field(default=None, repr=False, metadata=_SECRET)
+    keys_refresh: Span[Duration, float] = Span("10s")  # noqa: RUF009  (a descriptor, as in the policy)
     key_algorithm: Algorithm = "ES256"
     login_rate: str | None = "10/minute"
     authenticator: str | None = None
@@ -97,7 +111,10 @@ class Settings(Policy, HttpSettings):
         for name in ("host", "audience", "keys_file", "store"):
             if not getattr(self, name):
                 raise ConfigurationError(f"{name} must not be empty")
-        _check_places(self.store, self.users)
+        _check_places(self.store, self.users, self.keys_url)
+        _ = self.seal  # says what is wrong with it
+        if not 0 < self.keys_refresh <= PICK_UP:
+            raise ConfigurationError("keys_refresh must be more than 0, and at most a minute")
         if self.login_rate is not None:
             rate_of(self.login_rate)
         for setting in SETTINGS:
@@ -121,6 +138,26 @@ class Settings(Policy, HttpSettings):
         if self.store == MEMORY or urls.kind_of(self.store).is_sql:
             return self.store
         return DEFAULT_STORE if self.authenticator is None else None
+
+    @property
+    def keys_url(self) -> str | None:
+        """Where the keys are, as a URL; None: in `keys_file`."""
+        return self.store if self.keys == BESIDE_SESSIONS else self.keys
+
+    @property
+    def keys_place(self) -> str:
+        """What holds the keys, in words, to be shown."""
+        url = self.keys_url
+        return f"the keys file {self.keys_file}" if url is None else f"the key ring in {urls.masked(url)}"
+
+    @property
+    def seal(self) -> Seal | None:
+        """What the stored keys are encrypted with; None: they are kept in clear."""
+        if self.keys_passphrase is not None and self.keys_key is not None:
+            raise ConfigurationError("keys_passphrase and keys_key: one of them is enough")
+        if self.keys_key is not None:
+            return Seal.from_key(self.keys_key)
+        return None if self.keys_passphrase is None else Seal.from_passphrase(self.keys_passphrase)
 
     @property
     def url(self) -> str:
@@ -148,6 +185,7 @@ class Setting:
         choices: The only values, if it is a choice.
         default: Its value when nobody sets it.
         help: What it does.
+        secret: Whether its value is shown to nobody, and taken from no command line.
     """
 
     name: str
@@ -156,6 +194,7 @@ class Setting:
     choices: tuple[str, ...]
     default: Any
     help: str
+    secret: bool = False
 
     @property
     def flag(self) -> str:
@@ -192,7 +231,8 @@ class Setting:
             case "text" if text is not None:
                 return text
             case _:
-                raise ConfigurationError(f"{self.name} must be a {self.kind}, not {value!r}")
+                found = "something else" if self.secret else repr(value)
+                raise ConfigurationError(f"{self.name} must be a {self.kind}, not {found}")
 
     def _read_switch(self, value: object) -> bool:
         word = str(value).strip().lower()
@@ -244,8 +284,10 @@ def check_names(names: Mapping[str, object], *, where: str) -> None:
             raise ConfigurationError(f"{where}: there is no setting {name!r}; did you mean {nearest!r}?")
 
 
-def _check_places(store: str, users: str | None) -> None:
-    for name, url in (("store", store), ("users", users)):
+def _check_places(store: str, users: str | None, keys: str | None) -> None:
+    if keys == MEMORY:
+        raise ConfigurationError(f"keys: {MEMORY} would forget them: leave them in keys_file")
+    for name, url in (("store", store), ("users", users), ("keys", keys)):
         if url is None:
             continue
         try:
@@ -298,7 +340,13 @@ def _table() -> tuple[Setting, ...]:
     place = {name: at for at, name in enumerate(one.name for owner in owners for one in fields(owner))}
     ordered = sorted(fields(Settings), key=lambda one: place[one.name])
     return tuple(
-        Setting(one.name, *_kind(hints[one.name]), default=one.default, help=told.get(one.name, ""))
+        Setting(
+            one.name,
+            *_kind(hints[one.name]),
+            default=one.default,
+            help=told.get(one.name, ""),
+            secret=_SECRET.items() <= one.metadata.items(),
+        )
         for one in ordered
         if get_origin(hints[one.name]) is not Callable  # code, which no file and no flag can give
     )

@@ -38,13 +38,13 @@ class Wanted:
         cluster: As a cluster.
         replicas: How many replicas a revocation waits for.
         impatient: Whether its connections have timeouts.
-        log: The key of its revocation log.
+        log: The key of its revocation log; None for what keeps none.
     """
 
     cluster: bool
     replicas: int
     impatient: bool
-    log: bytes
+    log: bytes | None
 
 
 def examine(wanted: Wanted) -> Operation[tuple[str, ...]]:
@@ -66,8 +66,8 @@ def examine(wanted: Wanted) -> Operation[tuple[str, ...]]:
         _refuse(info, wanted)
         fsync = yield Call(None, (), ("CONFIG", "GET", "appendfsync"), node, optional=True)
         found |= dict.fromkeys(_warnings(info, _setting(fsync), wanted))
-    for warning in (yield from _warnings_of_log(wanted.log)):
-        found[warning] = None
+    if wanted.log is not None:
+        found |= dict.fromkeys((yield from _warnings_of_log(wanted.log)))
     return tuple(found)
 
 

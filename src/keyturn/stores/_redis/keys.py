@@ -6,6 +6,7 @@ keyturn:{a3f}:u:<user id>       the ids of the user's sessions, each with the mo
 keyturn:{a3f}:d:<token id>      a denied access token
 keyturn:{a3f}:h:<session id>    the audit trail of a session
 keyturn:{log}:r                 the revocation log of all users
+keyturn:{keys}:r                the document of the key ring, where it is kept here
 ```
 
 What stands in braces decides the slot (Redis Cluster specification, "hash tags"): the user's bucket, which
@@ -78,9 +79,7 @@ def keys_of(prefix: str) -> Keys:
     Raises:
         ConfigurationError: The prefix is not usable.
     """
-    if not _PREFIX.fullmatch(prefix):
-        raise ConfigurationError("prefix must be 1 to 64 characters out of A-Z a-z 0-9 _ . : / -")
-    start = prefix.encode()
+    start = _checked(prefix)
     every = b"%b:%b:" % (start, _BUCKET)
     return Keys(
         bases=tuple(b"%b:{%03x}:" % (start, bucket) for bucket in range(BUCKETS)),
@@ -90,6 +89,21 @@ def keys_of(prefix: str) -> Keys:
         log=b"%b:{log}:r" % start,
         kind_at=len(start) + len(":{000}:") + 1,
     )
+
+
+def key_of_ring(prefix: str) -> bytes:
+    """Name the key of the key ring's document; no walk through sessions meets it.
+
+    Raises:
+        ConfigurationError: The prefix is not usable.
+    """
+    return b"%b:{keys}:r" % _checked(prefix)
+
+
+def _checked(prefix: str) -> bytes:
+    if not _PREFIX.fullmatch(prefix):
+        raise ConfigurationError("prefix must be 1 to 64 characters out of A-Z a-z 0-9 _ . : / -")
+    return prefix.encode()
 
 
 def storable(text: str) -> str:

@@ -57,6 +57,7 @@ PURGE: Final = _script("purge")
 NOTE: Final = _script("note")
 FORGET: Final = _script("forget")
 APPEND: Final = _script("append")
+SWAP_RING: Final = _script("swap_ring")
 
 ALL: Final = (
     CREATE,
@@ -72,4 +73,5 @@ ALL: Final = (
     NOTE,
     FORGET,
     APPEND,
+    SWAP_RING,
 )

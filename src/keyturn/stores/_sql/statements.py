@@ -151,10 +151,11 @@ def stripe_of(user_id: str) -> int:
 @cache
 def add_stripe(dialect: str) -> Insert:
     """Add a stripe's row, unless it is there."""
-    return _unless_there(stripes, stripes.c.stripe, dialect)
+    return unless_there(stripes, stripes.c.stripe, dialect)
 
 
-def _unless_there(table: Table, key: Column[Any], dialect: str) -> Insert:
+def unless_there(table: Table, key: Column[Any], dialect: str) -> Insert:
+    """Add a row, unless there is one with its key."""
     if dialect in {"mysql", "mariadb"}:
         return mysql.insert(table).prefix_with("IGNORE")
     statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
@@ -369,7 +370,7 @@ def delete_denials(token_ids: Sequence[str], now: Millis) -> Delete:
 @cache
 def note(dialect: str) -> Insert:
     """Add a line of the trail, unless it is there."""
-    return _unless_there(trail, trail.c.id, dialect)
+    return unless_there(trail, trail.c.id, dialect)
 
 
 @cache

@@ -22,7 +22,17 @@ from sqlalchemy import (
 
 from keyturn._core.records import Session
 from keyturn._core.trail import TrailEntry
-from keyturn.stores._sql.types import HOT, INNODB, NEVER_AGAIN, counter, json_object, octets, text, uuid
+from keyturn.stores._sql.types import (
+    HOT,
+    INNODB,
+    NEVER_AGAIN,
+    counter,
+    document,
+    json_object,
+    octets,
+    text,
+    uuid,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -113,6 +123,17 @@ revocations: Final = Table(
     Index("keyturn_revocations_age", "at", "no"),
     **INNODB,
     **NEVER_AGAIN,
+)
+
+# One row: the document of the key ring, and what tells it from any other.
+rings: Final = Table(
+    "keyturn_keys",
+    metadata,
+    Column("name", text(16), nullable=False),
+    Column("version", text(64), nullable=False),
+    Column("document", document(), nullable=False),
+    PrimaryKeyConstraint("name", name="keyturn_keys_pk"),
+    **INNODB,
 )
 
 _NAMES: Final = tuple(field.name for field in fields(Session))

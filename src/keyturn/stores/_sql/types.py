@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Integer, LargeBinary, String, Uuid
+from sqlalchemy import JSON, BigInteger, Integer, LargeBinary, String, Text, Uuid
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator
@@ -97,6 +97,11 @@ def json_object() -> TypeEngine[Any]:
 def counter() -> TypeEngine[int]:
     """A number that the database itself gives to each row; SQLite does so for this type alone."""
     return BigInteger().with_variant(Integer(), "sqlite")
+
+
+def document() -> TypeEngine[str]:
+    """Text of any length."""
+    return Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *_MYSQL)
 
 
 INNODB: Final[dict[str, Any]] = {

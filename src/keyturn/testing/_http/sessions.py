@@ -207,6 +207,13 @@ class SessionRules(Rules):
         assert answer.headers["content-type"] == "application/json"
         assert (key["kid"], key["use"]) == (site.world.keys.infos()[0].kid, "sig")
         assert "d" not in key
+        tag = answer.headers["etag"]
+        for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+            again = site.send("GET", "/.well-known/jwks.json", headers=(("If-None-Match", known),))
+            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+            assert again.headers["cache-control"] == answer.headers["cache-control"]
+        changed = site.send("GET", "/.well-known/jwks.json", headers=(("If-None-Match", '"other"'),))
+        assert (changed.status_code, changed.content) == (200, answer.content)
 
     def test_ambiguous_tokens_change_nothing(self, site: Site) -> None:
         """Two of a kind, or two that disagree: 400, and every session lives (RFC 6750, section 2)."""

@@ -1,0 +1,204 @@
+"""The key ring that several processes share, as one of them sees it. It knows no token and no database."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+from keyturn._core.ring import Ring, ring_from_json
+from keyturn._core.schedule import NEVER, PICK_UP
+from keyturn.durations import Duration, seconds
+from keyturn.errors import ConfigurationError, KeyturnError
+from keyturn.forks import in_forked_children
+from keyturn.sealing import Seal, unsealed
+from keyturn.timed import SYSTEM_CLOCK, Clock, TimedKeys
+
+if TYPE_CHECKING:
+    from keyturn._core.ring import View
+    from keyturn.keystores.protocol import Document, KeyStore
+
+_LOG: Final = logging.getLogger("keyturn")
+
+
+class SharedKeyRing(TimedKeys):
+    """The keys of an issuer with many processes: made and turned in one place, followed by all. Thread-safe.
+
+    It reads the key store at its start, and then from time to time in a thread of its own, which begins
+    when it is first needed, also in a forked child. No request waits for that, but for the first one in a
+    process that has been idle for more than a minute since its start.
+
+    A turn is planned in advance, so all processes switch at one moment, also while the store cannot be
+    asked. Until it can be asked again, the last good keys hold, and the log says so.
+
+    Examples:
+        >>> import tempfile
+        >>> from keyturn.keystores import KeyKeeper
+        >>> from keyturn.keystores.files import FileKeyStore
+        >>> store = FileKeyStore(f"{tempfile.mkdtemp()}/keys.json")
+        >>> KeyKeeper(store).create("EdDSA", kid="2026-11")
+        True
+        >>> with SharedKeyRing(store) as ring:
+        ...     ring
+        SharedKeyRing(2026-11: EdDSA active)
+    """
+
+    def __init__(
+        self,
+        store: KeyStore,
+        *,
+        seal: Seal | None = None,
+        refresh_every: Duration = "10s",
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Read the keys.
+
+        Args:
+            store: Where they are; it is closed with the ring.
+            seal: What they are encrypted with; keys that are not encrypted are read all the same.
+            refresh_every: How often to look for changes: at most a minute, which is what a turn allows for.
+            clock: Gives POSIX seconds.
+
+        Raises:
+            ConfigurationError: There are no keys, or they cannot be read or decrypted.
+            StoreError: The store cannot be asked.
+        """
+        self._every = seconds(refresh_every, name="refresh_every")
+        if not 0 < self._every <= PICK_UP:
+            raise ConfigurationError("refresh_every must be more than 0, and at most a minute")
+        self._store = store
+        self._seal = seal
+        self._closed = False
+        self._failing = False
+        now = clock()
+        document = _existing(store)
+        self._looked = time.monotonic()
+        self._begin_following()
+        super().__init__(self._parsed(document, now), clock, now)
+        self._version = document.version
+        self._read_at = now
+        in_forked_children(self, SharedKeyRing._begin_following)
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last reading failed, so that a change may not be known here."""
+        return self._failing
+
+    @property
+    def read_at(self) -> float:
+        """When the store was last read with success, POSIX seconds."""
+        return self._read_at
+
+    def refresh(self) -> None:
+        """Look for changes now; it blocks.
+
+        Raises:
+            ConfigurationError: The keys are gone, or cannot be read or decrypted.
+            StoreError: The store cannot be asked.
+        """
+        with self._reading:
+            document, now = _existing(self._store), self._clock()
+            if document.version != self._version:
+                self._put(self._parsed(document, now), now)
+                self._version = document.version
+            elif self._is_ahead(now):  # the clock was set back
+                self._put(self._held[0], now)
+            self._read_at, self._looked = now, time.monotonic()
+
+    def close(self) -> None:
+        """End the thread, and close the store. The keys that are known go on to hold."""
+        self._closed = True
+        self._stop.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread() and thread.is_alive():
+            thread.join(_PATIENCE)
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        """Use the ring for a block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it after the block."""
+        self.close()
+
+    def _begin_following(self) -> None:
+        """Begin without a thread, which the next look starts: a forked child has none of its parent's."""
+        self._until = _AT_ONCE
+        self._reading = threading.Lock()
+        self._starting = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def _view(self) -> tuple[Ring, View]:
+        # What was just read need not be followed yet: so a server that opens the ring and then forks has no
+        # thread at the fork.
+        if self._thread is None and not self._closed and self._age() >= self._every:
+            self._follow()
+        return super()._view()
+
+    def _age(self) -> float:
+        """Tell for how long nothing was read: a pause of this process, not a moment of the keys."""
+        return time.monotonic() - self._looked
+
+    def _put(self, ring: Ring | None, now: float) -> tuple[Ring, View]:
+        held = super()._put(ring, now)
+        if self._thread is None and not self._closed:
+            self._until = _AT_ONCE
+        return held
+
+    def _follow(self) -> None:
+        with self._starting:
+            if self._thread is None and not self._closed:
+                if (
+                    self._age() > PICK_UP
+                ):  # idle since its start, or since a fork: others may sign with new keys
+                    self._try_to_refresh()
+                thread = threading.Thread(target=self._look_again, name="keyturn-keys", daemon=True)
+                thread.start()
+                self._thread = thread
+                self._put(None, _AT_ONCE)
+
+    def _look_again(self) -> None:
+        self._try_to_refresh()
+        while not self._stop.wait(self._every):
+            self._try_to_refresh()
+
+    def _try_to_refresh(self) -> None:
+        try:
+            self.refresh()
+        except Exception as error:  # noqa: BLE001  (whatever it is, the last good keys hold)
+            self._tell_of(error)
+        else:
+            if self._failing:
+                self._failing = False
+                _LOG.info("keyturn: the keys in %s can be read again", self._store.where)
+
+    def _tell_of(self, error: Exception) -> None:
+        if not self._failing:
+            self._failing = True
+            reason = str(error) if isinstance(error, KeyturnError) else type(error).__name__
+            _LOG.warning(
+                "keyturn: the keys in %s cannot be read, so the last known ones hold: %s",
+                self._store.where,
+                reason,
+            )
+
+    def _is_ahead(self, now: float) -> bool:
+        ring, view = self._held
+        return ring.at(now).states != view.states
+
+    def _parsed(self, document: Document, now: float) -> Ring:
+        return ring_from_json(unsealed(document.data, self._seal), now, where=self._store.where)
+
+
+def _existing(store: KeyStore) -> Document:
+    document = store.read()
+    if document is None:
+        raise ConfigurationError(f"there are no keys in {store.where}: `keyturn keys generate` makes them")
+    return document
+
+
+_AT_ONCE: Final = -NEVER
+_PATIENCE: Final = 30.0  # seconds, for a reading that is on its way

@@ -1,0 +1,31 @@
+"""Opening a key store by its URL. It knows no engine, and loads only the named one."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from keyturn.errors import ConfigurationError
+from keyturn.keystores.protocol import KeyStore
+from keyturn.stores.urls import MEMORY, kind_of
+
+
+def key_store_from_url(url: str) -> KeyStore:
+    """Open a key store: the scheme of the URL says which.
+
+    Args:
+        url: For example `sqlite:///keyturn.db`, `postgresql://user@host/database`, `redis://host:6379/0`.
+
+    Returns:
+        A store that owns what it opened: `close()` gives it back.
+
+    Raises:
+        ConfigurationError: No key store has such URLs, or it refuses this one.
+        ImportError: The store's driver is not installed; the message is the command that brings it.
+    """
+    kind = kind_of(url)
+    if url == MEMORY:
+        raise ConfigurationError(f"{MEMORY} would forget the keys: give their file, or a database")
+    module, name = ("sql", "SQLKeyStore") if kind.is_sql else ("redis", "RedisKeyStore")
+    opened = getattr(import_module(f"keyturn.keystores.{module}"), name)
+    return cast("KeyStore", opened.from_url(url))
