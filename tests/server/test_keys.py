@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from base64 import urlsafe_b64decode
 from contextlib import closing
@@ -15,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from keyturn.cli.root import keyturn
+from keyturn.deferred import run_coroutine
 from keyturn.errors import ConfigurationError
 from keyturn.keystores import KeyKeeper, TurnPlan, key_store_from_url
 from keyturn.keystores.files import FileKeyStore
@@ -135,11 +135,11 @@ def test_keys_in_a_database_in_clear_are_warned_of(empty_folder: Path) -> None:
 
 def test_keys_that_cannot_be_decrypted_stop_the_start(empty_folder: Path) -> None:
     """A server without the secret, or with another, does not start with keys of its own."""
-    asyncio.run(open_service(Settings(keys_passphrase=PASSPHRASE)).close())
+    run_coroutine(open_service(Settings(keys_passphrase=PASSPHRASE)).close())
     kept = Path("keyturn-keys.json").read_bytes()
     with pytest.raises(ConfigurationError, match="it is missing"):
         open_service(Settings())
     with pytest.raises(ConfigurationError, match="passphrase is wrong"):
         open_service(Settings(keys_passphrase=PASSPHRASE + "!"))
-    asyncio.run(open_service(Settings(keys_passphrase=PASSPHRASE)).close())
+    run_coroutine(open_service(Settings(keys_passphrase=PASSPHRASE)).close())
     assert Path("keyturn-keys.json").read_bytes() == kept
