@@ -36,7 +36,7 @@ def _numbers(counts: dict[str, dict[str, str]]) -> str:
 
 def _cell(store: str, turns: str) -> str:
     statements = len(turns.replace("|", " ").split())
-    round_trips = 0 if store == IN_PROCESS else turns.count("|") + 1
+    round_trips = 0 if store == IN_PROCESS or not turns else turns.count("|") + 1
     return f"{statements} / {round_trips}"
 
 
@@ -45,7 +45,7 @@ def _statements(counts: dict[str, dict[str, str]]) -> str:
     for operation, of in counts.items():
         stores_of: dict[str, list[str]] = {}
         for store, turns in of.items():
-            stores_of.setdefault(turns.replace("|", "·"), []).append(store)
+            stores_of.setdefault(turns.replace("|", "·") or "nothing", []).append(store)
         rows += [f"| {operation} | {', '.join(stores)} | {turns} |" for turns, stores in stores_of.items()]
     return _table(["operation", "on", "sends"], rows)
 

@@ -16,7 +16,8 @@ from keyturn import AccessTokenError, AsyncTokenManager, Policy, StoreUnavailabl
 from keyturn._core.commands import Follow
 from keyturn._core.outcomes import Followed
 from keyturn._core.revocations import LogEntry
-from keyturn.following import Reading
+from keyturn.events import StoreUnavailable as Outage
+from keyturn.reading import Reading
 from keyturn.revocation import SLACK, RevocationView
 from keyturn.stores.memory import MemoryStore
 from keyturn.testing.clock import ManualClock
@@ -30,13 +31,16 @@ QUICK = Policy(max_staleness="200ms")  # polls every 50 ms
 class Bell:
     """A bell that a test rings; `seconds` do not end a wait, so nothing but a ring does."""
 
-    def __init__(self) -> None:
+    def __init__(self, failure: Exception | None) -> None:
         self.rung = threading.Event()
         self.closed = threading.Event()
         self.broken = False
+        self.failure = failure
 
     def wait(self, _: object, __: float, /) -> None:
         """Wait for the ring."""
+        if self.failure is not None:
+            raise self.failure
         if not self.broken:
             self.rung.wait(30)
         if self.broken or self.closed.is_set():
@@ -57,7 +61,8 @@ class AsyncBell:
 
     async def wait(self, cursor: object, seconds: float, /) -> None:
         """Wait for the ring without standing in the loop's way."""
-        await asyncio.to_thread(self.inner.rung.wait, 30)
+        if self.inner.failure is None:
+            await asyncio.to_thread(self.inner.rung.wait, 30)
         self.inner.wait(cursor, seconds)
 
     async def close(self) -> None:
@@ -70,6 +75,7 @@ class Following(Protocol):
 
     line: Any
     bells: list[Bell]
+    failure: Exception | None
     view: RevocationView
     manager: Any
 
@@ -85,6 +91,7 @@ class Threads:
 
     def __init__(self, rows: MemoryStore, policy: Policy, *, rings: bool) -> None:
         self.bells: list[Bell] = []
+        self.failure: Exception | None = None
         store: Any = type("Ringing", (Far,), {"bell": lambda _: self._bell() if rings else None})(rows)
         self.line = store.line
         self.manager = TokenManager(store=store, keys=RING, policy=policy, issuer="https://i", audience="a")
@@ -92,7 +99,7 @@ class Threads:
         self.view = self.manager.revocations
 
     def _bell(self) -> Bell:
-        self.bells.append(Bell())
+        self.bells.append(Bell(self.failure))
         return self.bells[-1]
 
     def begin(self) -> None:
@@ -109,6 +116,7 @@ class Tasks:
 
     def __init__(self, rows: MemoryStore, policy: Policy, *, rings: bool) -> None:
         self.bells: list[Bell] = []
+        self.failure: Exception | None = None
         self._ended = False
         self._loop = LoopThread().__enter__()
         store: Any = type("Ringing", (AsyncFar,), {"bell": lambda _: self._bell() if rings else None})(rows)
@@ -120,7 +128,7 @@ class Tasks:
         self.view = self.manager.revocations
 
     def _bell(self) -> AsyncBell:
-        self.bells.append(Bell())
+        self.bells.append(Bell(self.failure))
         return AsyncBell(self.bells[-1])
 
     def begin(self) -> None:
@@ -210,8 +218,6 @@ def test_an_outage_is_told_once_and_outlived(
     """However often the log cannot be read, one event and one line say so; then all is made up for."""
     one = follow()
     told: list[str] = []
-    from keyturn.events import StoreUnavailable as Outage  # noqa: PLC0415  (the error has the same name)
-
     one.manager.events.subscribe(Outage, lambda event: told.append(event.operation))
     one.begin()
     for outage in (1, 2):
@@ -261,6 +267,61 @@ def test_closing_ends_the_rest(follow: Callable[..., Following], *, rings: bool)
         assert followers() == []
         one.end()  # twice does no harm
     assert one.line.asked["follow"] == asked
+
+
+def test_an_end_is_no_outage(rows: MemoryStore, follow: Callable[..., Following]) -> None:
+    """What fails because the manager is being closed is neither told nor logged."""
+    one = follow()
+    told: list[Outage] = []
+    one.manager.events.subscribe(Outage, told.append)
+    one.begin()
+    real = rows.follow
+
+    def slow(command: Follow) -> Followed:
+        following = one.manager._following
+        assert following is not None
+        following._ended.wait(20)
+        if following._ended.is_set():
+            raise StoreUnavailable(detail="closed")
+        return real(command)
+
+    rows.follow = slow  # type: ignore[method-assign]  # this store alone
+    asked = one.line.asked["follow"]
+    wait_until(lambda: one.line.asked["follow"] > asked, what="a reading on its way")
+    if isinstance(one, Threads):
+        one.end()
+        assert told == []
+    rows.follow = real  # type: ignore[method-assign]
+
+
+def test_a_bell_of_any_kind_may_fail(
+    rows: MemoryStore, follow: Callable[..., Following], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever it raises, polls go on, another one is made, the broken one closed, and one line says so."""
+    one = follow(rings=True)
+    one.failure = ZeroDivisionError("a bug in a bell")
+    with caplog.at_level(logging.WARNING, logger="keyturn"):
+        one.begin()
+        wait_until(lambda: len(one.bells) >= 3, what="several bells")
+    assert all(bell.closed.is_set() for bell in one.bells[:-1])
+    ended = revoke_one(rows)
+    wait_until(partial(knows, one.view, ended), what="the poll")
+    assert len([r for r in caplog.records if "push failed" in r.message]) == 1
+
+
+def test_a_system_without_threads_asks_the_store(rows: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none can be started, tokens are checked in the store, and the manager can be closed."""
+    one = Threads(rows, QUICK, rings=False)
+    token = one.manager.issue("user-1").access_token
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for _ in range(2):
+        assert one.manager.authenticate(token).user_id == "user-1"
+    one.end()
+    monkeypatch.undo()
 
 
 def followers() -> list[threading.Thread]:
@@ -339,9 +400,12 @@ def test_a_clock_that_was_set_back_reads_all_again() -> None:
     reading = Reading(view, clock, lambda _: None)
     reading.take(reading.ask(), Followed((LogEntry("session", "a"),), "cursor", more=False))
     clock.jump(-SLACK + 1)
-    assert reading.ask().cursor == "cursor", "clocks are corrected by seconds all the time"
-    clock.jump(-SLACK - 1)
-    assert reading.ask().cursor is None
+    assert reading.ask().command.cursor == "cursor", "clocks are corrected by seconds all the time"
+    late = reading.ask()
+    clock.jump(-2)  # corrections add up
+    assert reading.ask().command.cursor is None
+    assert reading.take(late, Followed((), "its end", more=False)), "a late answer of the time before"
+    assert reading.ask().command.cursor is None
     assert view.staleness(clock()) is None
     assert knows(view, "a")
 
@@ -354,7 +418,7 @@ def test_a_log_of_many_pages_is_fresh_at_its_end() -> None:
     assert reading.take(reading.ask(), Followed((LogEntry("session", "a"),), 1, more=True))
     assert view.staleness(clock()) is None
     asked = reading.ask()
-    assert asked.since == round((10_000 - 900 - SLACK) * 1000)
+    assert asked.command.since == round((10_000 - 900 - SLACK) * 1000)
     clock.advance(2)  # while the answer was on its way
     assert not reading.take(asked, Followed((), 2, more=False))
     assert view.staleness(clock()) == 2

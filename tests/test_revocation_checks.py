@@ -6,8 +6,8 @@ Each test runs on both twins.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
 
 import pytest
 
@@ -18,6 +18,7 @@ from tests.support.followed import Process
 
 Starter: TypeAlias = Callable[..., Process]
 MINUTE = 60.0
+T0 = ManualClock()()
 
 
 @pytest.fixture(params=["threads", "async"])
@@ -85,15 +86,20 @@ def test_a_confirmation_that_failed_is_tried_again(begin: Starter) -> None:
     pair = process.issue("user-1")
     process.start()
     process.line.cut = {"confirm"}
-    for _ in range(3):
-        process.authenticate(pair.access_token)
-        process.flush()
-    assert process.line.asked["confirm"] == 3
-    process.line.cut.clear()
-    for _ in range(3):
+    for second in (0, 0.5, 1, 2, 2.5, 3, 4, 4.5, 7):  # not at each request, but after 1, 2 and 4 seconds
+        process.clock.jump(T0 + second - process.clock())
+        process.start()
         process.authenticate(pair.access_token)
         process.flush()
     assert process.line.asked["confirm"] == 4
+    assert len([each for each in process.outages if each.operation == "confirm"]) == 4
+    process.line.cut.clear()
+    for _ in range(3):
+        process.clock.advance(8)
+        process.start()
+        process.authenticate(pair.access_token)
+        process.flush()
+    assert process.line.asked["confirm"] == 5
 
 
 def test_before_the_log_was_read_the_store_is_asked(begin: Starter) -> None:
@@ -264,6 +270,31 @@ def test_strict_asks_the_store_each_time(begin: Starter) -> None:
     assert refused(other, pair.access_token) == "revoked"
 
 
+def test_strict_refuses_what_is_known_to_be_revoked(begin: Starter) -> None:
+    """Also where the store is out and others may pass: the stronger check must not be the weaker one."""
+    process = begin(policy=Policy(on_store_error="allow"))
+    token = used(process)
+    gone = process.issue("user-2")
+    process.revoke(gone.session_id)
+    process.line.cut = {"*"}
+    assert refused(process, gone.access_token, revocation="strict") == "revoked"
+    assert process.authenticate(token, revocation="strict").user_id == "user-1"
+
+
+def test_a_clock_that_leaps_makes_nobody_forget(begin: Starter) -> None:
+    """A clock that goes on by an hour and comes back, and a revocation in between, leave all revoked."""
+    process = begin()
+    one, other = process.issue("user-1"), process.issue("user-2")
+    process.start()
+    process.revoke(one.session_id)
+    process.line.cut = {"follow", "check"}  # nobody but the own view can say so
+    process.clock.jump(3600)
+    process.revoke(other.session_id)
+    process.clock.jump(-3600)
+    for pair in (one, other):
+        assert refused(process, pair.access_token) == "revoked"
+
+
 def test_none_asks_nobody(begin: Starter) -> None:
     """Where it was asked for by name, signature and expiry decide alone; the use is still confirmed."""
     process = begin(policy=Policy(revocation="none"))
@@ -342,25 +373,56 @@ class Roles:
 
 @dataclass(frozen=True)
 class FrozenRoles:
-    """Claims that nobody can change."""
+    """Claims that look as if nobody could change them."""
 
-    roles: list[str]
+    roles: list[str] = field(default_factory=list)
 
 
-def test_a_claims_model_that_can_be_changed_is_made_anew(begin: Starter) -> None:
-    """Each request gets a model of its own; a frozen one is shared."""
-    for model, shared in ((Roles, False), (FrozenRoles, True)):
-        process = begin(claims=model)
-        token = process.issue("user-1", claims=model(roles=["member"])).access_token
+@pytest.mark.parametrize("model", [Roles, FrozenRoles])
+def test_a_claims_model_is_made_anew(begin: Starter, model: Any) -> None:
+    """Each request gets a model of its own, of claims of its own: a frozen one may hold what is not."""
+    process = begin(claims=model)
+    for role in ("member", "guest"):
+        token = process.issue("user-1", claims=model(roles=[role])).access_token
         process.start()
         for _ in range(3):
-            process.authenticate(token)
+            who = process.authenticate(token)
+            assert who.claims == model(roles=[role])
+            who.claims.roles.append("admin")
             process.flush()
-        one, two = process.authenticate(token).claims, process.authenticate(token).claims
-        assert one == two == model(roles=["member"])
-        assert (one is two) == shared
-        with pytest.raises(TypeError):
-            one.roles.append("admin")
+    if model is FrozenRoles:  # with what the model makes itself, where the token says nothing
+        token = process.issue("user-1", claims={}).access_token
+        for _ in range(3):
+            who = process.authenticate(token)
+            assert who.claims.roles == []
+            who.claims.roles.append("admin")
+            process.flush()
+
+
+@dataclass
+class Particular:
+    """Claims that change what they are given, and that do not fit for ever."""
+
+    roles: list[str]
+    fits: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        self.roles.sort()
+        if not self.fits:
+            raise ValueError("the trial is over")
+
+
+def test_a_claims_model_may_be_particular(begin: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may change what it is given, as at sign-in; where it does not fit any more, that is no accident."""
+    process = begin(claims=Particular)
+    token = process.issue("user-1", claims=Particular(roles=["b", "a"])).access_token
+    process.start()
+    for _ in range(2):
+        assert process.authenticate(token).claims.roles == ["a", "b"]
+        process.flush()
+    monkeypatch.setattr(Particular, "fits", False)
+    assert refused(process, token) == "claims"
+    assert refused(process, token, revocation="strict") == "claims"
 
 
 def test_a_store_in_this_process_is_asked_itself(begin: Starter) -> None:

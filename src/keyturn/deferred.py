@@ -52,11 +52,11 @@ class Worker:
     def submit(self, work: Work, *, dropped: Work | None = None) -> None:
         """Have something done soon; where too much is waiting, count it as dropped and call `dropped`."""
         with self._lock:
-            if self._lane is None:
-                self._lane = _Lane()
             try:
+                if self._lane is None:
+                    self._lane = _Lane()
                 self._lane.queue.put_nowait(work)
-            except Full:
+            except (Full, RuntimeError):  # too much is waiting, or the system has no thread left
                 self.dropped += 1
             else:
                 return
@@ -188,3 +188,4 @@ def _run(queue: _Queue) -> None:
             work()
         except BaseException:  # noqa: BLE001  (whatever it is, it must not end the thread for all that follows)
             _LOG.exception("keyturn: deferred work failed")
+        del work  # else it would be kept in use, with all that it knows, until there is more

@@ -107,7 +107,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         """
         if inspect.iscoroutinefunction(load_claims):
             raise ConfigurationError("load_claims is a coroutine function: use AsyncTokenManager")
-        self._worker = Worker()
+        self._worker, self._confirming = Worker(), Worker()
         wanted = policy is not None and policy.audit_retention is not None
         self._audit = Audit(trail_of(store, audit, wanted=wanted), self._lost)
         log = log_of(store)
@@ -387,13 +387,15 @@ class TokenManager(ManagerBase[ClaimsT]):
         Returns:
             Whether all of it was done; each kind is waited for up to 30 seconds.
         """
-        # The last is for handlers of `AuditLost`.
-        return self._worker.flush() and self._audit.flush() and self._worker.flush()
+        # The last is for handlers of what the others met.
+        return (
+            self._worker.flush() and self._confirming.flush() and self._audit.flush() and self._worker.flush()
+        )
 
     def close(self) -> None:
         """Finish the deferred work and close the store."""
         self._stop_following()
-        self._worker.close()
+        self._confirming.close()
         self._audit.close()
         self._worker.close()  # handlers of `AuditLost`
         self._store.close()
@@ -409,7 +411,9 @@ class TokenManager(ManagerBase[ClaimsT]):
         result = self._publish(plan)
         confirm = plan.confirm
         if confirm is not None and self._seen.is_due(confirm, confirmed=plan.confirmed):
-            self._worker.submit(partial(self._confirm, confirm), dropped=partial(self._seen.failed, confirm))
+            self._confirming.submit(
+                partial(self._confirm, confirm), dropped=partial(self._seen.failed, confirm)
+            )
         return result
 
     def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:
@@ -510,7 +514,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
 
         See `TokenManager`; `load_claims` may be a plain or a coroutine function.
         """
-        self._tasks = Tasks()
+        self._tasks, self._confirming = Tasks(), Tasks()
         wanted = policy is not None and policy.audit_retention is not None
         self._audit = AsyncAudit(async_trail_of(store, audit, wanted=wanted), self._lost)
         log = async_log_of(store)
@@ -686,13 +690,19 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
 
         See `TokenManager.flush`.
         """
-        # The last is for handlers of `AuditLost`.
-        return await self._tasks.flush() and await self._audit.flush() and await self._tasks.flush()
+        # The last is for handlers of what the others met.
+        return (
+            await self._tasks.flush()
+            and await self._confirming.flush()
+            and await self._audit.flush()
+            and await self._tasks.flush()
+        )
 
     async def close(self) -> None:
         """Finish the deferred work and close the store."""
         await self._stop_following()
         await self._tasks.flush()
+        await self._confirming.flush()
         await self._audit.close()
         await self._tasks.flush()  # handlers of `AuditLost`
         await self._store.close()
@@ -711,7 +721,9 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         result = self._publish(plan)
         confirm = plan.confirm
         if confirm is not None and self._seen.is_due(confirm, confirmed=plan.confirmed):
-            self._tasks.submit(partial(self._confirm, confirm), dropped=partial(self._seen.failed, confirm))
+            self._confirming.submit(
+                partial(self._confirm, confirm), dropped=partial(self._seen.failed, confirm)
+            )
         return result
 
     async def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:

@@ -231,11 +231,17 @@ class ManagerBase(Generic[ClaimsT]):
             case "view":
                 return self._look_up
             case "strict":
-                return _unknown
+                return self._refuse_known
             case "none":
                 return _clear
             case _:
                 raise wrong_check(check)
+
+    def _refuse_known(self, principal: Principal[ClaimsT]) -> Standing:
+        """Ask the store, but for what is known to be revoked: that stays so, also where the store is out."""
+        view = self._view
+        known = view is not None and view.revoked(principal.session_id, principal.token_id)
+        return "revoked" if known else "unknown"
 
     def _look_up(self, principal: Principal[ClaimsT]) -> Standing:
         if self._view is None or self._following is None:
@@ -284,10 +290,6 @@ class ManagerBase(Generic[ClaimsT]):
 def wrong_check(check: str) -> ConfigurationError:
     """Give what to raise for a way of checking that there is not."""
     return ConfigurationError(f"revocation must be one of view, strict, none, not {check!r}")
-
-
-def _unknown(_: object) -> Standing:
-    return "unknown"
 
 
 def _clear(_: object) -> Standing:

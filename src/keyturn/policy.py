@@ -92,7 +92,8 @@ class Policy:
         max_sessions_per_user: How many live sessions a user may have at once. None: as many as they like.
         on_session_limit: At the limit, "evict" the oldest session or "refuse" the sign-in.
         on_store_error: "refuse" with 503 while the store cannot be asked; "allow" accepts an access token on
-            its signature alone (unsafe: revocations do not act meanwhile).
+            its signature alone (unsafe: revocations do not act meanwhile), but for those that this process
+            knows to be revoked.
         revocation: How access tokens are checked, where a call or route does not say otherwise. "view" looks
             in what this process knows to be revoked, which follows the store. "strict" asks the store each
             time: a revocation anywhere then acts at once. "none" trusts signature and expiry (unsafe:

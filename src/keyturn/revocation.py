@@ -79,20 +79,24 @@ class RevocationView:
         as_of = self._as_of
         return (
             as_of is not None
-            and abs(now - as_of) <= self.max_staleness  # a clock that was set back must not make it fresh
+            and abs(now - as_of) <= self.max_staleness  # a view from the future is no fresher
             and issued_at >= now - self.looks_back
             and session_id not in self._sessions
             and token_id not in self._tokens
         )
 
+    def revoked(self, session_id: str | None, token_id: str) -> bool:
+        """Tell whether an access token is known to be revoked."""
+        return session_id in self._sessions or token_id in self._tokens
+
     def standing(self, session_id: str | None, token_id: str, issued_at: float, now: float) -> Standing:
         """Say what is known of an access token: see `clears`."""
-        if session_id in self._sessions or token_id in self._tokens:
+        if self.revoked(session_id, token_id):
             return "revoked"
         return "clear" if self.clears(session_id, token_id, issued_at, now) else "unknown"
 
     def learn(self, entries: Iterable[LogEntry], now: float) -> None:
-        """Take revocations in, and let go of those that no access token outlives.
+        """Take revocations in.
 
         Args:
             entries: What was revoked.
@@ -103,6 +107,16 @@ class RevocationView:
             for entry in entries:
                 known = self._sessions if entry.kind == "session" else self._tokens
                 known.setdefault(entry.subject, until)
+
+    def forget(self, now: float) -> None:
+        """Let go of revocations that no access token outlives.
+
+        Only whoever reads the log may do so: it notices when the clock is set back, and then reads all again.
+
+        Args:
+            now: POSIX seconds.
+        """
+        with self._lock:
             for known in (self._sessions, self._tokens):  # in the order in which they were learned
                 gone = [subject for subject, _ in takewhile(lambda pair: pair[1] < now, known.items())]
                 for subject in gone:
@@ -110,8 +124,7 @@ class RevocationView:
 
     def became_current(self, now: float) -> None:
         """Note that everything was known at a moment, POSIX seconds."""
-        with self._lock:
-            self._as_of = now if self._as_of is None else max(self._as_of, now)
+        self._as_of = now
 
     def start_afresh(self) -> None:
         """Accept nothing until the log was read again; what is known to be revoked stays so.

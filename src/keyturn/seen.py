@@ -6,12 +6,18 @@ from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from keyturn.forks import in_forked_children
+
 if TYPE_CHECKING:
     from uuid import UUID
 
     from keyturn._core.commands import Confirm
+    from keyturn._core.records import Millis
 
 _MOST: Final = 100_000  # about 20 MB; beyond it the store is told of the oldest once more, harmlessly
+_FIRST_PAUSE: Final = 1000  # milliseconds that the store is left alone after it could not be told
+_LONGEST_PAUSE: Final = 30_000
+_DOUBLINGS: Final = 6  # what it takes to get there
 
 
 class Seen:
@@ -19,10 +25,17 @@ class Seen:
 
     def __init__(self, most: int = _MOST) -> None:
         """Start empty."""
-        self._lock = Lock()
         self._most = most
+        self.start_afresh()
+        in_forked_children(self, Seen.start_afresh)
+
+    def start_afresh(self) -> None:
+        """Know nothing: what is on its way in the parent of a forked process never arrives in the child."""
+        self._lock = Lock()
         self._newest: OrderedDict[UUID, int] = OrderedDict()
         self._on_its_way: set[UUID] = set()
+        self._failures = 0
+        self._failed_at: Millis = 0
 
     def is_due(self, confirm: Confirm, *, confirmed: bool) -> bool:
         """Tell whether the store must be told now, and take it as being on its way.
@@ -30,12 +43,12 @@ class Seen:
         Args:
             confirm: What would be told.
             confirmed: Whether the row says so already. Where it does not, telling it before was in vain: the
-                store was out, or has lost the write.
+                store was out, or has lost the write. Where no row was read, nobody can know of that.
         """
         with self._lock:
             known = self._newest.get(confirm.sid)
             is_news = known is None or known < confirm.gen
-            if confirm.sid in self._on_its_way or (confirmed and not is_news):
+            if confirm.sid in self._on_its_way or (confirmed and not is_news) or self._rests(confirm.now):
                 return False
             self._on_its_way.add(confirm.sid)
             self._newest[confirm.sid] = confirm.gen
@@ -54,10 +67,18 @@ class Seen:
         """Note that the store was told."""
         with self._lock:
             self._on_its_way.discard(confirm.sid)
+            self._failures = 0
 
     def failed(self, confirm: Confirm) -> None:
-        """Note that the store could not be told: the next accepted token tries again."""
+        """Note that the store could not be told: after a pause, the next accepted token tries again."""
         with self._lock:
             self._on_its_way.discard(confirm.sid)
             if self._newest.get(confirm.sid) == confirm.gen:
                 del self._newest[confirm.sid]
+            self._failures += 1
+            self._failed_at = max(self._failed_at, confirm.now)
+
+    def _rests(self, now: Millis) -> bool:
+        """Tell whether the store is left alone; also for a clock that was set back, within the pause."""
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE << min(self._failures, _DOUBLINGS) >> 1)
+        return self._failures > 0 and abs(now - self._failed_at) < pause

@@ -59,7 +59,7 @@ def many(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     on: SqlName = request.param
     with ExitStack() as stack:
         url = stack.enter_context(prepared(request, on, tmp_path_factory.mktemp("sql")))
-        store = SQLAlchemyStore.from_url(url, pool_size=1, answer_timeout=60)
+        store = SQLAlchemyStore.from_url(url, pool_size=1, answer_timeout=20)
         stack.callback(store.close)
         fill(store._engine, on, [one(number) for number in range(1, ROWS + 1)], until=100_000, now=NOW)
         yield Many(on, store)

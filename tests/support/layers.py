@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("keyturn.stores.urls",),
     ("keyturn.stores.engines",),
     ("keyturn.keystores",),
-    ("keyturn.deferred", "keyturn.publishing", "keyturn.seen", "keyturn.waiting"),
+    ("keyturn.deferred", "keyturn.publishing", "keyturn.seen", "keyturn.waiting", "keyturn.reading"),
     ("keyturn.audit", "keyturn.following"),
     ("keyturn.manager_base",),
     ("keyturn.manager",),

@@ -79,10 +79,10 @@ class AccessEngine(Generic[ClaimsT]):
 
     def _current(self) -> tuple[Material, Verifier[ClaimsT]]:
         """Give what was prepared from the keys that are valid now: both at once, of the same keys."""
-        current = self._keys.current
-        if current is not self._prepared[0].keys:  # assignment is atomic; two threads at worst prepare twice
-            self._prepared = self._prepare(current)
-        return self._prepared
+        current, prepared = self._keys.current, self._prepared
+        if current is not prepared[0].keys:  # assignment is atomic; two threads at worst prepare twice
+            prepared = self._prepared = self._prepare(current)
+        return prepared
 
     def _prepare(self, keys: KeySet) -> tuple[Material, Verifier[ClaimsT]]:
         material = Material.of(keys, jwt=self.policy.refresh_format == "jwt")

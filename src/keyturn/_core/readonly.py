@@ -45,6 +45,26 @@ def read_only(value: dict[str, Any]) -> dict[str, Any]:
     return ReadOnlyDict({name: _frozen(member) for name, member in value.items()})
 
 
+def plain(value: dict[str, Any]) -> dict[str, Any]:
+    """Give a JSON object as a plain one of its own, which may be changed.
+
+    Examples:
+        >>> claims = plain(read_only({"roles": ["member"]}))
+        >>> claims["roles"].append("guest")
+        >>> claims
+        {'roles': ['member', 'guest']}
+    """
+    return {name: _thawed(member) for name, member in value.items()}
+
+
+def _thawed(value: Any) -> Any:  # noqa: ANN401  (JSON)
+    if is_object(value):
+        return plain(value)
+    if is_array(value):
+        return [_thawed(member) for member in value]
+    return value
+
+
 def _frozen(value: Any) -> Any:  # noqa: ANN401  (JSON)
     if is_object(value):
         return read_only(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Generic
 
+from keyturn._core.jwt import MAX_TOKEN_LENGTH
 from keyturn.results import ClaimsT, Principal
 
 
@@ -16,8 +17,8 @@ class Verified(Generic[ClaimsT]):
     """A verified access token.
 
     Attributes:
-        principal: Who it speaks for; many requests get the same.
-        claims: What a claims model must be made of anew for each of them; None: its claims cannot be changed.
+        principal: Who it speaks for; many requests get the same. It has no claims where there is a model.
+        claims: What that is made of, anew for each request; None: there is none.
         begins: From when it is acceptable, POSIX seconds; the leeway is in it.
         ends: Until when.
         told: Whether the store knows that its generation was seen, or need not.
@@ -75,6 +76,6 @@ class VerifiedTokens(Generic[ClaimsT]):
 
 def key_of(token: object) -> bytes | None:
     """Give a token's key: SHA-256 of it; None for what cannot be one."""
-    if type(token) is not str or not token.isascii():
+    if type(token) is not str or len(token) > MAX_TOKEN_LENGTH or not token.isascii():
         return None
     return sha256(token.encode()).digest()

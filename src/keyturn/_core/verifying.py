@@ -7,12 +7,12 @@ forgotten with it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Generic
+from typing import Generic, cast
 
 from keyturn._core.access_claims import AccessClaims, read_access_token
 from keyturn._core.claims import ClaimsCodec
 from keyturn._core.jwt import JwtReader
-from keyturn._core.readonly import read_only
+from keyturn._core.readonly import plain, read_only
 from keyturn._core.verified import Verified, VerifiedTokens, key_of
 from keyturn.errors import AccessTokenError
 from keyturn.results import ClaimsT, Principal
@@ -78,13 +78,10 @@ class Verifier(Generic[ClaimsT]):
         if key is not None and (known := self._tokens.get(key)) and known.begins <= now < known.ends:
             return known
         subject, sid, jti, members, issued_at, expires_at, auth_time, gen, jkt = self.read(token, now)
-        raw = read_only(members)
-        try:
-            own = self._rules.codec.load(raw)
-        except Exception:  # noqa: BLE001  (a model may raise anything; it says that the claims do not fit)
-            raise AccessTokenError(detail="claims") from None
-        principal = Principal(subject, sid, jti, own, issued_at, expires_at, auth_time, gen, jkt)
-        verified = Verified(principal, None if self._rules.codec.frozen else raw, self._rules.leeway)
+        own = read_only(members)
+        shared = self._rules.codec.load(own) if self._rules.codec.shared else cast("ClaimsT", None)
+        principal = Principal(subject, sid, jti, shared, issued_at, expires_at, auth_time, gen, jkt)
+        verified = Verified(principal, None if self._rules.codec.shared else own, self._rules.leeway)
         if key is not None:
             self._tokens.put(key, verified)
         return verified
@@ -110,7 +107,17 @@ class Verifier(Generic[ClaimsT]):
         )
 
     def principal_of(self, verified: Verified[ClaimsT]) -> Principal[ClaimsT]:
-        """Give who a verified token speaks for, with claims that nobody else can change."""
+        """Give who a verified token speaks for, with claims that nobody else can change.
+
+        A claims model is made anew each time, of claims of its own: who knows what it keeps and changes.
+
+        Raises:
+            AccessTokenError: The application's claims model does not fit.
+        """
         if verified.claims is None:
             return verified.principal
-        return replace(verified.principal, claims=self._rules.codec.load(verified.claims))
+        try:
+            own = self._rules.codec.load(plain(verified.claims))
+        except Exception:  # noqa: BLE001  (a model may raise anything; it says that the claims do not fit)
+            raise AccessTokenError(detail="claims") from None
+        return replace(verified.principal, claims=own)

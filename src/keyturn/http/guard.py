@@ -87,7 +87,7 @@ class Needs:
         scopes: object = self.scopes
         if isinstance(scopes, str):
             raise ConfigurationError(f"scopes must be a tuple such as ({scopes!r},)")
-        if self.revocation not in {None, *get_args(RevocationCheck)}:
+        if self.revocation not in (None, *get_args(RevocationCheck)):
             raise wrong_check(str(self.revocation))
 
 

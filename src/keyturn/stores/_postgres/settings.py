@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from keyturn.errors import ConfigurationError
 from keyturn.stores._postgres.parameters import refuse_wrong
+from keyturn.stores._sql.engines import check_answer_timeout
 
 POOL_SIZE: Final = 10
 BUSY_TIMEOUT: Final = 5.0
@@ -46,9 +47,10 @@ class Settings:
         """Check the numbers."""
         if not self.pool_size > 0:
             raise ConfigurationError("pool_size must be at least 1")
-        for name in ("busy_timeout", "connect_timeout", "answer_timeout"):
+        for name in ("busy_timeout", "connect_timeout"):
             if not 0 < getattr(self, name) < _LONGEST:
                 raise ConfigurationError(f"{name} must be seconds, more than 0 and less than a day")
+        check_answer_timeout(self.answer_timeout)
 
     def with_url(self, url: str) -> Self:
         """Take in what a URL says; that counts more than the options beside it.

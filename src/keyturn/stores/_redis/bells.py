@@ -1,11 +1,13 @@
 """What wakes up who follows the revocation log: a connection that waits in the server. It knows no line.
 
-Neither takes part in what the store does otherwise: a bell that hangs holds nobody up.
+Neither takes part in what the store does otherwise. A bell that hangs holds its follower up for the store's
+timeout, and nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import TimeoutError as NoAnswer
 
-from keyturn.forks import in_forked_children
 from keyturn.stores._redis.channels import FAILURES
 from keyturn.stores._redis.errors import closed_bell, meaning
 from keyturn.stores._redis.stream import listening
@@ -42,15 +43,12 @@ class RedisBell:
         self._closed = False
         self._connection: Connection | None = None
         self._waiting = Lock()
-        in_forked_children(self, RedisBell._disown)
-
-    def _disown(self) -> None:
-        self._closed = True
-        self._connection = None  # of another process, the driver closes no more than the child's own handle
-        self._waiting = Lock()
+        self._process = os.getpid()  # no hook for forks: bells come and go, and hooks stay for ever
 
     def wait(self, cursor: object | None, seconds: float, /) -> None:
-        """See `Bell.wait`."""
+        """See `Bell.wait`. In a forked child it counts as closed."""
+        if os.getpid() != self._process:
+            raise closed_bell()
         try:
             with self._waiting:
                 self._wait(cursor, seconds)
@@ -83,6 +81,8 @@ class RedisBell:
     def close(self) -> None:
         """See `Bell.close`."""
         self._closed = True
+        if os.getpid() != self._process:
+            return  # the connection is the parent's, who goes on listening
         shut = getattr(self._connection, "_sock", None)
         if shut is not None:
             with suppress(OSError):

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from keyturn.errors import ConfigurationError
 from keyturn.forks import in_forked_children
 from keyturn.stores._sql import missing_extra, servers, sqlite
+from keyturn.stores._sql.following import LONGEST_ANSWER
 from keyturn.stores._sql.sqlite import Synchronous
 
 if TYPE_CHECKING:
@@ -65,8 +66,20 @@ class Settings:
             raise ConfigurationError("synchronous must be NORMAL, FULL or EXTRA")
         if not 0 < self.connect_timeout < _LONGEST:
             raise ConfigurationError("connect_timeout must be seconds, more than 0 and less than a day")
-        if not 0 < self.answer_timeout < _LONGEST:
-            raise ConfigurationError("answer_timeout must be seconds, more than 0 and less than a day")
+        check_answer_timeout(self.answer_timeout)
+
+
+def check_answer_timeout(seconds: float) -> None:
+    """Refuse a time limit that does not end transactions before followers of the log give them up.
+
+    Raises:
+        ConfigurationError: It is none, or too long.
+    """
+    if not 0 < seconds <= LONGEST_ANSWER:
+        raise ConfigurationError(
+            f"answer_timeout must be seconds, more than 0 and at most {LONGEST_ANSWER:g}: "
+            "a longer transaction could hide a revocation from other processes"
+        )
 
 
 def open_engine(url: str | URL, settings: Settings) -> Engine:

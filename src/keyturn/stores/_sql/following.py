@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 PATIENCE: Final[Millis] = 60_000
 """How long a gap is waited for. Servers end a transaction of ours that is silent or slow for ten seconds."""
 
+LONGEST_ANSWER: Final = 20.0
+"""Seconds: the longest time limit that a store may have for a statement, and for a silent transaction. Both
+together, with what a client takes between them, end well before a gap is given up."""
+
 SETTLED: Final[Millis] = 2 * PATIENCE
 """Whatever was logged so long ago has a lower number than all that is still to come, if clocks agree."""
 
