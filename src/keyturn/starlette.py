@@ -44,7 +44,7 @@ from keyturn.http import (
     Transport,
     is_awaited,
 )
-from keyturn.http.asgi import AsgiEndpoints, AsgiGuard, read_scope
+from keyturn.http.asgi import AsgiEndpoints, AsgiGuard, read_for_guard, read_scope
 from keyturn.manager import AsyncTokenManager
 from keyturn.policy import RevocationCheck
 from keyturn.results import Principal
@@ -103,7 +103,7 @@ class Keyturn(AuthenticationBackend):
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
         """Say who asks; raise `Refused` where a token was sent that is not acceptable."""
-        answer = await self._guard.identify(read_scope(conn.scope))
+        answer = await self._guard.identify(read_for_guard(conn.scope, self._guard))
         if isinstance(answer, HttpReply):
             raise Refused(answer)
         return _identity(answer)
@@ -144,7 +144,7 @@ class Keyturn(AuthenticationBackend):
 
             @functools.wraps(endpoint)
             async def guarded(request: Request) -> Response:
-                answer = await self._guard.check(read_scope(request.scope), needs)
+                answer = await self._guard.check(read_for_guard(request.scope, self._guard), needs)
                 if isinstance(answer, HttpReply):
                     return _response(answer)
                 _admit(request.scope, answer)

@@ -5,7 +5,7 @@ Source: the ASGI specification, HTTP and WebSocket message formats, 2.4.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, TypeAlias
 
 from keyturn.http.endpoints import AsyncEndpoints
@@ -59,7 +59,7 @@ class AsgiGuard:
         """Let one connection pass, or answer it."""
         if scope["type"] not in {"http", "websocket"}:
             return await self._app(scope, receive, send)
-        verdict = await self._guard.check_path(read_scope(scope))
+        verdict = await self._guard.check_path(read_for_guard(scope, self._guard))
         if isinstance(verdict, Admitted):
             self._admit(scope, verdict)
             return await self._app(scope, receive, _with_headers(send, verdict.headers))
@@ -70,16 +70,27 @@ class AsgiGuard:
 
 def read_scope(scope: Scope, body: bytes = b"") -> HttpRequest:
     """Read a request, or the handshake of a WebSocket."""
+    return _read(scope, scope["headers"], body)
+
+
+def read_for_guard(scope: Scope, guard: AsyncGuard) -> HttpRequest:
+    """Read what a guard looks at: most headers of a request are not among it, and reading them takes longest.
+
+    Servers write names in lower case, as the specification has it; whatever else comes is no such header.
+    """
+    reads = guard.reads
+    return _read(scope, [pair for pair in scope["headers"] if pair[0] in reads], b"")
+
+
+def _read(scope: Scope, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> HttpRequest:
     client = scope.get("client")
     return HttpRequest(
-        method=scope.get("method", "GET"),
-        path=_route_path(scope["path"], scope.get("root_path", "")),
-        headers=tuple(
-            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
-        ),
-        body=body,
-        client=client[0] if client else None,
-        scheme=scope.get("scheme", "http"),
+        scope.get("method", "GET"),
+        _route_path(scope["path"], scope.get("root_path", "")),
+        tuple([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers]),
+        body,
+        client[0] if client else None,
+        scope.get("scheme", "http"),
     )
 
 

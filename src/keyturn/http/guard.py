@@ -17,7 +17,7 @@ from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.http.calls import AsyncBackend, Backend, Step, call, drive, drive_async
 from keyturn.http.credentials import read_bearer
 from keyturn.http.messages import Headers, HttpReply, HttpRequest
-from keyturn.http.origins import REFRESHED_HEADER, cors_headers, is_preflight, preflight_reply
+from keyturn.http.origins import CORS_HEADERS, REFRESHED_HEADER, cors_headers, is_preflight, preflight_reply
 from keyturn.http.replies import insufficient_scope, no_credentials, refuse
 from keyturn.http.routes import is_endpoint
 from keyturn.http.settings import HttpSettings
@@ -148,9 +148,11 @@ class Rules:
         def go_on(principal: Principal[Any]) -> Admission:
             claims = self.manager.dump_claims(principal.claims)
             scopes = _scopes(claims.get("scope"))
-            if not set(needs.scopes) <= set(scopes):
+            if needs.scopes and not set(needs.scopes) <= set(scopes):
                 raise insufficient_scope(needs.scopes)
-            if not all(name in claims and _holds(claims[name], wanted) for name, wanted in needs.claims):
+            if needs.claims and not all(
+                name in claims and _holds(claims[name], wanted) for name, wanted in needs.claims
+            ):
                 raise insufficient_scope()
             return self._renewed(token, Admitted(principal, scopes))
 
@@ -199,6 +201,10 @@ def rules_of(
             raise ConfigurationError(f"require: write {plain!r} (it covers {plain}/ too), not {pattern!r}")
     wanted = tuple((path, tuple(claims.items())) for path, claims in require.items())
     return Rules(manager, settings, patterns, wanted)
+
+
+def _headers_read(settings: HttpSettings) -> tuple[str, ...]:
+    return (settings.access_header.lower(), *CORS_HEADERS)
 
 
 def _covers(pattern: str, path: str) -> bool:
@@ -280,6 +286,8 @@ class AsyncGuard:
         """
         self._rules = rules_of(manager, settings or HttpSettings(), exempt, require or {})
         self._backend = AsyncBackend(manager)
+        self.reads = frozenset(name.encode() for name in _headers_read(self._rules.settings))
+        """The headers that it looks at, in lower case; a leaf need not read others."""
 
     async def check(self, request: HttpRequest, needs: Needs = EVERYBODY) -> Verdict:
         """Admit a request that brings what a route needs, or say what to answer it."""

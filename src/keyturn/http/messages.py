@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from keyturn._core.frozen import quickly_made
+
 MAX_BODY: Final = 64 * 1024
 """How many bytes of a body are accepted. A leaf reads at most one more, which tells "too much"."""
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """One request, read.

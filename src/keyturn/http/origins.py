@@ -14,6 +14,9 @@ from keyturn.http.messages import Headers, HttpReply, HttpRequest
 from keyturn.http.replies import csrf_failed
 from keyturn.http.settings import HttpSettings, serialize_origin
 
+CORS_HEADERS: Final = ("origin", "access-control-request-method")
+"""All that `is_preflight`, `preflight_reply` and `cors_headers` look at."""
+
 CUSTOM_HEADER: Final = "x-keyturn"
 REFRESHED_HEADER: Final = "Authorization-Refreshed"
 _PREFLIGHT_MAX_AGE: Final = 600  # seconds
