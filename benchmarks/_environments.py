@@ -1,0 +1,91 @@
+"""Virtual environments for what is measured beside Keyturn, so that it does not meet Keyturn's own packages.
+
+Each is made once and kept in a cache folder, under a name that changes with what it holds. It knows no peer's
+ways: only what pip is to install.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+_LAST_WORDS: Final = 300
+
+
+class NotInstalled(RuntimeError):
+    """An environment could not be made. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Packages that are installed together.
+
+    Attributes:
+        name: For people and for the folder.
+        requirements: What pip is to install.
+    """
+
+    name: str
+    requirements: tuple[str, ...]
+
+
+JWT: Final = Environment("jwt", ("pyjwt[crypto]>=2.10", "authlib>=1.6.5", "joserfc>=1.7"))
+DJANGO: Final = Environment(
+    "django",
+    (
+        "django>=5.2",
+        "djangorestframework>=3.16",
+        "djangorestframework-simplejwt[crypto]>=5.5",
+        "django-oauth-toolkit>=3.1",
+        "psycopg[binary]>=3.3",
+    ),
+)
+FLASK: Final = Environment("flask", ("flask>=3.1", "flask-jwt-extended>=4.7", "redis[hiredis]>=6.2"))
+HTTP: Final = Environment("http", ("uvloop>=0.21", "httptools>=0.6", "pyjwt>=2.10", "gunicorn>=23"))
+PLOT: Final = Environment("plot", ("matplotlib>=3.10",))
+
+
+def default_cache() -> Path:
+    """Say where environments are kept unless somebody says otherwise."""
+    return Path(click.get_app_dir("keyturn-bench"))
+
+
+def python_of(environment: Environment, cache: Path) -> Path:
+    """Give an environment's Python; it is made where there is none yet.
+
+    Raises:
+        NotInstalled: It cannot be made.
+    """
+    told = "\n".join((*environment.requirements, sys.version, sys.base_prefix))
+    folder = cache / f"{environment.name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    python, done = folder / "bin" / "python", folder / "complete"
+    if done.exists():
+        return python
+    click.echo(f"  installing {', '.join(environment.requirements)} (once) …")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _run([sys.executable, "-m", "venv", str(folder)])
+    flags = ("--quiet", "--disable-pip-version-check", "--no-input", "--retries=1", "--timeout=10")
+    _run([str(python), "-m", "pip", "install", *flags, *environment.requirements])
+    done.touch()
+    return python
+
+
+def site_of(python: Path) -> Path:
+    """Give the folder of an environment's packages."""
+    return next(python.parent.parent.glob("lib/python3*/site-packages"))
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603  (Python's own)
+    if done.returncode != 0:
+        words = (done.stderr or done.stdout).strip()[-_LAST_WORDS:]
+        raise NotInstalled(f"pip could not install it: {words.splitlines()[-1] if words else done.returncode}")
