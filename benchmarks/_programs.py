@@ -6,10 +6,9 @@ client in C.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -68,7 +67,7 @@ def with_pgbench(url: str, script: Path, at_once: int) -> Callable[[float], floa
     def rate(seconds: float) -> float:
         nonlocal speed
         each = max(_LEAST, round(speed * seconds)) // at_once + 1
-        command = ["-n", "-M", "prepared", "-c", at_once, "-j", min(at_once, 2), "-t", each, "-f", script, url]
+        command = ["-n", "-M", "prepared", "-c", at_once, "-j", min(at_once, 2), "-t", each, "-D", "first=1", "-f", script, url]
         speed = float(_found(_TPS, _ran([program, *command])))
         return speed
 
@@ -88,9 +87,9 @@ def with_redis_benchmark(
         at_once: How many connections.
     """
     where = urlsplit(url)
-    flags = ("-h", where.hostname, "-p", where.port, "-n", requests, "-c", at_once, "-r", keys)
-    secret = {"REDISCLI_AUTH": where.password or ""}
-    output = _ran([redis_benchmark(), *flags, "-e", "--csv", *command], secret)
+    place = ("-h", where.hostname, "-p", where.port, "-a", where.password, "--dbnum", where.path[1:])
+    flags = ("-n", requests, "-c", at_once, "-r", keys, "--csv")
+    output = _ran([redis_benchmark(), *place, *flags, *command])
     found = _CSV_RATE.search(output)
     if found is None:
         raise ProgramFailed(f"redis-benchmark said: {output[-300:]!r}")
@@ -127,10 +126,10 @@ def _found(pattern: re.Pattern[str], output: bytes) -> str:
     return found.group(1)
 
 
-def _ran(command: Sequence[object], env: Mapping[str, str] = {}) -> bytes:
+def _ran(command: Sequence[object]) -> bytes:
     words = [each if isinstance(each, bytes) else str(each) for each in command]
     done = subprocess.run(  # noqa: S603  (a program of the machine's)
-        words, check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE, env={**os.environ, **env}
+        words, check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE
     )
     if done.returncode != 0:
         raise ProgramFailed(f"{words[0]} failed: {done.stderr[-500:].decode(errors='replace').strip()}")

@@ -85,7 +85,7 @@ def worker(
         given: What it is told at its start.
         path: Where else it finds packages.
     """
-    extra = {} if path is None else {"PYTHONPATH": path}
+    extra = {"PYTHONWARNINGS": "ignore"} if path is None else {"PYTHONPATH": path}
     with subprocess.Popen(  # noqa: S603  (our own script)
         [str(python), str(_SCRIPTS / script)],
         stdin=subprocess.PIPE,

@@ -28,7 +28,7 @@ def measure(plan: Plan) -> Iterator[Finding]:
     """Measure what a request costs before the application sees it."""
     ring = KeyRing.generate("HS256")
     with ExitStack() as stack:
-        server = stack.enter_context(site("redis", appendfsync="no"))
+        server = stack.enter_context(site("redis", durable=False))
         lines: list[Line] = []
         for count in QUICK_REVOCATIONS if plan.quick else REVOCATIONS:
             place = server.place()

@@ -182,7 +182,7 @@ def _store() -> Generator[str]:
     """Give an empty store: on Redis, where asking it costs a round trip; without Redis in a file."""
     with ExitStack() as stack:
         try:
-            url = stack.enter_context(site("redis", appendfsync="no")).place().url
+            url = stack.enter_context(site("redis", durable=False)).place().url
         except ServerMissing:
             url = f"sqlite:///{stack.enter_context(TemporaryDirectory())}/sessions.db"
             store = store_from_url(url)
