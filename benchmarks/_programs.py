@@ -17,8 +17,8 @@ from keyturn.testing.servers.programs import find
 
 _TPS: Final = re.compile(r"^tps = ([\d.]+) \(without initial connection time\)", re.MULTILINE)
 _WRK: Final = re.compile(r"^Requests/sec:\s+([\d.]+)", re.MULTILINE)
-_WRONG: Final = re.compile(r"^\s*(?:Non-2xx or 3xx responses|Socket errors): .*$", re.MULTILINE)
-_CSV_RATE: Final = re.compile(rb'^"[^\n]*","([\d.]+)"', re.MULTILINE)
+_WRONG: Final = re.compile(r"^\s*(?:Non-2xx or 3xx responses|Socket errors|Wrong answers): .*$", re.MULTILINE)
+_CSV_RATE: Final = re.compile(rb'"([\d.]+)"(?:,"[\d.]+"){6}\s*$')  # before it stand the words, as they are
 _LEAST: Final = 200
 _PATIENCE: Final = 120.0
 
@@ -103,7 +103,8 @@ def with_wrk(url: str, connections: int, *arguments: object, script: Path | None
         url: Where to.
         connections: How many.
         arguments: More of wrk's own, such as headers.
-        script: In Lua; then each connection has a thread of its own.
+        script: In Lua; then each connection has a thread of its own. It prints `Wrong answers: …` where what
+            came back was not the work.
     """
     program = wrk()
     threads = 1 if script is None else connections

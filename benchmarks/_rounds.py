@@ -143,22 +143,23 @@ def in_tasks(runner: asyncio.Runner, turns: Sequence[AsyncTurn]) -> Work:
     return lambda count: runner.run(all_at_once(count))
 
 
-def in_turns(title: str, lines: Iterable[Line], effort: Effort) -> Rates:
-    """Measure lines side by side. Each round begins with another line; the first ones only warm up.
+def in_turns(title: str, lines: Iterable[Line], effort: Effort, *, warm_ups: int = _WARM_UPS) -> Rates:
+    """Measure lines side by side. Each round begins with another line.
 
     Args:
         title: For whoever waits.
         lines: What to measure.
         effort: How long.
+        warm_ups: Rounds before those that count.
     """
     crew = list(lines)
     found: dict[str, list[float]] = {each.name: [] for each in crew}
-    with progress(title, _WARM_UPS + effort.rounds) as advance:
-        for number in range(_WARM_UPS + effort.rounds):
+    with progress(title, warm_ups + effort.rounds) as advance:
+        for number in range(warm_ups + effort.rounds):
             first = number % len(crew)
             for each in crew[first:] + crew[:first]:
                 rate = each.rate(effort.seconds)
-                if number >= _WARM_UPS:
+                if number >= warm_ups:
                     found[each.name].append(rate)
             advance(number + 1)
     return found

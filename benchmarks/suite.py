@@ -30,7 +30,7 @@ from keyturn.testing.servers import ServerMissing
 # Each part, its modules in `parts`, and what it is.
 PARTS: Final = {
     "verify": (("verify", "accept"), "access tokens: verified, accepted, among revocations"),
-    "refresh": (("on_redis", "on_sqlite", "on_mariadb"), "refreshes on each store"),
+    "refresh": (("on_postgres", "on_redis", "on_sqlite", "on_mariadb"), "refreshes on each store"),
     "http": (("http",), "whole requests"),
     "growth": (("growth", "memory"), "many sessions, many revocations"),
     "propagation": (("propagation",), "a revocation's way into another process"),
