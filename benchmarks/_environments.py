@@ -85,7 +85,9 @@ def site_of(python: Path) -> Path:
 
 
 def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603  (Python's own)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip()[-_LAST_WORDS:]
-        raise NotInstalled(f"pip could not install it: {words.splitlines()[-1] if words else done.returncode}")
+        raise NotInstalled(
+            f"pip could not install it: {words.splitlines()[-1] if words else done.returncode}"
+        )

@@ -71,6 +71,7 @@ class Plan:
         effort: How often and how long each line has its turn.
         cache: Where the environments of peers are kept.
         peers: Whether peers are installed and measured.
+        durable: Whether servers wait for their disks.
         sessions: How many sessions a grown store has, the smallest number first.
     """
 
@@ -78,6 +79,7 @@ class Plan:
     effort: Effort
     cache: Path
     peers: bool
+    durable: bool
     sessions: tuple[int, ...]
 
 

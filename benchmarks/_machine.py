@@ -12,7 +12,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-_PACKAGES: Final = ("keyturn", "cryptography", "sqlalchemy", "psycopg", "redis", "pymysql", "uvicorn", "starlette")
+_PACKAGES: Final = (
+    "keyturn",
+    "cryptography",
+    "sqlalchemy",
+    "psycopg",
+    "redis",
+    "pymysql",
+    "uvicorn",
+    "starlette",
+)
 _VERSION: Final = re.compile(r"\d+(?:\.\d+)+[\w.+~-]*")
 
 
@@ -41,7 +50,7 @@ def packages() -> Mapping[str, str]:
 
 def version_of(program: Path) -> str:
     """Ask a program for its version."""
-    done = subprocess.run(  # noqa: S603  (a program of the machine's)
+    done = subprocess.run(
         [program, "--version"], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     found = _VERSION.search(done.stdout + done.stderr)

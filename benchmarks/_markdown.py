@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import assert_never
+from typing import Final, assert_never
 
 from _findings import Against, Finding, Missing, Results, Table, Versions, in_words
 from _targets import TARGETS, Target
@@ -24,6 +24,13 @@ def printed(finding: Finding) -> str:
             assert_never(finding)
 
 
+_OPENING: Final = (
+    "Written by `keyturn bench`. Everything was measured in one run, in turns; figures are medians, "
+    "quartiles in brackets, and each ratio was taken round by round. On another machine the ratios stay "
+    "similar, the rates do not."
+)
+
+
 def document(
     results: Results, about: Mapping[str, str], parts: Mapping[str, str], picture: Path | None
 ) -> str:
@@ -37,9 +44,7 @@ def document(
     """
     blocks = [
         "# Benchmark",
-        "Written by `keyturn bench`; [how to run and read it](../how-to/benchmark.md). Everything was measured in "
-        "one run, in turns; figures are medians, quartiles in brackets, and each ratio was taken round by round. "
-        "On another machine the ratios stay similar, the rates do not.",
+        _OPENING,
         _table(("machine", ""), about.items()),
         "## What to reach",
         _table(("what", "target", "measured", ""), (_verdict(each, results) for each in TARGETS)),
@@ -76,4 +81,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _aligned(table: Table) -> list[str]:
     rows = [table.head, *table.rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

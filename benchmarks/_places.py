@@ -9,6 +9,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
 
 import psycopg
@@ -27,6 +29,7 @@ from keyturn.stores.urls import store_from_url
 from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisServer
 
 BATCH: Final = 1000  # sessions that go to a server together
+_FILE_BATCH: Final = 10_000  # the same for a file, where a transaction is what takes time
 _TABLE: Final = sessions.name
 _COLUMNS: Final = tuple(column.name for column in sessions.columns)
 _POLL: Final = 0.5  # seconds
@@ -122,6 +125,41 @@ class PostgresPlace(Place):
         with psycopg.connect(self.url, autocommit=True) as connection:
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
+
+
+class SQLitePlace(Place):
+    """A file of SQLite."""
+
+    def fill(self, population: Iterable[Session], advance: Callable[[int], object]) -> None:
+        """See `Place.fill`."""
+        engine = open_engine(self.url, Settings(synchronous="NORMAL"))
+        source = iter(population)
+        with engine.connect() as connection:
+            for added in count(_FILE_BATCH, _FILE_BATCH):
+                rows = [to_row(session) for session in islice(source, _FILE_BATCH)]
+                if not rows:
+                    break
+                connection.exec_driver_sql("BEGIN")
+                connection.execute(INSERT, rows)
+                connection.exec_driver_sql("COMMIT")
+                advance(added - _FILE_BATCH + len(rows))
+        engine.dispose()
+
+    def octets(self) -> int:
+        """See `Place.octets`."""
+        return Path(self.url.partition("///")[2]).stat().st_size
+
+    def parts(self) -> Mapping[str, float]:
+        """See `Place.parts`. The file does not say."""
+        return {}
+
+    def settle(self) -> None:
+        """See `Place.settle`."""
+        engine = open_engine(self.url, Settings())
+        with engine.connect() as connection:
+            connection.exec_driver_sql("ANALYZE")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        engine.dispose()
 
 
 class MariaDBPlace(Place):
@@ -238,7 +276,7 @@ def site(kind: str, *, appendfsync: str = "always", durable: bool = True) -> Gen
     """Run a server of a kind, set as in production; what is not said is the server's own default.
 
     Args:
-        kind: postgres, mariadb or redis.
+        kind: postgres, mariadb, redis or sqlite.
         appendfsync: When Redis sees to it that its log is on the disk.
         durable: False: nobody waits for the disk, so that only the CPU's work is measured.
     """
@@ -251,6 +289,10 @@ def site(kind: str, *, appendfsync: str = "always", durable: bool = True) -> Gen
         options = {"innodb-flush-log-at-trx-commit": flush, "innodb-log-file-size": "96M"}
         with MariaDBServer(options=options) as mariadb:
             yield Site(_words(options), lambda: _with_tables(MariaDBPlace(mariadb.new_database())))
+    elif kind == "sqlite":
+        with TemporaryDirectory() as folder:
+            files = (f"sqlite:///{folder}/{number}.db" for number in count())
+            yield Site("WAL, synchronous=FULL", lambda: _with_tables(SQLitePlace(next(files))))
     else:
         options = {"appendonly": "yes", "appendfsync": appendfsync} if durable else {"appendonly": "no"}
         with RedisServer(options=options) as redis:

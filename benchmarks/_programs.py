@@ -67,7 +67,22 @@ def with_pgbench(url: str, script: Path, at_once: int) -> Callable[[float], floa
     def rate(seconds: float) -> float:
         nonlocal speed
         each = max(_LEAST, round(speed * seconds)) // at_once + 1
-        command = ["-n", "-M", "prepared", "-c", at_once, "-j", min(at_once, 2), "-t", each, "-D", "first=1", "-f", script, url]
+        command = [
+            "-n",
+            "-M",
+            "prepared",
+            "-c",
+            at_once,
+            "-j",
+            min(at_once, 2),
+            "-t",
+            each,
+            "-D",
+            "first=1",
+            "-f",
+            script,
+            url,
+        ]
         speed = float(_found(_TPS, _ran([program, *command])))
         return speed
 
@@ -96,7 +111,9 @@ def with_redis_benchmark(
     return float(found.group(1))
 
 
-def with_wrk(url: str, connections: int, *arguments: object, script: Path | None = None) -> Callable[[float], float]:
+def with_wrk(
+    url: str, connections: int, *arguments: object, script: Path | None = None
+) -> Callable[[float], float]:
     """Send requests to a URL with wrk; see `_rounds.Line.rate`. It counts in whole seconds.
 
     Args:
@@ -129,9 +146,9 @@ def _found(pattern: re.Pattern[str], output: bytes) -> str:
 
 def _ran(command: Sequence[object]) -> bytes:
     words = [each if isinstance(each, bytes) else str(each) for each in command]
-    done = subprocess.run(  # noqa: S603  (a program of the machine's)
+    done = subprocess.run(
         words, check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE
     )
     if done.returncode != 0:
-        raise ProgramFailed(f"{words[0]} failed: {done.stderr[-500:].decode(errors='replace').strip()}")
+        raise ProgramFailed(f"{command[0]} failed: {done.stderr[-500:].decode(errors='replace').strip()}")
     return done.stdout

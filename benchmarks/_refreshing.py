@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from _population import Population, Request
-from keyturn import TokenManager
+from keyturn import TokenManager, TokenPair
 from keyturn.stores.urls import OwnStore, store_from_url
 from keyturn.testing.samples import T0, numbered, refresh_of
 from keyturn.testing.wrappers import StoreWrapper
@@ -52,10 +52,12 @@ class Took:
     Attributes:
         whole: From token to tokens.
         store: The store's part of it.
+        accept: How long the new access token's first acceptance took.
     """
 
     whole: float
     store: float
+    accept: float
 
 
 class Refresher:
@@ -83,19 +85,22 @@ class Refresher:
         for _ in range(10):
             self.store.rotate(refresh_of(numbered(0), T0))
 
-    def refresh(self, request: Request) -> None:
+    def refresh(self, request: Request) -> TokenPair:
         """Make one refresh; it must be one that rotates."""
         self._moment = request.at
         pair = self.manager.refresh(request.token)
         if not pair.rotated:
             raise RuntimeError(f"a refresh of session {pair.session_id} did not rotate")
+        return pair
 
     def timed(self, number: int) -> Took:
-        """Make a numbered refresh, and say how long it took."""
+        """Make a numbered refresh, accept what it gave, and say how long each took."""
         request = self.population.request(number)
         begun = time.perf_counter()
-        self.refresh(request)
-        return Took(time.perf_counter() - begun, self._watch.seconds)
+        pair = self.refresh(request)
+        done, store = time.perf_counter(), self._watch.seconds
+        self.manager.authenticate(pair.access_token)
+        return Took(done - begun, store, time.perf_counter() - done)
 
     def close(self) -> None:
         """Close the store."""

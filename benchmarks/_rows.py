@@ -1,4 +1,4 @@
-"""The refreshes of some sessions as commands, one after the other, each of which rotates. They know no store."""
+"""The refreshes of some sessions as commands, each of which rotates. They know no engine."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from _rounds import AsyncTurn, Turn
+from keyturn._core.outcomes import Rotated
 from keyturn._core.records import Session
 from keyturn.stores.protocol import AsyncStore, Rotate, RotateOutcome, Store
-from keyturn._core.outcomes import Rotated
 from keyturn.testing.samples import T0, numbered, refresh_of, sign_in
 
 _EACH: Final = 20

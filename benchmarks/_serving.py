@@ -32,7 +32,12 @@ ME: Final = {
     "claims": {"roles": ["member"]},
     "expires_at": 1_800_000_000,
 }
-TOKENS: Final = {"access_token": "a" * 400, "refresh_token": "r" * 110, "token_type": "Bearer", "expires_in": 900}
+TOKENS: Final = {
+    "access_token": "a" * 400,
+    "refresh_token": "r" * 110,
+    "token_type": "Bearer",
+    "expires_in": 900,
+}
 
 
 def starlette_app() -> Starlette:

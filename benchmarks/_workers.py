@@ -74,24 +74,20 @@ class Worker:
 
 
 @contextmanager
-def worker(
-    python: Path | str, script: str, given: Mapping[str, Any], *, path: str | None = None
-) -> Generator[Worker]:
+def worker(python: Path, script: str, given: Mapping[str, Any]) -> Generator[Worker]:
     """Run a worker as long as the block.
 
     Args:
         python: Whose Python.
         script: The file in `peers`.
         given: What it is told at its start.
-        path: Where else it finds packages.
     """
-    extra = {"PYTHONWARNINGS": "ignore"} if path is None else {"PYTHONPATH": path}
-    with subprocess.Popen(  # noqa: S603  (our own script)
+    with subprocess.Popen(
         [str(python), str(_SCRIPTS / script)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, **extra, "KEYTURN_BENCH_GIVEN": json.dumps(given)},
+        env={**os.environ, "KEYTURN_BENCH_GIVEN": json.dumps(given)},
     ) as process:
         try:
             yield Worker(process)

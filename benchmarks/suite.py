@@ -19,7 +19,7 @@ import click
 
 from _common import heading
 from _environments import default_cache
-from _findings import Against, Finding, Missing, Plan, Results, Table, Versions
+from _findings import Finding, Missing, Plan, Results, Table, Versions
 from _machine import machine, packages
 from _markdown import document, printed
 from _plot import plotted
@@ -44,7 +44,9 @@ QUICK_SESSIONS: Final = (1_000, 4_000)
 @click.command(
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
-@click.option("--only", type=click.Choice(list(PARTS)), multiple=True, help="Only this part; may be repeated.")
+@click.option(
+    "--only", type=click.Choice(list(PARTS)), multiple=True, help="Only this part; may be repeated."
+)
 @click.option("--quick", is_flag=True, help="All of it in small: whether it works, not how fast it is.")
 @click.option("--rounds", type=click.IntRange(1), show_default="9", help="How often each line has its turn.")
 @click.option("--seconds", type=click.FloatRange(0.001), show_default="0.4", help="How long a turn takes.")
@@ -55,6 +57,7 @@ QUICK_SESSIONS: Final = (1_000, 4_000)
     help="How many sessions the largest store has.",
 )
 @click.option("--peers/--no-peers", default=True, help="Install and measure other packages.")
+@click.option("--durable", is_flag=True, help="Let servers wait for their disks at each commit.")
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
@@ -76,6 +79,7 @@ def main(
     seconds: float | None,
     sessions: int | None,
     peers: bool,
+    durable: bool,
     cache: Path,
     output: Path,
 ) -> None:
@@ -93,6 +97,7 @@ def main(
         effort=Effort(rounds or usual.rounds, seconds or usual.seconds),
         cache=cache,
         peers=peers,
+        durable=durable,
         sessions=(*(each for each in smaller if each < largest), largest),
     )
     began, about = time.monotonic(), dict(machine())
@@ -133,11 +138,11 @@ def write(results: Results, about: dict[str, str], plan: Plan, output: Path) -> 
         "missing": [str(each) for each in results.missing()],
     }
     (output / "results.json").write_text(json.dumps(raw, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    picture = plotted(results, plan, output / "results.png")
-    if isinstance(picture, Missing):
-        results.found.append(("", picture))
-        click.echo(printed(picture), nl=False)
-        picture = None
+    drawn = plotted(results, plan, output / "results.png")
+    if isinstance(drawn, Missing):
+        results.found.append(("", drawn))
+        click.echo(printed(drawn), nl=False)
+    picture = None if isinstance(drawn, Missing) else drawn
     words = {name: what for name, (_, what) in PARTS.items()}
     (output / "results.md").write_text(document(results, about, words, picture), "utf-8")
     reached = [each.reached(figures) for each in TARGETS if (figures := results.against(each.key))]

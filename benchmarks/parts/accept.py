@@ -28,7 +28,7 @@ def measure(plan: Plan) -> Iterator[Finding]:
     """Measure what a request costs before the application sees it."""
     ring = KeyRing.generate("HS256")
     with ExitStack() as stack:
-        server = stack.enter_context(site("redis", durable=False))
+        server = stack.enter_context(site("redis", durable=plan.durable))
         lines: list[Line] = []
         for count in QUICK_REVOCATIONS if plan.quick else REVOCATIONS:
             place = server.place()
@@ -47,9 +47,7 @@ def measure(plan: Plan) -> Iterator[Finding]:
         database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "users.db")}
         secret = secrets.token_hex(32)
         django = hired(stack, plan, DJANGO, "django_peers.py", {"secret": secret, "database": database})
-        flask = hired(
-            stack, plan, FLASK, "flask_accepts.py", {"secret": secret, "redis": server.place().url}
-        )
+        flask = hired(stack, plan, FLASK, "flask_accepts.py", {"secret": secret, "redis": server.place().url})
         for each in (django, flask):
             yield Versions(each.versions) if isinstance(each, Worker) else each
         if isinstance(django, Worker):

@@ -51,7 +51,8 @@ function setup(thread)
   thread:set("wrong", 0)
 end
 function request()
-  return wrk.format("POST", nil, {{ ["Content-Type"] = "application/json" }}, '{{"refresh_token":"' .. token .. '"}}')
+  local body = '{{"refresh_token":"' .. token .. '"}}'
+  return wrk.format("POST", nil, {{ ["Content-Type"] = "application/json" }}, body)
 end
 function response(status, headers, body)
   local found = string.match(body, '"refresh_token"%s*:%s*"([^"]+)"')
@@ -73,12 +74,14 @@ def measure(plan: Plan) -> Iterator[Finding]:
     """Measure whole requests."""
     program = wrk()
     yield Versions({"wrk": version_of(program)})
-    quick = replace(plan, effort=replace(plan.effort, rounds=1)) if plan.quick else plan  # wrk counts in seconds
+    quick = (
+        replace(plan, effort=replace(plan.effort, rounds=1)) if plan.quick else plan
+    )  # wrk counts in seconds
     with ExitStack() as stack:
         packages, missing = _packages(plan)
         if missing is not None:
             yield missing
-        url = stack.enter_context(site("redis", durable=False)).place().url
+        url = stack.enter_context(site("redis", durable=plan.durable)).place().url
         secret = secrets.token_hex(32)
         manager: TokenManager = manager_on(store_from_url(url), KeyRing.from_secret(secret), ROTATING)
         stack.callback(manager.close)
@@ -86,7 +89,9 @@ def measure(plan: Plan) -> Iterator[Finding]:
         asgi = stack.enter_context(_served("uvicorn", url, secret, packages))
         requests = Requests(manager, folder)
         with_peer = packages is not None
-        yield from _starlette(quick, requests, asgi, loop="uvloop" if with_peer else "asyncio", peer=with_peer)
+        yield from _starlette(
+            quick, requests, asgi, loop="uvloop" if with_peer else "asyncio", peer=with_peer
+        )
         if with_peer:
             wsgi = stack.enter_context(_served("gunicorn", url, secret, packages))
             yield from _flask(quick, requests, wsgi)
@@ -112,7 +117,7 @@ class Requests:
         return Line(name, with_wrk(url, _CONNECTIONS, "-H", header))
 
     def refresh(self, name: str, url: str, *, rotates: bool) -> Line:
-        """Refresh on and on. Each turn has sessions of its own: the last answers of a turn are not waited for."""
+        """Refresh on and on. Each turn has new sessions: nobody waits for the last answers of a turn."""
         script = self.folder / f"{rotates}.lua"
         send = with_wrk(url, _REFRESHING, script=script)
 
@@ -140,7 +145,7 @@ def _starlette(plan: Plan, requests: Requests, base: str, *, loop: str, peer: bo
         requests.refresh(REFRESH, f"{base}/auth/refresh", rotates=True),
     ]
     rates = _in_turns("requests of /auth/refresh", lines, plan)
-    note = f"wrk, {_REFRESHING} connections, each with a session of its own and no race window: every request rotates."
+    note = f"wrk, {_REFRESHING} connections, each with a session, and no race window: every request rotates."
     yield rates_table(f"`/auth/refresh`: {where}", rates, OPEN_REFRESH, note)
 
 
@@ -175,11 +180,20 @@ def _served(server: str, store: str, secret: str, packages: Path | None) -> Gene
         quiet = ("--no-access-log", "--log-level", "critical")
         words = ["uvicorn", "--factory", "_serving:starlette_app", "--port", str(port), *quiet]
     else:
-        words = ["gunicorn", "_serving:flask_app()", "-b", f"127.0.0.1:{port}", "-k", "gthread", "--threads", "4"]
+        words = [
+            "gunicorn",
+            "_serving:flask_app()",
+            "-b",
+            f"127.0.0.1:{port}",
+            "-k",
+            "gthread",
+            "--threads",
+            "4",
+        ]
         words += ["--log-level", "critical", "--keep-alive", "60"]
     path = [*([str(packages)] if packages else []), str(ROOT), *filter(None, sys.path)]
     env = {**os.environ, STORE: store, SECRET: secret, "PYTHONPATH": os.pathsep.join(path)}
-    with subprocess.Popen([sys.executable, "-m", *words], env=env, cwd=ROOT) as process:  # noqa: S603  (our own)
+    with subprocess.Popen([sys.executable, "-m", *words], env=env, cwd=ROOT) as process:
         try:
             _wait(lambda: _sure(f"{url}/open", {}), process)
             yield url

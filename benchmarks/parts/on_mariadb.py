@@ -29,7 +29,7 @@ BARE: Final = "bare PyMySQL, SELECT and UPDATE"
 
 def measure(plan: Plan) -> Iterator[Finding]:
     """Measure refreshes on MariaDB."""
-    with site("mariadb", durable=False) as server:
+    with site("mariadb", durable=plan.durable) as server:
         yield Versions({"MariaDB": version_of(find(["mariadbd"], what="MariaDB", package="mariadb-server"))})
         yield Missing(
             "mariadb-slap, the same statements",
@@ -44,7 +44,10 @@ def _measure(plan: Plan, server: Site, at_once: int) -> Iterator[Finding]:
         url, runner = server.place().url, stack.enter_context(asyncio.Runner())
         lines = [*_threads(stack, url, at_once), *_tasks(stack, runner, url, at_once)]
         rates = in_turns(f"MariaDB, {at_once} at once", lines, plan.effort)
-    note = f"{server.settings}. Keyturn: tokens and all; the others: the store's part. MariaDB has no UPDATE … RETURNING."
+    note = (
+        f"{server.settings}. Keyturn: tokens and all; the others: the store's part. "
+        "MariaDB has no UPDATE … RETURNING."
+    )
     yield rates_table(f"A refresh on MariaDB, {at_once} at once", rates, BARE, note)
 
 

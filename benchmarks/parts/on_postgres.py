@@ -49,7 +49,7 @@ _TOOLS_USER: Final = "pgbench"
 def measure(plan: Plan) -> Iterator[Finding]:
     """Measure refreshes on PostgreSQL."""
     with ExitStack() as stack:
-        server = stack.enter_context(site("postgres", durable=False))
+        server = stack.enter_context(site("postgres", durable=plan.durable))
         given = {"secret": secrets.token_hex(32), "database": _for_django(server.place().url)}
         django = hired(stack, plan, DJANGO, "django_peers.py", given)
         yield Versions(django.versions) if isinstance(django, Worker) else django
@@ -64,14 +64,21 @@ def measure(plan: Plan) -> Iterator[Finding]:
 def _measure(plan: Plan, server: Site, django: Worker | Missing, at_once: int) -> Iterator[Finding]:
     with ExitStack() as stack:
         url, runner = server.place().url, stack.enter_context(asyncio.Runner())
-        lines = [*_tool(stack, url, at_once), *_threads(stack, url, at_once), *_tasks(stack, runner, url, at_once)]
+        lines = [
+            *_tool(stack, url, at_once),
+            *_threads(stack, url, at_once),
+            *_tasks(stack, runner, url, at_once),
+        ]
         if isinstance(django, Worker):
             lines += [
                 django.line(SIMPLEJWT, "simplejwt", at_once=at_once),
                 django.line(TOOLKIT, "toolkit", at_once=at_once),
             ]
         rates = in_turns(f"PostgreSQL, {at_once} at once", lines, plan.effort)
-    note = f"{server.settings}. Keyturn, simplejwt and django-oauth-toolkit: tokens and all; the others: the store's part."
+    note = (
+        f"{server.settings}. Keyturn, simplejwt and django-oauth-toolkit: tokens and all; "
+        "the others: the store's part."
+    )
     yield rates_table(f"A refresh on PostgreSQL, {at_once} at once", rates, lines[0].name, note)
     if at_once == 1:
         yield Against("sqlalchemy", beside(rates, THROUGH_CORE, CORE))
@@ -176,20 +183,13 @@ def _script() -> str:
     sql = re.sub(r"\$(\d+)", lambda found: ":" + text.names[int(found.group(1)) - 1], text.sql.decode())
     own: Mapping[str, Any] = {name: value for name, value in text.values.items() if value is not None}
     fixed = {**own, "now": T0 + 100_000, "handed_by": ALWAYS}
-    return "\n".join(
-        [
-            "\\if :first",
-            "SELECT sid AS id, gen AS generation, secret_digest AS digest, "
-            f"'{BRANCH.decode()}' AS branch, '' AS proven FROM keyturn_sessions "
-            f"WHERE user_id = '{_TOOLS_USER}' ORDER BY sid OFFSET :client_id LIMIT 1 \\gset",
-            *(f"\\set {name} {value}" for name, value in fixed.items()),
-            "\\set first 0",
-            "\\endif",
-            f"{sql} \\gset",
-            "\\set generation :gen",
-            "",
-        ]
+    first = (
+        "SELECT sid AS id, gen AS generation, secret_digest AS digest, "
+        f"'{BRANCH.decode()}' AS branch, '' AS proven FROM keyturn_sessions "
+        f"WHERE user_id = '{_TOOLS_USER}' ORDER BY sid OFFSET :client_id LIMIT 1 \\gset"
     )
+    settings = "\n".join(f"\\set {name} {value}" for name, value in fixed.items())
+    return f"\\if :first\n{first}\n{settings}\n\\set first 0\n\\endif\n{sql} \\gset\n\\set generation :gen\n"
 
 
 def _for_django(url: str) -> dict[str, Any]:

@@ -53,7 +53,7 @@ _MOSTLY: Final = 0.9
 def measure(plan: Plan) -> Iterator[Finding]:
     """Measure refreshes on Redis."""
     with ExitStack() as stack:
-        server = stack.enter_context(site("redis", durable=False))
+        server = stack.enter_context(site("redis", durable=plan.durable))
         given = {"secret": secrets.token_hex(32), "redis": server.place().url}
         flask = hired(stack, plan, FLASK, "flask_accepts.py", given)
         yield Versions(flask.versions) if isinstance(flask, Worker) else flask
@@ -78,8 +78,9 @@ def _measure(plan: Plan, server: Site, flask: Worker | Missing, at_once: int) ->
             lines.append(flask.line(FLASK_LINE, "rotate", at_once=at_once))
         rates = in_turns(f"Redis, {at_once} at once", lines, plan.effort)
     note = (
-        f"{server.settings}. Keyturn and flask-jwt-extended: tokens and all; the others: the store's part. The "
-        "service of seven commands is that of most tutorials: opaque tokens, a set for each user, no access token."
+        f"{server.settings}. Keyturn and flask-jwt-extended: tokens and all; the others: the store's part. "
+        "The service of seven commands is that of most tutorials: opaque tokens, a set for each user; it "
+        "makes no access token here."
     )
     yield rates_table(f"A refresh on Redis, {at_once} at once", rates, lines[0].name, note)
     if at_once == 1:
@@ -187,9 +188,11 @@ def _tool(stack: ExitStack, url: str, at_once: int) -> list[Line]:
     return [Line(TOOL, _with_tool(client, url, at_once))]
 
 
-# Gives each number a fresh session, and afterwards counts those that have changed. A session's id is 16 bytes:
-# here 4 and the 12 digits by which redis-benchmark tells its keys apart.
-_FILL: Final = "for i = 0, ARGV[2] - 1 do redis.call('SET', KEYS[1] .. string.format('%012d', i), ARGV[1]) end"
+# Gives each number a fresh session, and afterwards counts those that have changed. A session's id is 16
+# bytes: here 4 and the 12 digits by which redis-benchmark tells its keys apart.
+_FILL: Final = (
+    "for i = 0, ARGV[2] - 1 do redis.call('SET', KEYS[1] .. string.format('%012d', i), ARGV[1]) end"
+)
 _COUNT: Final = (
     "local n = 0 for i = 0, ARGV[2] - 1 do "
     "if redis.call('GET', KEYS[1] .. string.format('%012d', i)) ~= ARGV[1] then n = n + 1 end end return n"

@@ -1,4 +1,4 @@
-"""A refresh on SQLite beside bare `sqlite3` and SQLAlchemy Core, on one file each. It knows no other engine."""
+"""A refresh on SQLite beside bare `sqlite3` and SQLAlchemy Core, on files. It knows no other engine."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ AT_ONCE: Final = (1, 32)
 BARE: Final = "bare sqlite3"
 KEYTURN, ASYNC_KEYTURN = "Keyturn, threads", "Keyturn, asyncio"
 _NOTE: Final = (
-    "WAL, synchronous=NORMAL, one process. Keyturn: tokens and all; the others: the store's part. Bare sqlite3 has a "
-    "connection for each thread and a lock around its statement, because SQLite has one writer at a time."
+    "WAL, synchronous=NORMAL, one process. Keyturn: tokens and all; the others: the store's part. Bare "
+    "sqlite3 has a connection for each thread and a lock around its statement: SQLite has one writer only."
 )
 
 

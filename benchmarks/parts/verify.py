@@ -25,14 +25,14 @@ from _environments import JWT
 from _findings import Against, Finding, Missing, Plan, Versions, rates_table
 from _managers import AUDIENCE, CLAIMS, ISSUER, ROTATING, cold, manager_on, remembers
 from _places import site
-from _rounds import Turn, beside, in_turns, line, one_by_one, slower, warmed
+from _rounds import Line, Turn, beside, in_turns, line, one_by_one, slower, warmed
 from _workers import Worker, hired
 from keyturn import KeyRing
 from keyturn._core.claims import codec_for
 from keyturn._core.engine import TOKEN_ENTROPY, Engine
+from keyturn._core.keyset import Algorithm
 from keyturn._core.outcomes import Rotated
 from keyturn._core.steps import Step
-from keyturn.keys import Algorithm
 from keyturn.stores.memory import MemoryStore
 from keyturn.stores.protocol import Rotate, RotateOutcome
 from keyturn.stores.urls import store_from_url
@@ -61,27 +61,29 @@ def measure(plan: Plan) -> Iterator[Finding]:
         yield Versions(libraries.versions) if isinstance(libraries, Worker) else libraries
         if not remembers():
             yield Missing(CACHED, "this version of Keyturn does not remember what it has verified")
-        with _store() as url:
+        with _store(plan) as url:
             for alg in ALGORITHMS:
                 raw = _raw(alg, tokens[alg], keys[alg])
-                yield from _algorithm(plan, alg, rings[alg], url, raw, libraries)
+                lines = [line(RAW, one_by_one(warmed(raw))), *_of_libraries(libraries, alg)]
+                yield from _algorithm(plan, alg, rings[alg], url, lines)
         yield from _pure(plan, rings["HS256"], libraries)
 
 
-def _algorithm(
-    plan: Plan, alg: Algorithm, ring: KeyRing, url: str, raw: Turn, libraries: Worker | Missing
-) -> Iterator[Finding]:
+def _of_libraries(libraries: Worker | Missing, alg: Algorithm) -> list[Line]:
+    if isinstance(libraries, Missing):
+        return []
+    works = {PYJWT: "pyjwt", "joserfc `decode`": "joserfc", "authlib.jose": "authlib"}
+    return [libraries.line(name, work, alg=alg) for name, work in works.items()]
+
+
+def _algorithm(plan: Plan, alg: Algorithm, ring: KeyRing, url: str, others: list[Line]) -> Iterator[Finding]:
     with ExitStack() as stack:
-        lines = [line(RAW, one_by_one(warmed(raw)))]
+        lines = others[:1]
         for name, policy in ((COLD, cold()), (CACHED, None))[: 2 if remembers() else 1]:
             manager = manager_on(store_from_url(url), ring, policy)
             stack.callback(manager.close)
             lines.append(line(name, one_by_one(_accepting(manager))))
-        if isinstance(libraries, Worker):
-            lines += [
-                libraries.line(name, work, alg=alg)
-                for name, work in ((PYJWT, "pyjwt"), ("joserfc `decode`", "joserfc"), ("authlib.jose", "authlib"))
-            ]
+        lines += others[1:]
         rates = in_turns(f"verifying {alg}", lines, plan.effort)
     yield rates_table(f"An access token, {alg}", rates, RAW, _NOTE)
     if alg != "HS256":
@@ -93,9 +95,9 @@ def _algorithm(
 
 
 _NOTE: Final = (
-    "Each checks signature, expiry, issuer and audience; Keyturn also whether the session lives. The signature "
-    "check alone: for HS256 the HMAC in C, base64 and JSON; else `verify` of cryptography with a key and a "
-    "signature that are ready."
+    "Each checks signature, expiry, issuer and audience; Keyturn also whether the session lives. The "
+    "signature check alone: for HS256 the HMAC in C, base64 and JSON; else `verify` of cryptography with key "
+    "and signature ready."
 )
 
 
@@ -120,8 +122,8 @@ def _raw(alg: Algorithm, token: str, jwk: Mapping[str, Any]) -> Turn:
 
         return check
     if alg == "EdDSA":
-        verify: Any = OKPKey.import_key(dict(jwk)).public_key.verify
-        return lambda: verify(signature, data)
+        public: Any = OKPKey.import_key(dict(jwk)).public_key
+        return lambda: public.verify(signature, data)
     der = encode_dss_signature(*(int.from_bytes(part) for part in (signature[:_HALF], signature[_HALF:])))
     check_ec, scheme = ECKey.import_key(dict(jwk)).public_key.verify, ECDSA(SHA256())
     return lambda: check_ec(der, data, scheme)
@@ -178,11 +180,11 @@ def _pure(plan: Plan, ring: KeyRing, libraries: Worker | Missing) -> Iterator[Fi
 
 
 @contextmanager
-def _store() -> Generator[str]:
+def _store(plan: Plan) -> Generator[str]:
     """Give an empty store: on Redis, where asking it costs a round trip; without Redis in a file."""
     with ExitStack() as stack:
         try:
-            url = stack.enter_context(site("redis", durable=False)).place().url
+            url = stack.enter_context(site("redis", durable=plan.durable)).place().url
         except ServerMissing:
             url = f"sqlite:///{stack.enter_context(TemporaryDirectory())}/sessions.db"
             store = store_from_url(url)

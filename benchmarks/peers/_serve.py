@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from itertools import repeat
 from typing import Any
+
+# What a peer advises its users of is not measured, and would be said many times.
+warnings.showwarning = lambda *_, **__: None
+logging.disable(logging.WARNING)
 
 Turn = Callable[[], object]
 Maker = Callable[[dict[str, Any]], Turn]
@@ -20,6 +26,16 @@ def given() -> dict[str, Any]:
     """Give what the worker was told at its start."""
     told: dict[str, Any] = json.loads(os.environ["KEYTURN_BENCH_GIVEN"])
     return told
+
+
+def sure(done: bool, what: str) -> None:  # noqa: FBT001  (a condition, as in `assert`)
+    """Stop where a piece of work was not done: nobody wants its speed.
+
+    Raises:
+        RuntimeError: It was not done.
+    """
+    if not done:
+        raise RuntimeError(what)
 
 
 def serve(makers: Mapping[str, Maker], packages: tuple[str, ...]) -> None:

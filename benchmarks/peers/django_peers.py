@@ -6,16 +6,15 @@ Their tables are on the server that it is told. Each thread has a connection of 
 from __future__ import annotations
 
 import json
-import logging
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 import django
-from _serve import Turn, given, serve
+from _serve import Turn, given, serve, sure
 from django.conf import settings
 
 GIVEN = given()
-logging.disable(logging.WARNING)  # what they advise against is not measured
 
 settings.configure(
     SECRET_KEY=GIVEN["secret"],
@@ -64,7 +63,7 @@ def simplejwt(question: dict[str, Any]) -> Turn:
         serializer = TokenRefreshSerializer(data={"refresh": token})
         serializer.is_valid(raise_exception=True)
         found: str = serializer.validated_data["refresh"]
-        assert found != token, "it did not rotate"
+        sure(found != token, "it did not rotate")
         token = found
 
     return turn
@@ -84,7 +83,7 @@ def toolkit(question: dict[str, Any]) -> Turn:
     def ask(**form: str) -> str:
         request = requests.post("/token", {"client_id": application.client_id, **form})
         response = view(request)
-        assert response.status_code == 200, response.content  # noqa: PLR2004
+        sure(response.status_code == HTTPStatus.OK, f"it answers {response.content!r}")
         found: str = json.loads(response.content)["refresh_token"]
         return found
 
@@ -93,14 +92,14 @@ def toolkit(question: dict[str, Any]) -> Turn:
     def turn() -> None:
         nonlocal token
         found = ask(grant_type="refresh_token", refresh_token=token)
-        assert found != token, "it did not rotate"
+        sure(found != token, "it did not rotate")
         token = found
 
     return turn
 
 
 def accept(question: dict[str, Any]) -> Turn:
-    """simplejwt's authentication class, which loads the user from the database."""
+    """The authentication class of simplejwt, which loads the user from the database."""
     return _accepting(JWTAuthentication(), question)
 
 
@@ -114,7 +113,7 @@ def _accepting(authentication: Any, question: dict[str, Any]) -> Turn:  # noqa: 
     request = APIRequestFactory().get("/", headers={"Authorization": f"Bearer {token}"})
 
     def turn() -> None:
-        assert authentication.authenticate(request) is not None
+        sure(authentication.authenticate(request) is not None, "a good token was refused")
 
     return turn
 

@@ -9,7 +9,7 @@ import matplotlib as mpl
 
 mpl.use("agg")
 
-from matplotlib import pyplot as plt  # noqa: E402  (the back end is chosen first)
+from matplotlib import pyplot as plt
 
 REACHED, MISSED = "#2a7f62", "#c8553d"
 

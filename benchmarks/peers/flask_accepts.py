@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import redis
-from _serve import Turn, given, serve
+from _serve import Turn, given, serve, sure
 from flask import Flask
 from flask_jwt_extended import (
     JWTManager,
@@ -43,7 +43,7 @@ def accept(_: dict[str, Any]) -> Turn:
 
     def turn() -> None:
         verify_jwt_in_request()
-        assert get_jwt_identity() == "user"
+        sure(get_jwt_identity() == "user", "a good token was refused")
 
     return turn
 
@@ -61,7 +61,7 @@ def rotate(_: dict[str, Any]) -> Turn:
             blocklist.set(get_jwt()["jti"], "", ex=30 * 86_400)
             create_access_token(get_jwt_identity())
             token = create_refresh_token(get_jwt_identity())
-        assert fresh
+        sure(fresh, "a token was spent before")
 
     return turn
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import jwt
-from _serve import Turn, given, serve
+from _serve import Turn, given, serve, sure
 from authlib.jose import JsonWebKey, JsonWebToken
 from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey
@@ -19,7 +19,8 @@ ISSUER, AUDIENCE = GIVEN["issuer"], GIVEN["audience"]
 
 
 def _jwk(alg: str) -> dict[str, Any]:
-    return GIVEN["keys"][alg]
+    found: dict[str, Any] = GIVEN["keys"][alg]
+    return found
 
 
 def pyjwt(question: dict[str, Any]) -> Turn:
@@ -39,7 +40,8 @@ def pyjwt_encode(question: dict[str, Any]) -> Turn:
     key = jwt.PyJWK(_jwk(alg), algorithm=alg).key
     header = jwt.get_unverified_header(token)
     claims = jwt.decode(token, key, algorithms=[alg], audience=AUDIENCE, issuer=ISSUER)
-    assert len(jwt.encode(claims, key, algorithm=alg, headers=header)) == len(token)
+    made = jwt.encode(claims, key, algorithm=alg, headers=header)
+    sure(len(made) == len(token), "it does not make the same token")
 
     def turn() -> object:
         return jwt.encode(claims, key, algorithm=alg, headers=header)
