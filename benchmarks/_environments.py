@@ -7,6 +7,7 @@ ways: only what pip is to install.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -29,17 +30,22 @@ class Environment:
     """Packages that are installed together.
 
     Attributes:
-        name: For people and for the folder.
+        name: For options and for the folder.
+        what: For people.
         requirements: What pip is to install.
     """
 
     name: str
+    what: str
     requirements: tuple[str, ...]
 
 
-JWT: Final = Environment("jwt", ("pyjwt[crypto]>=2.10", "authlib>=1.6.5", "joserfc>=1.7"))
+JWT: Final = Environment(
+    "jwt", "PyJWT, joserfc and authlib", ("pyjwt[crypto]>=2.10", "authlib>=1.6.5", "joserfc>=1.7")
+)
 DJANGO: Final = Environment(
     "django",
+    "simplejwt and django-oauth-toolkit",
     (
         "django>=5.2",
         "djangorestframework>=3.16",
@@ -48,28 +54,53 @@ DJANGO: Final = Environment(
         "psycopg[binary]>=3.3",
     ),
 )
-FLASK: Final = Environment("flask", ("flask>=3.1", "flask-jwt-extended>=4.7", "redis[hiredis]>=6.2"))
-HTTP: Final = Environment("http", ("uvloop>=0.21", "httptools>=0.6", "pyjwt>=2.10", "gunicorn>=23"))
-PLOT: Final = Environment("plot", ("matplotlib>=3.10",))
+FLASK: Final = Environment(
+    "flask", "flask-jwt-extended", ("flask>=3.1", "flask-jwt-extended>=4.7", "redis[hiredis]>=6.2")
+)
+HTTP: Final = Environment(
+    "http",
+    "uvloop and httptools, PyJWT in a route, Flask on gunicorn",
+    ("uvloop>=0.21", "httptools>=0.6", "pyjwt>=2.10", "gunicorn>=23"),
+)
+PLOT: Final = Environment("plot", "the plot by matplotlib", ("matplotlib>=3.10",))
 
 
-def default_cache() -> Path:
+ALL: Final = (JWT, DJANGO, FLASK, HTTP, PLOT)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where environments are kept, and which are wanted.
+
+    Attributes:
+        folder: The cache.
+        wanted: Their names.
+    """
+
+    folder: Path
+    wanted: frozenset[str]
+
+
+def default_folder() -> Path:
     """Say where environments are kept unless somebody says otherwise."""
-    return Path(click.get_app_dir("keyturn-bench"))
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keyturn" / "bench"
 
 
-def python_of(environment: Environment, cache: Path) -> Path:
+def python_of(environment: Environment, place: Place) -> Path:
     """Give an environment's Python; it is made where there is none yet.
 
     Raises:
-        NotInstalled: It cannot be made.
+        NotInstalled: It cannot be made, or is not wanted.
     """
+    if environment.name not in place.wanted:
+        raise NotInstalled(f"it was left out (--peers, without {environment.name})")
+    cache = place.folder
     told = "\n".join((*environment.requirements, sys.version, sys.base_prefix))
     folder = cache / f"{environment.name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
     python, done = folder / "bin" / "python", folder / "complete"
     if done.exists():
         return python
-    click.echo(f"  installing {', '.join(environment.requirements)} (once) …")
+    click.echo(f"  installing what is needed for {environment.what} (once) …")
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _run([sys.executable, "-m", "venv", str(folder)])

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeAlias
 
+from _environments import Place
 from _rounds import Effort, Rates, beside, quartiles
 
 
@@ -69,16 +69,14 @@ class Plan:
     Attributes:
         quick: Every part in small: whether it works, not how fast it is.
         effort: How often and how long each line has its turn.
-        cache: Where the environments of peers are kept.
-        peers: Whether peers are installed and measured.
+        peers: Where the environments of peers are kept, and which are wanted.
         durable: Whether servers wait for their disks.
         sessions: How many sessions a grown store has, the smallest number first.
     """
 
     quick: bool
     effort: Effort
-    cache: Path
-    peers: bool
+    peers: Place
     durable: bool
     sessions: tuple[int, ...]
 

@@ -34,13 +34,9 @@ def plotted(results: Results, plan: Plan, path: Path) -> Path | Missing:
     ]
     if not bars:
         return Missing("the plot", "no target was measured")
-    if not plan.peers:
-        return Missing(
-            "the plot", "matplotlib is installed as peers are, and they were left out (--no-peers)"
-        )
     try:
-        python = python_of(PLOT, plan.cache)
+        python = python_of(PLOT, plan.peers)
     except NotInstalled as error:
-        return Missing("the plot", f"matplotlib: {error}")
+        return Missing(PLOT.what, str(error))
     subprocess.run([python, _SCRIPT, path], input=json.dumps(bars).encode(), check=True)
     return path

@@ -112,11 +112,8 @@ def hired(
         script: The file in `peers`.
         given: What it is told at its start.
     """
-    what = ", ".join(each.partition(">")[0] for each in environment.requirements)
-    if not plan.peers:
-        return Missing(what, "peers were left out (--no-peers)")
     try:
-        python = python_of(environment, plan.cache)
+        python = python_of(environment, plan.peers)
     except NotInstalled as error:
-        return Missing(what, str(error))
+        return Missing(environment.what, str(error))
     return stack.enter_context(worker(python, script, given))

@@ -18,7 +18,7 @@ from typing import Final
 import click
 
 from _common import heading
-from _environments import default_cache
+from _environments import ALL, Place, default_folder
 from _findings import Finding, Missing, Plan, Results, Table, Versions
 from _machine import machine, packages
 from _markdown import document, printed
@@ -56,12 +56,18 @@ QUICK_SESSIONS: Final = (1_000, 4_000)
     show_default="1000000",
     help="How many sessions the largest store has.",
 )
-@click.option("--peers/--no-peers", default=True, help="Install and measure other packages.")
+@click.option(
+    "--peers",
+    type=click.Choice([*(each.name for each in ALL), "all", "none"]),
+    multiple=True,
+    default=("all",),
+    help="Which other packages to install and measure; may be repeated.",
+)
 @click.option("--durable", is_flag=True, help="Let servers wait for their disks at each commit.")
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
-    default=default_cache,
+    default=default_folder,
     show_default="the user's cache",
     help="Where the environments of peers are kept.",
 )
@@ -78,7 +84,7 @@ def main(
     rounds: int | None,
     seconds: float | None,
     sessions: int | None,
-    peers: bool,
+    peers: tuple[str, ...],
     durable: bool,
     cache: Path,
     output: Path,
@@ -95,8 +101,7 @@ def main(
     plan = Plan(
         quick=quick,
         effort=Effort(rounds or usual.rounds, seconds or usual.seconds),
-        cache=cache,
-        peers=peers,
+        peers=Place(cache, frozenset(each.name for each in ALL) if "all" in peers else frozenset(peers)),
         durable=durable,
         sessions=(*(each for each in smaller if each < largest), largest),
     )

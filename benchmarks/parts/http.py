@@ -162,13 +162,10 @@ def _in_turns(title: str, lines: list[Line], plan: Plan) -> Rates:
 
 def _packages(plan: Plan) -> tuple[Path | None, Missing | None]:
     """Give the folder of what servers are made faster by; without it they run on asyncio and h11."""
-    what = "uvicorn on uvloop and httptools, PyJWT in a route, Flask on gunicorn"
-    if not plan.peers:
-        return None, Missing(what, "peers were left out (--no-peers)")
     try:
-        return site_of(python_of(HTTP, plan.cache)), None
+        return site_of(python_of(HTTP, plan.peers)), None
     except NotInstalled as error:
-        return None, Missing(what, str(error))
+        return None, Missing(HTTP.what, str(error))
 
 
 @contextmanager

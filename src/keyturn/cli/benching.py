@@ -14,7 +14,7 @@ import keyturn
 
 _PACKAGE: Final = Path(keyturn.__file__).resolve().parent
 # In a wheel the suite is beside the package; in a checkout it stands where people look for it.
-_PLACES: Final = (_PACKAGE / "_benchmarks" / "suite.py", _PACKAGE.parents[1] / "benchmarks" / "suite.py")
+PLACES: Final = (_PACKAGE / "_benchmarks" / "suite.py", _PACKAGE.parents[1] / "benchmarks" / "suite.py")
 _NEEDED: Final = ("psycopg", "redis", "pymysql", "asyncmy", "flask", "hypothesis", "pytest")
 
 
@@ -27,7 +27,7 @@ def bench(arguments: tuple[str, ...]) -> None:
 
     `keyturn bench --help` says what it takes.
     """
-    suite = next((place for place in _PLACES if place.exists()), None)
+    suite = next((place for place in PLACES if place.exists()), None)
     if suite is None:
         raise click.ClickException("the benchmark is not part of this installation")
     missing = sorted(name for name in _NEEDED if find_spec(name) is None)
