@@ -25,7 +25,7 @@ Mode: TypeAlias = Literal["half", "full", "threads"]
 """How busy it is: asyncio at half load, asyncio saturated, or a thread in a tight loop."""
 
 _OWN_WORK: Final = 100e-6  # seconds of CPU that a request costs beside its token
-_REQUESTS_TO_TIME: Final = 300
+_REQUESTS_TO_TIME: Final = 200
 _AT_ONCE: Final = 4
 _LOADS: Final = 2  # at half load, requests come half as often as they could be answered
 _PATIENCE: Final = 60.0

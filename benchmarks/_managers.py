@@ -13,7 +13,7 @@ ISSUER: Final = "https://auth.example.com"
 AUDIENCE: Final = "api"
 CLAIMS: Final = {"roles": ["member"]}
 ROTATING: Final = Policy(race_window=0)  # otherwise a second refresh at once would not rotate
-_EACH: Final = 20  # sessions that one worker refreshes in turn
+_EACH: Final = 10  # sessions that one worker refreshes in turn
 _CACHE: Final = "verified_tokens"
 
 

@@ -28,7 +28,6 @@ Work: TypeAlias = Callable[[int], float]
 Rates: TypeAlias = Mapping[str, Sequence[float]]
 """What was found: for each line its pieces per second, a figure for each round."""
 
-_WARM_UPS: Final = 2
 _STEP: Final = 8  # how fast the first count, which may be far too small, grows
 _ENOUGH: Final = 4  # a share of the wanted time that tells the speed well enough
 
@@ -40,10 +39,12 @@ class Effort:
     Attributes:
         rounds: How often each line has its turn.
         seconds: How long a turn takes, more or less.
+        warm_ups: Rounds before those that count.
     """
 
     rounds: int
     seconds: float
+    warm_ups: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,23 +144,23 @@ def in_tasks(runner: asyncio.Runner, turns: Sequence[AsyncTurn]) -> Work:
     return lambda count: runner.run(all_at_once(count))
 
 
-def in_turns(title: str, lines: Iterable[Line], effort: Effort, *, warm_ups: int = _WARM_UPS) -> Rates:
+def in_turns(title: str, lines: Iterable[Line], effort: Effort) -> Rates:
     """Measure lines side by side. Each round begins with another line.
 
     Args:
         title: For whoever waits.
         lines: What to measure.
         effort: How long.
-        warm_ups: Rounds before those that count.
     """
     crew = list(lines)
     found: dict[str, list[float]] = {each.name: [] for each in crew}
-    with progress(title, warm_ups + effort.rounds) as advance:
-        for number in range(warm_ups + effort.rounds):
+    rounds = effort.warm_ups + effort.rounds
+    with progress(title, rounds) as advance:
+        for number in range(rounds):
             first = number % len(crew)
             for each in crew[first:] + crew[:first]:
                 rate = each.rate(effort.seconds)
-                if number >= warm_ups:
+                if number >= effort.warm_ups:
                     found[each.name].append(rate)
             advance(number + 1)
     return found

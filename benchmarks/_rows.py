@@ -12,7 +12,7 @@ from keyturn._core.records import Session
 from keyturn.stores.protocol import AsyncStore, Rotate, RotateOutcome, Store
 from keyturn.testing.samples import T0, numbered, refresh_of, sign_in
 
-_EACH: Final = 20
+_EACH: Final = 10
 
 
 class Rows:

@@ -36,7 +36,7 @@ PARTS: Final = {
     "propagation": (("propagation",), "a revocation's way into another process"),
 }
 FULL: Final = Effort(rounds=9, seconds=0.4)
-QUICK: Final = Effort(rounds=2, seconds=0.02)
+QUICK: Final = Effort(rounds=1, seconds=0.02, warm_ups=0)
 SESSIONS: Final = (1_000, 100_000, 1_000_000)
 QUICK_SESSIONS: Final = (1_000, 4_000)
 
@@ -100,7 +100,7 @@ def main(
     smaller = QUICK_SESSIONS if quick else SESSIONS
     plan = Plan(
         quick=quick,
-        effort=Effort(rounds or usual.rounds, seconds or usual.seconds),
+        effort=Effort(rounds or usual.rounds, seconds or usual.seconds, usual.warm_ups),
         peers=Place(cache, frozenset(each.name for each in ALL) if "all" in peers else frozenset(peers)),
         durable=durable,
         sessions=(*(each for each in smaller if each < largest), largest),

@@ -125,7 +125,7 @@ def test_rounds_interleave_and_ratios_are_of_one_round() -> None:
         return Line(name, rate)
 
     crew = [line("a", [9, 2.0, 8.0]), line("b", [9, 1.0, 2.0])]
-    rates = in_turns("test", crew, Effort(rounds=2, seconds=0), warm_ups=1)
+    rates = in_turns("test", crew, Effort(rounds=2, seconds=0, warm_ups=1))
     assert "".join(order) == "ab" + "ba" + "ab"
     assert beside(rates, "a", "b") == (2.0, 4.0)
 

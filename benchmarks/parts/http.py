@@ -13,7 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -25,7 +25,7 @@ from _machine import version_of
 from _managers import CLAIMS, ROTATING, manager_on
 from _places import site
 from _programs import with_wrk, wrk
-from _rounds import Line, Rates, beside, in_turns
+from _rounds import Line, beside, in_turns
 from _serving import SECRET, STORE
 from keyturn import KeyRing, TokenManager
 from keyturn.stores.urls import store_from_url
@@ -74,9 +74,6 @@ def measure(plan: Plan) -> Iterator[Finding]:
     """Measure whole requests."""
     program = wrk()
     yield Versions({"wrk": version_of(program)})
-    quick = (
-        replace(plan, effort=replace(plan.effort, rounds=1)) if plan.quick else plan
-    )  # wrk counts in seconds
     with ExitStack() as stack:
         packages, missing = _packages(plan)
         if missing is not None:
@@ -89,12 +86,10 @@ def measure(plan: Plan) -> Iterator[Finding]:
         asgi = stack.enter_context(_served("uvicorn", url, secret, packages))
         requests = Requests(manager, folder)
         with_peer = packages is not None
-        yield from _starlette(
-            quick, requests, asgi, loop="uvloop" if with_peer else "asyncio", peer=with_peer
-        )
+        yield from _starlette(plan, requests, asgi, loop="uvloop" if with_peer else "asyncio", peer=with_peer)
         if with_peer:
             wsgi = stack.enter_context(_served("gunicorn", url, secret, packages))
-            yield from _flask(quick, requests, wsgi)
+            yield from _flask(plan, requests, wsgi)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,30 +129,26 @@ def _starlette(plan: Plan, requests: Requests, base: str, *, loop: str, peer: bo
     where = f"Starlette on uvicorn ({loop}), one worker; sessions on Redis"
     lines = [requests.get(OPEN, f"{base}/open"), requests.get(GUARDED, f"{base}/guarded")]
     lines += [requests.get(BY_PYJWT, f"{base}/pyjwt")] if peer else []
-    rates = _in_turns("requests, guarded", lines, plan)
+    rates = in_turns("requests, guarded", lines, plan.effort)
     yield rates_table(f"A route, HS256: {where}", rates, OPEN, f"wrk, {_CONNECTIONS} connections.")
     yield Against("guard", tuple(100 * (1 - ratio) for ratio in beside(rates, GUARDED, OPEN)))
     lines = [requests.get(OPEN_ME, f"{base}/open/me"), requests.get(ME, f"{base}/auth/me")]
-    rates = _in_turns("requests of /auth/me", lines, plan)
+    rates = in_turns("requests of /auth/me", lines, plan.effort)
     yield rates_table(f"`/auth/me`: {where}", rates, OPEN_ME, f"wrk, {_CONNECTIONS} connections.")
     lines = [
         requests.refresh(OPEN_REFRESH, f"{base}/open/refresh", rotates=False),
         requests.refresh(REFRESH, f"{base}/auth/refresh", rotates=True),
     ]
-    rates = _in_turns("requests of /auth/refresh", lines, plan)
+    rates = in_turns("requests of /auth/refresh", lines, plan.effort)
     note = f"wrk, {_REFRESHING} connections, each with a session, and no race window: every request rotates."
     yield rates_table(f"`/auth/refresh`: {where}", rates, OPEN_REFRESH, note)
 
 
 def _flask(plan: Plan, requests: Requests, base: str) -> Iterator[Finding]:
     lines = [requests.get(OPEN, f"{base}/open"), requests.get(GUARDED, f"{base}/guarded")]
-    rates = _in_turns("requests, Flask", lines, plan)
+    rates = in_turns("requests, Flask", lines, plan.effort)
     title = "A route, HS256: Flask on gunicorn, one worker of four threads; sessions on Redis"
     yield rates_table(title, rates, OPEN, f"wrk, {_CONNECTIONS} connections.")
-
-
-def _in_turns(title: str, lines: list[Line], plan: Plan) -> Rates:
-    return in_turns(title, lines, plan.effort, warm_ups=0 if plan.quick else 1)
 
 
 def _packages(plan: Plan) -> tuple[Path | None, Missing | None]:
