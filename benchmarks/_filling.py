@@ -10,7 +10,6 @@ from _common import fact, progress, rate
 from _places import Place
 from _population import Population
 from keyturn import KeyRing, TokenManager
-from keyturn.stores.urls import store_from_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def revoked(place: Place, count: int) -> None:
     living = [population.session(number) for number in range(population.old, population.sessions)]
     place.fill(living, lambda _: None)
     manager: TokenManager = TokenManager(
-        store=store_from_url(place.url), keys=KeyRing.generate("HS256"), issuer="i", audience="a"
+        store=place.open(), keys=KeyRing.generate("HS256"), issuer="i", audience="a"
     )
     with progress(f"revoking {count:,}", count) as advance:
         for number, session in enumerate(living, 1):

@@ -20,7 +20,7 @@ def in_turns(stores: Sequence[Filled], *, rounds: int, each: int) -> list[list[l
     Returns:
         For each store and each round what its refreshes took.
     """
-    refreshers = [Refresher(store.place.url, store.population) for store in stores]
+    refreshers = [Refresher(store.place, store.population) for store in stores]
     took: list[list[list[Took]]] = [[] for _ in stores]
     order = list(range(len(stores)))
     for turn in range(rounds):

@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,7 @@ from keyturn.stores._redis.keys import keys_of
 from keyturn.stores._sql.engines import Settings, open_engine
 from keyturn.stores._sql.statements import INSERT
 from keyturn.stores._sql.tables import sessions, to_row
-from keyturn.stores.urls import store_from_url
+from keyturn.stores.urls import OwnStore, store_from_url
 from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisServer
 
 BATCH: Final = 1000  # sessions that go to a server together
@@ -43,9 +43,15 @@ class Place(ABC):
 
     Attributes:
         url: Where it is.
+        options: How it is opened.
     """
 
     url: str
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def open(self) -> OwnStore:
+        """Open the store."""
+        return store_from_url(self.url, **self.options)
 
     @abstractmethod
     def fill(self, population: Iterable[Session], advance: Callable[[int], object]) -> None:
@@ -292,7 +298,8 @@ def site(kind: str, *, appendfsync: str = "always", durable: bool = True) -> Gen
     elif kind == "sqlite":
         with TemporaryDirectory() as folder:
             files = (f"sqlite:///{folder}/{number}.db" for number in count())
-            yield Site("WAL, synchronous=FULL", lambda: _with_tables(SQLitePlace(next(files))))
+            options = {"synchronous": "FULL" if durable else "NORMAL"}
+            yield Site(f"WAL · {_words(options)}", lambda: _with_tables(SQLitePlace(next(files), options)))
     else:
         options = {"appendonly": "yes", "appendfsync": appendfsync} if durable else {"appendonly": "no"}
         with RedisServer(options=options) as redis:
@@ -301,7 +308,7 @@ def site(kind: str, *, appendfsync: str = "always", durable: bool = True) -> Gen
 
 
 def _with_tables(place: Place) -> Place:
-    store = store_from_url(place.url)
+    store = place.open()
     store.create_schema()
     store.close()
     return place

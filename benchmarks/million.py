@@ -162,7 +162,7 @@ def grow(many: Filled, plan: Plan) -> None:
     if not plan.refreshes:
         return
     before = many.octets()
-    with Crew(many.place.url, many.population, plan.processes) as crew:
+    with Crew(many.place, many.population, plan.processes) as crew:
         begun = time.monotonic()
         crew.begin(plan.rounds * plan.each, most=plan.refreshes)
         took = spread(crew.end())
@@ -182,8 +182,8 @@ def purge(many: Filled, plan: Plan) -> None:
     first = plan.rounds * plan.each + plan.refreshes
     before = round(plan.rate * plan.calm)
     population, marks = many.population, [(0, time.monotonic())]
-    cleaner = Refresher(many.place.url, population)
-    with Crew(many.place.url, population, plan.processes) as crew:
+    cleaner = Refresher(many.place, population)
+    with Crew(many.place, population, plan.processes) as crew:
         crew.begin(first, most=before, rate=plan.rate)
         calm = spread(crew.end())
         crew.begin(first + before, rate=plan.rate)

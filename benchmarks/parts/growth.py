@@ -33,14 +33,20 @@ def measure(plan: Plan) -> Iterator[Finding]:
         sizes = [each for each in plan.sessions if each <= _SLOW_TO_FILL.get(kind, each)]
         try:
             with site(kind, durable=plan.durable) as server:
-                stores = [filled(server.place(), sessions) for sessions in sizes]
-                yield from _compared(plan, kind, f"{name}: {server.settings}", stores)
+                stores: list[Filled] = []
+                weights: list[float] = []
+                for sessions in sizes:
+                    stores.append(filled(server.place(), sessions))
+                    # Now: in a server's memory, what comes later would count, too.
+                    weights.append(stores[-1].octets() / sessions)
+                yield from _compared(plan, kind, f"{name}: {server.settings}", stores, weights)
         except ServerMissing as missing:
             yield Missing(f"growth on {name}", str(missing))
 
 
-def _compared(plan: Plan, kind: str, title: str, stores: list[Filled]) -> Iterator[Finding]:
-    weights = [store.octets() / store.population.sessions for store in stores]
+def _compared(
+    plan: Plan, kind: str, title: str, stores: list[Filled], weights: list[float]
+) -> Iterator[Finding]:
     rounds, each = (_QUICK_ROUNDS, _QUICK_EACH) if plan.quick else (_ROUNDS, _EACH)
     took = in_turns(stores, rounds=rounds, each=each)
     rows: list[tuple[str, ...]] = []
@@ -50,22 +56,23 @@ def _compared(plan: Plan, kind: str, title: str, stores: list[Filled]) -> Iterat
         cells = [f"{weight:,.0f} B"]
         for what, part in _WHAT.items():
             medians = [median(map(part, side)) for side in sides]
-            first = [median(map(part, side)) for side in took[0]]
-            ratios = [mine / its for mine, its in zip(medians, first, strict=True)]
+            ratios = _ratios(medians, [median(map(part, side)) for side in took[0]])
             whole = spread(map(part, flat(sides)))
             cells += [f"{whole.median * 1e3:.3f} · {whole.p99 * 1e3:.2f}", in_words(ratios, "{:.2f}")]
             raw[f"{what}, among {size}"] = medians
-            if what == "refresh" and store is stores[-1]:
-                yield Against(f"growth {kind}", tuple(ratios))
         rows.append((size, *cells))
-    head = (
-        "sessions",
-        "each takes",
-        *(part for what in _WHAT for part in (f"{what}, ms: median · p99", "× 1,000")),
-    )
-    note = (
-        "The first request is the first acceptance of an access token: it also marks its generation as used."
-    )
-    yield Table(title, head, tuple(rows), raw, note)
+    head = [part for what in _WHAT for part in (f"{what}, ms: median · p99", "× 1,000")]
+    yield Table(title, ("sessions", "each takes", *head), tuple(rows), raw, _NOTE)
+    first, *_, last = ([median(map(_WHAT["refresh"], side)) for side in sides] for sides in took)
+    yield Against(f"growth {kind}", _ratios(last, first))
     if kind == "redis":
         yield Against("redis memory", (weights[-1],))
+
+
+def _ratios(ones: list[float], others: list[float]) -> tuple[float, ...]:
+    return tuple(one / other for one, other in zip(ones, others, strict=True))
+
+
+_NOTE: Final = (
+    "The first request is the first acceptance of an access token: it also marks its generation as used."
+)
