@@ -138,18 +138,7 @@ class SQLitePlace(Place):
 
     def fill(self, population: Iterable[Session], advance: Callable[[int], object]) -> None:
         """See `Place.fill`."""
-        engine = open_engine(self.url, Settings(synchronous="NORMAL"))
-        source = iter(population)
-        with engine.connect() as connection:
-            for added in count(_FILE_BATCH, _FILE_BATCH):
-                rows = [to_row(session) for session in islice(source, _FILE_BATCH)]
-                if not rows:
-                    break
-                connection.exec_driver_sql("BEGIN")
-                connection.execute(INSERT, rows)
-                connection.exec_driver_sql("COMMIT")
-                advance(added - _FILE_BATCH + len(rows))
-        engine.dispose()
+        _insert(self.url, population, advance, at_once=_FILE_BATCH)
 
     def octets(self) -> int:
         """See `Place.octets`."""
@@ -173,16 +162,7 @@ class MariaDBPlace(Place):
 
     def fill(self, population: Iterable[Session], advance: Callable[[int], object]) -> None:
         """See `Place.fill`."""
-        engine = open_engine(self.url, Settings())
-        source = iter(population)
-        with engine.connect() as connection:
-            for added in count(BATCH, BATCH):
-                rows = [to_row(session) for session in islice(source, BATCH)]
-                if not rows:
-                    break
-                connection.execute(INSERT, rows)
-                advance(added)
-        engine.dispose()
+        _insert(self.url, population, advance, at_once=BATCH)
 
     def octets(self) -> int:
         """See `Place.octets`."""
@@ -258,6 +238,23 @@ class RedisPlace(Place):
         with _client(self.url) as client:
             found: dict[str, Any] = client.info(section)
             return found
+
+
+def _insert(
+    url: str, population: Iterable[Session], advance: Callable[[int], object], *, at_once: int
+) -> None:
+    engine = open_engine(url, Settings(synchronous="NORMAL"))
+    source = iter(population)
+    with engine.connect() as connection:
+        for added in count(at_once, at_once):
+            rows = [to_row(session) for session in islice(source, at_once)]
+            if not rows:
+                break
+            connection.exec_driver_sql("BEGIN")
+            connection.execute(INSERT, rows)
+            connection.exec_driver_sql("COMMIT")
+            advance(added - at_once + len(rows))
+    engine.dispose()
 
 
 def _client(url: str) -> Any:  # noqa: ANN401  (its own types are unfinished)

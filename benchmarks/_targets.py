@@ -59,8 +59,12 @@ TARGETS: Final = (
     _most("pure", "the pure part of a refresh, HS256: time beside PyJWT `encode`", 1.5),
     Target("postgres threads", "refresh on PostgreSQL, 16 threads, beside bare psycopg", 0.7),
     Target("postgres asyncio", "refresh on PostgreSQL, 16 tasks, beside bare psycopg", 0.7),
-    Target("postgres simplejwt", "refresh on PostgreSQL, 16 at once, beside simplejwt", 20),
-    Target("postgres toolkit", "refresh on PostgreSQL, 16 at once, beside django-oauth-toolkit", 40),
+    Target(
+        "postgres simplejwt", "refresh on PostgreSQL, 16 at once, the faster colour, beside simplejwt", 20
+    ),
+    Target(
+        "postgres toolkit", "refresh on PostgreSQL, 16 at once, the same, beside django-oauth-toolkit", 40
+    ),
     Target("sqlalchemy", "refresh through SQLAlchemy Core, beside bare SQLAlchemy Core", 0.75),
     Target("redis threads", "refresh on Redis, sync, beside the bare driver's EVALSHA", 0.7),
     Target("redis asyncio", "refresh on Redis, async, beside the bare driver's EVALSHA", 0.7),

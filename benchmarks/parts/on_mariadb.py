@@ -11,14 +11,13 @@ import pymysql
 from sqlalchemy import make_url
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 
+from _colours import on_async_store, on_store, threads
 from _findings import Finding, Missing, Plan, Versions, rates_table
 from _machine import version_of
-from _managers import ROTATING, async_manager_on, async_refreshing, manager_on, refreshing
 from _places import Site, site
-from _rounds import AsyncTurn, Line, Turn, in_tasks, in_threads, in_turns, line
-from _rows import Rows, async_rotating, rotating, stored
+from _rounds import Line, Turn, in_turns
+from _rows import Rows, stored
 from _statement import text_of, values_of
-from keyturn import KeyRing
 from keyturn.stores._sql import statements
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.testing.servers.programs import find
@@ -53,16 +52,12 @@ def _measure(plan: Plan, server: Site, at_once: int) -> Iterator[Finding]:
 
 def _threads(stack: ExitStack, url: str, at_once: int) -> list[Line]:
     store = SQLAlchemyStore.from_url(url, pool_size=at_once)
-    manager = manager_on(store, KeyRing.generate("HS256"), ROTATING)
-    stack.callback(manager.close)
-    crews = [[Rows(100 * kind + worker) for worker in range(at_once)] for kind in range(2)]
+    bare, of_store = crews = [[Rows(100 * kind + worker) for worker in range(at_once)] for kind in range(2)]
     stored(store, crews)
-    turns: dict[str, list[Turn]] = {
-        BARE: [_bare(stack, url, rows) for rows in crews[0]],
-        "SQLAlchemyStore.rotate, threads": [rotating(store, rows) for rows in crews[1]],
-        "Keyturn, threads": [refreshing(manager) for _ in range(at_once)],
-    }
-    return [line(name, in_threads(each), least=at_once) for name, each in turns.items()]
+    return [
+        threads(BARE, [_bare(stack, url, rows) for rows in bare]),
+        *on_store(stack, store, of_store, "SQLAlchemyStore"),
+    ]
 
 
 def _tasks(stack: ExitStack, runner: asyncio.Runner, url: str, at_once: int) -> list[Line]:
@@ -70,17 +65,8 @@ def _tasks(stack: ExitStack, runner: asyncio.Runner, url: str, at_once: int) -> 
     store = SQLAlchemyStore.from_url(url)
     stored(store, [crew])
     store.close()
-
-    async def begin() -> dict[str, list[AsyncTurn]]:
-        own = AsyncSQLAlchemyStore.from_url(url, pool_size=at_once)
-        manager = async_manager_on(own, KeyRing.generate("HS256"), ROTATING)
-        stack.callback(lambda: runner.run(manager.close()))
-        return {
-            "SQLAlchemyStore.rotate, asyncio": [async_rotating(own, rows) for rows in crew],
-            "Keyturn, asyncio": [await async_refreshing(manager) for _ in range(at_once)],
-        }
-
-    return [line(name, in_tasks(runner, each), least=at_once) for name, each in runner.run(begin()).items()]
+    own = AsyncSQLAlchemyStore.from_url(url, pool_size=at_once)
+    return on_async_store(stack, runner, own, crew, "SQLAlchemyStore")
 
 
 def _bare(stack: ExitStack, url: str, rows: Rows) -> Turn:

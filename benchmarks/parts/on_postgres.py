@@ -17,17 +17,16 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from _colours import ASYNC_KEYTURN, KEYTURN, on_async_store, on_store, threads
 from _environments import DJANGO
 from _findings import Against, Finding, Missing, Plan, Versions, rates_table
 from _machine import version_of
-from _managers import ROTATING, async_manager_on, async_refreshing, manager_on, refreshing
 from _places import Site, site
 from _programs import pgbench, with_pgbench
-from _rounds import AsyncTurn, Line, Turn, beside, in_tasks, in_threads, in_turns, line
-from _rows import Rows, async_rotating, rotating, stored
+from _rounds import AsyncTurn, Line, Turn, beside, in_tasks, in_turns, line
+from _rows import Rows, stored
 from _statement import ALWAYS, by_core, values_of
 from _workers import Worker, hired
-from keyturn import KeyRing
 from keyturn.stores._postgres.texts import kept
 from keyturn.stores._sql import statements
 from keyturn.stores._sql.engines import Settings, open_engine
@@ -39,7 +38,6 @@ from keyturn.testing.servers import ServerMissing
 AT_ONCE: Final = (1, 16, 32)
 TOOL: Final = "pgbench, the same statement"
 BARE, ASYNC_BARE = "bare psycopg, threads", "bare psycopg, asyncio"
-KEYTURN, ASYNC_KEYTURN = "Keyturn, threads", "Keyturn, asyncio"
 CORE, THROUGH_CORE = "bare SQLAlchemy Core", "Keyturn through SQLAlchemy Core"
 SIMPLEJWT, TOOLKIT = "simplejwt", "django-oauth-toolkit"
 _JUDGED: Final = 16
@@ -95,40 +93,29 @@ def _threads(stack: ExitStack, url: str, at_once: int) -> list[Line]:
     own = PostgresStore.from_url(url, pool_size=at_once)
     through = SQLAlchemyStore.from_url(url, pool_size=at_once)
     engine = open_engine(url, Settings(pool_size=at_once))
-    manager = manager_on(own, KeyRing.generate("HS256"), ROTATING)
-    through_core = manager_on(through, KeyRing.generate("HS256"), ROTATING)
-    for close in (manager.close, through_core.close, engine.dispose):
-        stack.callback(close)
+    stack.callback(engine.dispose)
     crews = [[Rows(100 * kind + worker) for worker in range(at_once)] for kind in range(4)]
     stored(own, crews)
-    turns: dict[str, list[Turn]] = {
-        BARE: [_bare(stack, url, rows) for rows in crews[0]],
-        "PostgresStore.rotate, threads": [rotating(own, rows) for rows in crews[1]],
-        KEYTURN: [refreshing(manager) for _ in range(at_once)],
-        CORE: [by_core(engine, rows) for rows in crews[2]],
-        "SQLAlchemyStore.rotate": [rotating(through, rows) for rows in crews[3]],
-        THROUGH_CORE: [refreshing(through_core) for _ in range(at_once)],
-    }
-    return [line(name, in_threads(each), least=at_once) for name, each in turns.items()]
+    bare, of_own, of_core, of_through = crews
+    return [
+        threads(BARE, [_bare(stack, url, rows) for rows in bare]),
+        *on_store(stack, own, of_own, "PostgresStore"),
+        threads(CORE, [by_core(engine, rows) for rows in of_core]),
+        *on_store(stack, through, of_through, "SQLAlchemyStore", whole=THROUGH_CORE),
+    ]
 
 
 def _tasks(stack: ExitStack, runner: asyncio.Runner, url: str, at_once: int) -> list[Line]:
     store = PostgresStore.from_url(url)
-    crews = [[Rows(100 * kind + worker) for worker in range(at_once)] for kind in (5, 6)]
+    bare, of_own = crews = [[Rows(100 * kind + worker) for worker in range(at_once)] for kind in (5, 6)]
     stored(store, crews)
     store.close()
-
-    async def begin() -> dict[str, list[AsyncTurn]]:
-        own = AsyncPostgresStore.from_url(url, pool_size=at_once)
-        manager = async_manager_on(own, KeyRing.generate("HS256"), ROTATING)
-        stack.callback(lambda: runner.run(manager.close()))
-        return {
-            ASYNC_BARE: [await _async_bare(stack, runner, url, rows) for rows in crews[0]],
-            "PostgresStore.rotate, asyncio": [async_rotating(own, rows) for rows in crews[1]],
-            ASYNC_KEYTURN: [await async_refreshing(manager) for _ in range(at_once)],
-        }
-
-    return [line(name, in_tasks(runner, each), least=at_once) for name, each in runner.run(begin()).items()]
+    turns = [runner.run(_async_bare(stack, runner, url, rows)) for rows in bare]
+    own = AsyncPostgresStore.from_url(url, pool_size=at_once)
+    return [
+        line(ASYNC_BARE, in_tasks(runner, turns), least=at_once),
+        *on_async_store(stack, runner, own, of_own, "PostgresStore"),
+    ]
 
 
 def _bare(stack: ExitStack, url: str, rows: Rows) -> Turn:

@@ -16,16 +16,15 @@ from typing import Any, Final, cast
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
+from _colours import ASYNC_KEYTURN, KEYTURN, on_async_store, on_store, threads
 from _environments import FLASK
 from _findings import Against, Finding, Missing, Plan, Versions, rates_table
 from _machine import version_of
-from _managers import ROTATING, async_manager_on, async_refreshing, manager_on, refreshing
 from _places import Site, site
 from _programs import ProgramFailed, redis_benchmark, with_redis_benchmark
-from _rounds import AsyncTurn, Line, Turn, beside, in_tasks, in_threads, in_turns, line
-from _rows import Rows, async_rotating, rotating, stored
+from _rounds import AsyncTurn, Line, Turn, beside, in_tasks, in_turns, line
+from _rows import Rows, stored
 from _workers import Worker, hired
-from keyturn import KeyRing
 from keyturn._core.outcomes import Rotated
 from keyturn.stores._redis import rows as packing
 from keyturn.stores._redis.calls import Call
@@ -40,7 +39,6 @@ from keyturn.testing.servers import ServerMissing
 AT_ONCE: Final = (1, 32)
 TOOL: Final = "redis-benchmark, the same script"
 BARE, ASYNC_BARE = "bare redis-py EVALSHA, threads", "bare redis-py EVALSHA, asyncio"
-KEYTURN, ASYNC_KEYTURN = "Keyturn, threads", "Keyturn, asyncio"
 TUTORIAL: Final = "token service of seven commands"
 FLASK_LINE: Final = "flask-jwt-extended, blocklist in Redis"
 _KEYS: Final = keys_of("keyturn")
@@ -93,38 +91,26 @@ def _threads(stack: ExitStack, url: str, at_once: int) -> list[Line]:
     client = stack.enter_context(cast("Any", Redis).from_url(url))
     client.script_load(ROTATE.source)
     store = RedisStore.from_url(url)
-    manager = manager_on(store, KeyRing.generate("HS256"), ROTATING)
-    stack.callback(manager.close)
-    crews = [[Rows(100 * kind + worker) for worker in range(at_once)] for kind in range(2)]
+    bare, of_own = crews = [[Rows(100 * kind + worker) for worker in range(at_once)] for kind in range(2)]
     stored(store, crews)
-    turns: dict[str, list[Turn]] = {
-        BARE: [_bare(client, rows) for rows in crews[0]],
-        "RedisStore.rotate, threads": [rotating(store, rows) for rows in crews[1]],
-        KEYTURN: [refreshing(manager) for _ in range(at_once)],
-        TUTORIAL: [_tutorial(client, number) for number in range(at_once)],
-    }
-    return [line(name, in_threads(each), least=at_once) for name, each in turns.items()]
+    return [
+        threads(BARE, [_bare(client, rows) for rows in bare]),
+        *on_store(stack, store, of_own, "RedisStore"),
+        threads(TUTORIAL, [_tutorial(client, number) for number in range(at_once)]),
+    ]
 
 
 def _tasks(stack: ExitStack, runner: asyncio.Runner, url: str, at_once: int) -> list[Line]:
     store = RedisStore.from_url(url)
-    crews = [[Rows(100 * kind + worker) for worker in range(at_once)] for kind in (2, 3)]
+    bare, of_own = crews = [[Rows(100 * kind + worker) for worker in range(at_once)] for kind in (2, 3)]
     stored(store, crews)
     store.close()
-
-    async def begin() -> dict[str, list[AsyncTurn]]:
-        client: Any = cast("Any", AsyncRedis).from_url(url)
-        own = AsyncRedisStore.from_url(url)
-        manager = async_manager_on(own, KeyRing.generate("HS256"), ROTATING)
-        stack.callback(lambda: runner.run(manager.close()))
-        stack.callback(lambda: runner.run(client.aclose()))
-        return {
-            ASYNC_BARE: [_async_bare(client, rows) for rows in crews[0]],
-            "RedisStore.rotate, asyncio": [async_rotating(own, rows) for rows in crews[1]],
-            ASYNC_KEYTURN: [await async_refreshing(manager) for _ in range(at_once)],
-        }
-
-    return [line(name, in_tasks(runner, each), least=at_once) for name, each in runner.run(begin()).items()]
+    client: Any = cast("Any", AsyncRedis).from_url(url)
+    stack.callback(lambda: runner.run(client.aclose()))
+    return [
+        line(ASYNC_BARE, in_tasks(runner, [_async_bare(client, rows) for rows in bare]), least=at_once),
+        *on_async_store(stack, runner, AsyncRedisStore.from_url(url), of_own, "RedisStore"),
+    ]
 
 
 def _words(command: Rotate) -> tuple[Any, ...]:

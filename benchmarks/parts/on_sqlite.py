@@ -13,19 +13,17 @@ from typing import Final
 
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
+from _colours import KEYTURN, on_async_store, on_store, threads
 from _findings import Against, Finding, Missing, Plan, Versions, rates_table
-from _managers import ROTATING, async_manager_on, async_refreshing, manager_on, refreshing
-from _rounds import AsyncTurn, Line, Turn, beside, in_tasks, in_threads, in_turns, line
-from _rows import Rows, async_rotating, rotating, stored
+from _rounds import Line, Turn, beside, in_turns
+from _rows import Rows, stored
 from _statement import by_core, text_of, values_of
-from keyturn import KeyRing
 from keyturn.stores._sql import statements
 from keyturn.stores._sql.engines import Settings, open_engine
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 
 AT_ONCE: Final = (1, 32)
 BARE: Final = "bare sqlite3"
-KEYTURN, ASYNC_KEYTURN = "Keyturn, threads", "Keyturn, asyncio"
 _NOTE: Final = (
     "WAL, synchronous=NORMAL, one process. Keyturn: tokens and all; the others: the store's part. Bare "
     "sqlite3 has a connection for each thread and a lock around its statement: SQLite has one writer only."
@@ -54,20 +52,16 @@ def _threads(stack: ExitStack, path: Path, at_once: int) -> list[Line]:
     url = f"sqlite:///{path}"
     store = SQLAlchemyStore.from_url(url, synchronous="NORMAL", pool_size=at_once)
     store.create_schema()
-    manager = manager_on(store, KeyRing.generate("HS256"), ROTATING)
     engine = open_engine(url, Settings(synchronous="NORMAL", pool_size=at_once))
     stack.callback(engine.dispose)
-    stack.callback(manager.close)
     crews = [[Rows(100 * kind + worker) for worker in range(at_once)] for kind in range(3)]
     stored(store, crews)
-    lock = Lock()
-    turns: dict[str, list[Turn]] = {
-        BARE: [_bare(stack, path, rows, lock) for rows in crews[0]],
-        "bare SQLAlchemy Core": [_locked(by_core(engine, rows), lock) for rows in crews[1]],
-        "SQLAlchemyStore.rotate, threads": [rotating(store, rows) for rows in crews[2]],
-        KEYTURN: [refreshing(manager) for _ in range(at_once)],
-    }
-    return [line(name, in_threads(each), least=at_once) for name, each in turns.items()]
+    (bare, of_core, of_store), lock = crews, Lock()
+    return [
+        threads(BARE, [_bare(stack, path, rows, lock) for rows in bare]),
+        threads("bare SQLAlchemy Core", [_locked(by_core(engine, rows), lock) for rows in of_core]),
+        *on_store(stack, store, of_store, "SQLAlchemyStore"),
+    ]
 
 
 def _tasks(stack: ExitStack, runner: asyncio.Runner, path: Path, at_once: int) -> list[Line]:
@@ -77,17 +71,8 @@ def _tasks(stack: ExitStack, runner: asyncio.Runner, path: Path, at_once: int) -
     store.create_schema()
     stored(store, [crew])
     store.close()
-
-    async def begin() -> dict[str, list[AsyncTurn]]:
-        own = AsyncSQLAlchemyStore.from_url(url, synchronous="NORMAL", pool_size=at_once)
-        manager = async_manager_on(own, KeyRing.generate("HS256"), ROTATING)
-        stack.callback(lambda: runner.run(manager.close()))
-        return {
-            "SQLAlchemyStore.rotate, asyncio": [async_rotating(own, rows) for rows in crew],
-            ASYNC_KEYTURN: [await async_refreshing(manager) for _ in range(at_once)],
-        }
-
-    return [line(name, in_tasks(runner, each), least=at_once) for name, each in runner.run(begin()).items()]
+    own = AsyncSQLAlchemyStore.from_url(url, synchronous="NORMAL", pool_size=at_once)
+    return on_async_store(stack, runner, own, crew, "SQLAlchemyStore")
 
 
 def _bare(stack: ExitStack, path: Path, rows: Rows, lock: Lock) -> Turn:

@@ -53,8 +53,7 @@ def measure(plan: Plan) -> Iterator[Finding]:
     """Measure everything about access tokens."""
     rings = {alg: KeyRing.generate(alg) for alg in ALGORITHMS}
     with ExitStack() as stack:
-        managers = {alg: manager_on(MemoryStore(), ring) for alg, ring in rings.items()}
-        tokens = {alg: made.issue("user", claims=CLAIMS).access_token for alg, made in managers.items()}
+        tokens = {alg: _token(ring) for alg, ring in rings.items()}
         keys = {alg: _jwk(ring) for alg, ring in rings.items()}
         given = {"issuer": ISSUER, "audience": AUDIENCE, "tokens": tokens, "keys": keys}
         libraries = hired(stack, plan, JWT, "jwt_libraries.py", given)
@@ -67,6 +66,13 @@ def measure(plan: Plan) -> Iterator[Finding]:
                 lines = [line(RAW, one_by_one(warmed(raw))), *_of_libraries(libraries, alg)]
                 yield from _algorithm(plan, alg, rings[alg], url, lines)
         yield from _pure(plan, rings["HS256"], libraries)
+
+
+def _token(ring: KeyRing) -> str:
+    manager = manager_on(MemoryStore(), ring)
+    token = manager.issue("user", claims=CLAIMS).access_token
+    manager.close()
+    return token
 
 
 def _of_libraries(libraries: Worker | Missing, alg: Algorithm) -> list[Line]:
