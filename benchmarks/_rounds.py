@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
 from statistics import median
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from _common import progress
 
@@ -27,6 +27,16 @@ Work: TypeAlias = Callable[[int], float]
 
 Rates: TypeAlias = Mapping[str, Sequence[float]]
 """What was found: for each line its pieces per second, a figure for each round."""
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A turn that makes things ready before time counts."""
+
+    def prepare(self, count: int) -> None:
+        """Make ready for so many turns."""
+        ...
+
 
 _STEP: Final = 8  # how fast the first count, which may be far too small, grows
 _ENOUGH: Final = 4  # a share of the wanted time that tells the speed well enough
@@ -88,6 +98,7 @@ def one_by_one(turn: Turn) -> Work:
     """Do a thing again and again in this thread."""
 
     def work(count: int) -> float:
+        _prepare([turn], [count])
         began = time.perf_counter()
         for _ in repeat(None, count):
             turn()
@@ -112,7 +123,8 @@ def in_threads(turns: Sequence[Turn]) -> Work:
             except BaseException as error:  # noqa: BLE001  (it is raised again below)
                 failures.append(error)
 
-        shares = [len(range(number, count, len(turns))) for number in range(len(turns))]
+        shares = _shares(count, len(turns))
+        _prepare(turns, shares)
         crew = [threading.Thread(target=be_worker, args=each) for each in zip(turns, shares, strict=True)]
         for each in crew:
             each.start()
@@ -136,12 +148,23 @@ def in_tasks(runner: asyncio.Runner, turns: Sequence[AsyncTurn]) -> Work:
             await turn()
 
     async def all_at_once(count: int) -> float:
+        shares = _shares(count, len(turns))
+        _prepare(turns, shares)
         began = time.perf_counter()
-        shares = (len(range(number, count, len(turns))) for number in range(len(turns)))
         await asyncio.gather(*map(be_worker, turns, shares))
         return time.perf_counter() - began
 
     return lambda count: runner.run(all_at_once(count))
+
+
+def _shares(count: int, workers: int) -> list[int]:
+    return [len(range(number, count, workers)) for number in range(workers)]
+
+
+def _prepare(turns: Sequence[object], shares: Sequence[int]) -> None:
+    for turn, share in zip(turns, shares, strict=True):
+        if isinstance(turn, Prepares):
+            turn.prepare(share)
 
 
 def in_turns(title: str, lines: Iterable[Line], effort: Effort) -> Rates:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from _rounds import AsyncTurn, Turn
 from keyturn._core.outcomes import Rotated
 from keyturn._core.records import Session
 from keyturn.stores.protocol import AsyncStore, Rotate, RotateOutcome, Store
 from keyturn.testing.samples import T0, numbered, refresh_of, sign_in
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _EACH: Final = 10
 
@@ -46,18 +49,39 @@ def stored(store: Store, crews: Iterable[Iterable[Rows]]) -> None:
                 store.create(sign_in(session))
 
 
+class Prepared(Generic[T, R]):
+    """Refreshes whose arguments are made before time counts: only what is done with them is measured."""
+
+    def __init__(self, rows: Rows, make: Callable[[Rotate], T], do: Callable[[T], R]) -> None:
+        """Say what is made of each command, and what is done with it."""
+        self._rows, self._make, self._do = rows, make, do
+        self._ready = iter(list[T]())
+
+    def prepare(self, count: int) -> None:
+        """Make arguments for so many refreshes."""
+        self._ready = iter([self._make(self._rows.next()) for _ in range(count)])
+
+    def __call__(self) -> R:
+        """Make the next refresh."""
+        return self._do(next(self._ready))
+
+
 def rotating(store: Store, rows: Rows) -> Turn:
     """Refresh in a store, without tokens."""
-    return lambda: _sure(store.rotate(rows.next()))
+    return Prepared(rows, _itself, lambda command: _sure(store.rotate(command)))
 
 
 def async_rotating(store: AsyncStore, rows: Rows) -> AsyncTurn:
     """`rotating` for asyncio."""
 
-    async def turn() -> None:
-        _sure(await store.rotate(rows.next()))
+    async def do(command: Rotate) -> None:
+        _sure(await store.rotate(command))
 
-    return turn
+    return Prepared(rows, _itself, do)
+
+
+def _itself(command: Rotate) -> Rotate:
+    return command
 
 
 def _sure(outcome: RotateOutcome) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from threading import Lock
 from typing import Any, Final
 
 from sqlalchemy import ClauseElement, Dialect, Engine
 
 from _rounds import Turn
-from _rows import Rows
+from _rows import Prepared, Rows
 from keyturn.stores._sql import statements
 from keyturn.stores.protocol import Rotate
 
@@ -39,11 +41,18 @@ def text_of(statement: ClauseElement, dialect: Dialect) -> tuple[str, dict[str, 
     return str(compiled), {name: value for name, value in compiled.params.items() if value is not None}
 
 
-def by_core(engine: Engine, rows: Rows) -> Turn:
-    """Make the refresh by SQLAlchemy Core, on a connection of the pool, as any request takes one."""
+def by_core(engine: Engine, rows: Rows, lock: Lock | None = None) -> Turn:
+    """Make the refresh by SQLAlchemy Core, on a connection of the pool, as any request takes one.
 
-    def turn() -> object:
-        with engine.connect() as connection:
-            return connection.execute(statements.ROTATE_RETURNING, values_of(rows.next())).one()
+    Args:
+        engine: The database.
+        rows: What is refreshed.
+        lock: Where only one may write at a time.
+    """
+    alone = lock or nullcontext()
 
-    return turn
+    def do(values: dict[str, Any]) -> object:
+        with alone, engine.connect() as connection:
+            return connection.execute(statements.ROTATE_RETURNING, values).one()
+
+    return Prepared(rows, values_of, do)

@@ -16,7 +16,7 @@ from _findings import Finding, Missing, Plan, Versions, rates_table
 from _machine import version_of
 from _places import Site, site
 from _rounds import Line, Turn, in_turns
-from _rows import Rows, stored
+from _rows import Prepared, Rows, stored
 from _statement import text_of, values_of
 from keyturn.stores._sql import statements
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
@@ -84,12 +84,10 @@ def _bare(stack: ExitStack, url: str, rows: Rows) -> Turn:
     cursor, dialect = connection.cursor(), MySQLDialect_pymysql(paramstyle="pyformat")
     (load, _), (move, own) = (text_of(each, dialect) for each in (statements.LOAD, statements.ROTATE))
 
-    def turn() -> None:
-        command = rows.next()
-        values = {**own, **values_of(command, sid=command.sid.bytes)}
+    def do(values: dict[str, Any]) -> None:
         cursor.execute(load, values)
         cursor.fetchall()
         if cursor.execute(move, values) != 1:
             raise RuntimeError("that was no rotation")
 
-    return turn
+    return Prepared(rows, lambda command: {**own, **values_of(command, sid=command.sid.bytes)}, do)

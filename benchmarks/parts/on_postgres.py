@@ -24,7 +24,7 @@ from _machine import version_of
 from _places import Site, site
 from _programs import pgbench, with_pgbench
 from _rounds import AsyncTurn, Line, Turn, beside, in_tasks, in_turns, line
-from _rows import Rows, stored
+from _rows import Prepared, Rows, stored
 from _statement import ALWAYS, by_core, values_of
 from _workers import Worker, hired
 from keyturn.stores._postgres.texts import kept
@@ -124,11 +124,11 @@ def _bare(stack: ExitStack, url: str, rows: Rows) -> Turn:
     cursor, text = psycopg.RawCursor(connection), kept(statements.ROTATE_RETURNING)
     assert text is not None  # noqa: S101  (its text does not depend on values)
 
-    def turn() -> object:
-        cursor.execute(text.sql, text.filled(values_of(rows.next())), binary=True)
+    def do(values: list[Any]) -> object:
+        cursor.execute(text.sql, values, binary=True)
         return cursor.fetchall()[0]
 
-    return turn
+    return Prepared(rows, lambda command: text.filled(values_of(command)), do)
 
 
 async def _async_bare(stack: ExitStack, runner: asyncio.Runner, url: str, rows: Rows) -> AsyncTurn:
@@ -137,11 +137,11 @@ async def _async_bare(stack: ExitStack, runner: asyncio.Runner, url: str, rows: 
     cursor, text = psycopg.AsyncRawCursor(connection), kept(statements.ROTATE_RETURNING)
     assert text is not None  # noqa: S101  (its text does not depend on values)
 
-    async def turn() -> object:
-        await cursor.execute(text.sql, text.filled(values_of(rows.next())), binary=True)
+    async def do(values: list[Any]) -> object:
+        await cursor.execute(text.sql, values, binary=True)
         return (await cursor.fetchall())[0]
 
-    return turn
+    return Prepared(rows, lambda command: text.filled(values_of(command)), do)
 
 
 def _tool(stack: ExitStack, url: str, at_once: int) -> list[Line]:

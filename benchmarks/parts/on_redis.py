@@ -23,7 +23,7 @@ from _machine import version_of
 from _places import Site, site
 from _programs import ProgramFailed, redis_benchmark, with_redis_benchmark
 from _rounds import AsyncTurn, Line, Turn, beside, in_tasks, in_turns, line
-from _rows import Rows, stored
+from _rows import Prepared, Rows, stored
 from _workers import Worker, hired
 from keyturn._core.outcomes import Rotated
 from keyturn.stores._redis import rows as packing
@@ -120,17 +120,14 @@ def _words(command: Rotate) -> tuple[Any, ...]:
 
 
 def _bare(client: Any, rows: Rows) -> Turn:  # noqa: ANN401  (the driver's types are incomplete)
-    def turn() -> None:
-        _sure(client.evalsha(*_words(rows.next())))
-
-    return turn
+    return Prepared(rows, _words, lambda words: _sure(client.evalsha(*words)))
 
 
 def _async_bare(client: Any, rows: Rows) -> AsyncTurn:  # noqa: ANN401  (as above)
-    async def turn() -> None:
-        _sure(await client.evalsha(*_words(rows.next())))
+    async def do(words: tuple[Any, ...]) -> None:
+        _sure(await client.evalsha(*words))
 
-    return turn
+    return Prepared(rows, _words, do)
 
 
 def _sure(answer: Any) -> None:  # noqa: ANN401  (as above)

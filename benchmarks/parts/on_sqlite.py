@@ -9,14 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from _colours import KEYTURN, on_async_store, on_store, threads
 from _findings import Against, Finding, Missing, Plan, Versions, rates_table
 from _rounds import Line, Turn, beside, in_turns
-from _rows import Rows, stored
+from _rows import Prepared, Rows, stored
 from _statement import by_core, text_of, values_of
 from keyturn.stores._sql import statements
 from keyturn.stores._sql.engines import Settings, open_engine
@@ -59,7 +59,7 @@ def _threads(stack: ExitStack, path: Path, at_once: int) -> list[Line]:
     (bare, of_core, of_store), lock = crews, Lock()
     return [
         threads(BARE, [_bare(stack, path, rows, lock) for rows in bare]),
-        threads("bare SQLAlchemy Core", [_locked(by_core(engine, rows), lock) for rows in of_core]),
+        threads("bare SQLAlchemy Core", [by_core(engine, rows, lock) for rows in of_core]),
         *on_store(stack, store, of_store, "SQLAlchemyStore"),
     ]
 
@@ -82,18 +82,8 @@ def _bare(stack: ExitStack, path: Path, rows: Rows, lock: Lock) -> Turn:
     connection.execute("PRAGMA synchronous = NORMAL")
     sql, own = text_of(statements.ROTATE_RETURNING, SQLiteDialect_pysqlite(paramstyle="named"))
 
-    def turn() -> object:
-        command = rows.next()
-        values = {**own, **values_of(command, sid=command.sid.hex)}
+    def do(values: dict[str, Any]) -> object:
         with lock:
             return connection.execute(sql, values).fetchall()[0]
 
-    return turn
-
-
-def _locked(turn: Turn, lock: Lock) -> Turn:
-    def locked() -> object:
-        with lock:
-            return turn()
-
-    return locked
+    return Prepared(rows, lambda command: {**own, **values_of(command, sid=command.sid.hex)}, do)
