@@ -172,12 +172,11 @@ def test_a_target_is_judged_by_the_median(
 
 
 def test_the_command_runs_the_suite() -> None:
-    """`keyturn bench` hands its arguments over and ends as the suite does, also where they are wrong."""
-    command = [*COMMAND, "bench", "--only"]
-    shown = subprocess.run([*COMMAND, "bench", "--help"], check=False, capture_output=True, text=True)
-    wrong = subprocess.run([*command, "nothing"], check=False, capture_output=True, text=True)
-    assert (shown.returncode, wrong.returncode) == (0, 2)
-    assert "--quick" in shown.stdout
+    """`keyturn bench` hands its arguments over, and ends as the suite does."""
+    wrong = subprocess.run(
+        [*COMMAND, "bench", "--only", "nothing"], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "'nothing' is not one of" in wrong.stderr
 
 
