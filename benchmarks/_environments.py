@@ -11,8 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
 
@@ -69,7 +70,7 @@ ALL: Final = (JWT, DJANGO, FLASK, HTTP, PLOT)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Peers:
     """Where environments are kept, and which are wanted.
 
     Attributes:
@@ -86,15 +87,15 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keyturn" / "bench"
 
 
-def python_of(environment: Environment, place: Place) -> Path:
+def python_of(environment: Environment, peers: Peers) -> Path:
     """Give an environment's Python; it is made where there is none yet.
 
     Raises:
         NotInstalled: It cannot be made, or is not wanted.
     """
-    if environment.name not in place.wanted:
+    if environment.name not in peers.wanted:
         raise NotInstalled(f"it was left out (--peers, without {environment.name})")
-    cache = place.folder
+    cache = peers.folder
     told = "\n".join((*environment.requirements, sys.version, sys.base_prefix))
     folder = cache / f"{environment.name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
     python, done = folder / "bin" / "python", folder / "complete"
@@ -113,6 +114,11 @@ def python_of(environment: Environment, place: Place) -> Path:
 def site_of(python: Path) -> Path:
     """Give the folder of an environment's packages."""
     return next(python.parent.parent.glob("lib/python3*/site-packages"))
+
+
+def versions_in(site: Path, names: Iterable[str]) -> dict[str, str]:
+    """Give the versions of packages in such a folder."""
+    return {name: next(iter(distributions(name=name, path=[str(site)]))).version for name in names}
 
 
 def _run(command: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from _environments import Place
+from _environments import Peers
 from _rounds import Effort, Rates, beside, quartiles
 
 
@@ -76,7 +76,7 @@ class Plan:
 
     quick: bool
     effort: Effort
-    peers: Place
+    peers: Peers
     durable: bool
     sessions: tuple[int, ...]
 

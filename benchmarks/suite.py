@@ -18,7 +18,7 @@ from typing import Final
 import click
 
 from _common import heading
-from _environments import ALL, Place, default_folder
+from _environments import ALL, Peers, default_folder
 from _findings import Finding, Missing, Plan, Results, Table, Versions
 from _machine import machine, packages
 from _markdown import document, printed
@@ -101,7 +101,7 @@ def main(
     plan = Plan(
         quick=quick,
         effort=Effort(rounds or usual.rounds, seconds or usual.seconds, usual.warm_ups),
-        peers=Place(cache, frozenset(each.name for each in ALL) if "all" in peers else frozenset(peers)),
+        peers=Peers(cache, frozenset(each.name for each in ALL) if "all" in peers else frozenset(peers)),
         durable=durable,
         sessions=(*(each for each in smaller if each < largest), largest),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from _managers import refreshing
 from _programs import ProgramFailed, with_wrk
@@ -18,6 +19,7 @@ from _rounds import Effort, Line, beside, in_threads, in_turns
 from _targets import TARGETS, Target
 from keyturn import KeyRing, TokenManager
 from keyturn.cli import benching
+from keyturn.cli.root import keyturn
 from keyturn.stores.memory import MemoryStore
 from tests.support.browser import in_ci
 from tests.support.keyturn_server import COMMAND
@@ -178,6 +180,16 @@ def test_the_command_runs_the_suite() -> None:
     )
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "'nothing' is not one of" in wrong.stderr
+
+
+def test_what_the_command_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the drivers that it measures, it says which are missing and what brings them."""
+    monkeypatch.setattr(benching, "find_spec", lambda name: None if name in {"redis", "flask"} else name)
+    result = CliRunner().invoke(keyturn, ["bench"])
+    assert (result.exit_code, result.output) == (
+        1,
+        "Error: the benchmark needs flask, redis: pip install 'keyturn[all]' brings what it measures\n",
+    )
 
 
 def test_a_wheel_has_the_suite_where_the_command_looks() -> None:

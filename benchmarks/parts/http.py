@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 from urllib.error import URLError
 
-from _environments import HTTP, NotInstalled, python_of, site_of
+from _environments import HTTP, NotInstalled, python_of, site_of, versions_in
 from _findings import Against, Finding, Missing, Plan, Versions, rates_table
 from _machine import version_of
 from _managers import CLAIMS, ROTATING, manager_on
@@ -75,9 +75,12 @@ def measure(plan: Plan) -> Iterator[Finding]:
     program = wrk()
     yield Versions({"wrk": version_of(program)})
     with ExitStack() as stack:
-        packages, missing = _packages(plan)
-        if missing is not None:
-            yield missing
+        found = _packages(plan)
+        packages = found if isinstance(found, Path) else None
+        if isinstance(found, Path):
+            yield Versions(versions_in(found, ("uvloop", "httptools", "gunicorn")))
+        else:
+            yield found
         url = stack.enter_context(site("redis", durable=plan.durable)).place().url
         secret = secrets.token_hex(32)
         manager: TokenManager = manager_on(store_from_url(url), KeyRing.from_secret(secret), ROTATING)
@@ -151,12 +154,12 @@ def _flask(plan: Plan, requests: Requests, base: str) -> Iterator[Finding]:
     yield rates_table(title, rates, OPEN, f"wrk, {_CONNECTIONS} connections.")
 
 
-def _packages(plan: Plan) -> tuple[Path | None, Missing | None]:
+def _packages(plan: Plan) -> Path | Missing:
     """Give the folder of what servers are made faster by; without it they run on asyncio and h11."""
     try:
-        return site_of(python_of(HTTP, plan.peers)), None
+        return site_of(python_of(HTTP, plan.peers))
     except NotInstalled as error:
-        return None, Missing(HTTP.what, str(error))
+        return Missing(HTTP.what, str(error))
 
 
 @contextmanager
