@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import repeat
 from statistics import median
 from typing import Final, Protocol, TypeAlias, runtime_checkable
@@ -214,4 +213,4 @@ def warmed(turn: Turn, times: int = 50) -> Turn:
     """Do a thing some times, so that what is made once is made."""
     for each in repeat(turn, times):
         each()
-    return partial(turn)
+    return turn

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -63,4 +64,4 @@ def measure(plan: Plan) -> Iterator[Finding]:
 
 def _accepting(name: str, manager: TokenManager) -> Line:
     token = manager.issue("user", claims=CLAIMS).access_token
-    return line(name, one_by_one(warmed(lambda: manager.authenticate(token))))
+    return line(name, one_by_one(warmed(partial(manager.authenticate, token))))

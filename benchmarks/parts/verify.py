@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -109,7 +110,7 @@ _NOTE: Final = (
 
 def _accepting(manager: Any) -> Turn:  # noqa: ANN401  (of whatever claims)
     token = manager.issue("user", claims=CLAIMS).access_token
-    return warmed(lambda: manager.authenticate(token))
+    return warmed(partial(manager.authenticate, token))
 
 
 def _raw(alg: Algorithm, token: str, jwk: Mapping[str, Any]) -> Turn:
