@@ -131,6 +131,13 @@ def guarded(module: str, plan: Plan) -> Iterator[Finding]:
 def write(results: Results, about: dict[str, str], plan: Plan, output: Path) -> None:
     """Write the results into a folder."""
     output.mkdir(parents=True, exist_ok=True)
+    drawn = plotted(results, plan, output / "results.png")
+    if isinstance(drawn, Missing):
+        results.found.append(("", drawn))
+        click.echo(printed(drawn), nl=False)
+    picture = None if isinstance(drawn, Missing) else drawn
+    words = {name: what for name, (_, what) in PARTS.items()}
+    (output / "results.md").write_text(document(results, about, words, picture), "utf-8")
     raw = {
         "machine": about,
         "versions": results.versions(),
@@ -143,13 +150,6 @@ def write(results: Results, about: dict[str, str], plan: Plan, output: Path) -> 
         "missing": [str(each) for each in results.missing()],
     }
     (output / "results.json").write_text(json.dumps(raw, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    drawn = plotted(results, plan, output / "results.png")
-    if isinstance(drawn, Missing):
-        results.found.append(("", drawn))
-        click.echo(printed(drawn), nl=False)
-    picture = None if isinstance(drawn, Missing) else drawn
-    words = {name: what for name, (_, what) in PARTS.items()}
-    (output / "results.md").write_text(document(results, about, words, picture), "utf-8")
     reached = [each.reached(figures) for each in TARGETS if (figures := results.against(each.key))]
     click.echo(f"\n{sum(reached)} of {len(reached)} measured targets reached; written to {output}")
 
