@@ -22,6 +22,7 @@ from keyturn._core.records import Session
 from keyturn.stores._redis import operations, scripts
 from keyturn.stores._redis.calls import Call
 from keyturn.stores._redis.keys import keys_of
+from keyturn.stores._redis.stream import Stream
 from keyturn.stores._sql.engines import Settings, open_engine
 from keyturn.stores._sql.statements import INSERT
 from keyturn.stores._sql.tables import sessions, to_row
@@ -194,6 +195,7 @@ class RedisPlace(Place):
     def fill(self, population: Iterable[Session], advance: Callable[[int], object]) -> None:
         """See `Place.fill`. Each is a sign-in by the store's own script, at the moment of the sign-in."""
         keys, source = keys_of("keyturn"), iter(population)
+        stream = Stream(keys.log, sharded=False)
         with _client(self.url) as client:
             client.script_load(scripts.CREATE.source)
             flushing = client.config_get("appendfsync")
@@ -202,7 +204,7 @@ class RedisPlace(Place):
                 pipeline = client.pipeline(transaction=False)
                 for session in islice(source, BATCH):
                     command = Create(session, limit=None, evict=True, now=session.created_at)
-                    call = next(operations.create(keys, _DAY, command))
+                    call = next(operations.create(keys, stream, _DAY, command))
                     pipeline.execute_command(*cast("Call", call).command())
                 if not len(pipeline):
                     break

@@ -102,7 +102,15 @@ def test_the_clock_and_leeway_are_the_callers() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"leeway": 61}, {"leeway": "2m"}, {"leeway": -1}, {"issuer": ""}, {"audience": ""}, {"jwks": {}}],
+    [
+        {"verified_tokens": -1},
+        {"leeway": 61},
+        {"leeway": "2m"},
+        {"leeway": -1},
+        {"issuer": ""},
+        {"audience": ""},
+        {"jwks": {}},
+    ],
 )
 def test_settings_that_are_refused(settings: dict[str, Any]) -> None:
     """A leeway over 60 seconds, an empty issuer or audience and unusable keys stop the start."""
@@ -146,6 +154,22 @@ def test_a_new_key_of_the_issuer_is_found(endpoint: Issuer) -> None:
     for _ in range(50):
         assert reason(verifies, stranger) == "unknown_key"
     assert endpoint.requests == 2
+
+
+def test_a_signature_is_checked_once() -> None:
+    """A token that was verified is remembered until it expires; with 0 tokens to remember, none is."""
+    now = [float(NOW)]
+    sent = token(ring("EdDSA"), roles=["member"])
+    for remembered in (2, 0):
+        now[0] = float(NOW)
+        verifies = verifier(ring("EdDSA").jwks(), now=now, verified_tokens=remembered)
+        first, second = verifies.verify(sent), verifies.verify(sent)
+        assert first == second
+        assert (first is second) == bool(remembered)
+        with pytest.raises(TypeError):
+            first.claims["roles"].append("admin")
+        now[0] += 900 + 10
+        assert reason(verifies, sent) == "expired"
 
 
 def test_a_removed_key_is_noticed(endpoint: Issuer) -> None:

@@ -288,6 +288,18 @@ def test_without_rotation_the_token_stays(bench: Callable[..., Bench]) -> None:
     assert b.refresh(pair.refresh_token).refresh_expires_in == 7 * 86_400
 
 
+def test_an_access_token_never_outlives_its_session(bench: Callable[..., Bench]) -> None:
+    """Also where the session was refreshed without moving its idle limit: what expires is not logged."""
+    b = bench(policy=Policy(access_ttl="15m", idle_ttl="1h", recovery_window="1h", absolute_ttl="2h"))
+    first = b.issue("u")
+    b.refresh(first.refresh_token)  # the answer is lost
+    b.clock.now += 50 * MINUTE
+    again = b.refresh(first.refresh_token)  # the same successor, and no more time
+    assert again.expires_in == 10 * MINUTE == again.refresh_expires_in
+    b.clock.now += 5 * MINUTE
+    assert b.refresh(again.refresh_token).expires_in == 15 * MINUTE
+
+
 def test_idle_and_absolute_limits(bench: Callable[..., Bench]) -> None:
     """A session ends unused after its idle limit and, whatever it did, at its absolute end; it says which."""
     b = bench(policy=Policy(absolute_ttl="10d"))

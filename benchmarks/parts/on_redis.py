@@ -31,6 +31,7 @@ from keyturn.stores._redis.calls import Call
 from keyturn.stores._redis.keys import keys_of
 from keyturn.stores._redis.operations import rotate
 from keyturn.stores._redis.scripts import ROTATE
+from keyturn.stores._redis.stream import Stream
 from keyturn.stores.protocol import Rotate
 from keyturn.stores.redis import AsyncRedisStore, RedisStore
 from keyturn.testing.samples import T0, digest_of, numbered, refresh_of
@@ -42,6 +43,7 @@ BARE, ASYNC_BARE = "bare redis-py EVALSHA, threads", "bare redis-py EVALSHA, asy
 TUTORIAL: Final = "token service of seven commands"
 FLASK_LINE: Final = "flask-jwt-extended, blocklist in Redis"
 _KEYS: Final = keys_of("keyturn")
+_STREAM: Final = Stream(_KEYS.log, sharded=False)
 _DAY: Final = 86_400
 _SPARE: Final = 20  # numbers for each command of redis-benchmark, so that few come twice
 _LEAST: Final = 500
@@ -115,8 +117,8 @@ def _tasks(stack: ExitStack, runner: asyncio.Runner, url: str, at_once: int) -> 
 
 def _words(command: Rotate) -> tuple[Any, ...]:
     """Give what the driver's `evalsha` takes for a refresh."""
-    call = cast("Call", next(rotate(_KEYS, command)))
-    return (ROTATE.sha, 1, *call.keys, *call.arguments)
+    call = cast("Call", next(rotate(_KEYS, _STREAM, command)))
+    return (ROTATE.sha, len(call.keys), *call.keys, *call.arguments)
 
 
 def _bare(client: Any, rows: Rows) -> Turn:  # noqa: ANN401  (the driver's types are incomplete)
@@ -186,9 +188,12 @@ def _with_tool(client: Any, url: str, at_once: int) -> Callable[[float], float]:
     digest = next(made for made in map(digest_of, _secrets()) if 0 not in made)  # an argument ends at a zero
     session = replace(numbered(1), secret_digest=digest)
     command = replace(refresh_of(session, T0 + 1000), race_window=0)
-    call = cast("Call", next(rotate(_KEYS, command)))
-    base = _KEYS.session(session.sid)[:-12]
-    words = [b"EVALSHA", ROTATE.sha.encode(), b"1", base + b"__rand_int__", *map(_argument, call.arguments)]
+    key = _KEYS.session(session.sid)
+    base = key[:-12]
+    words = [
+        b"EVALSHA",
+        *(base + b"__rand_int__" if each == key else _argument(each) for each in _words(command)),
+    ]
     value, speed = packing.pack(session), 0.0
 
     def rate(seconds: float) -> float:

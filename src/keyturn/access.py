@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from keyturn._core.access_claims import ACCESS_TYP, read_access_token
+from keyturn._core.access_claims import ACCESS_TYP
+from keyturn._core.claims import codec_for
 from keyturn._core.jwt import JwtReader
 from keyturn._core.keyset import KeySet, key_set
+from keyturn._core.verifying import Rules, Verifier
 from keyturn.durations import Duration, seconds
 from keyturn.errors import AccessTokenError, ConfigurationError, StoreUnavailable
 from keyturn.jwks import RemoteKeys, load_jwks
-from keyturn.policy import MAX_LEEWAY_SECONDS
+from keyturn.policy import MAX_LEEWAY_SECONDS, check_count
 from keyturn.results import Principal
 
 
@@ -30,6 +32,7 @@ class AccessVerifier:
         issuer: str,
         audience: str,
         leeway: Duration = "10s",
+        verified_tokens: int = 10_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare the keys; a URL is fetched when the first token comes.
@@ -40,6 +43,8 @@ class AccessVerifier:
             issuer: The exact `iss` of its tokens.
             audience: This service's identifier, which must be in `aud`.
             leeway: Tolerated clock skew, at most 60 seconds.
+            verified_tokens: How many tokens are remembered as verified, so that their signatures need not be
+                checked again; 0: none.
             clock: Gives POSIX seconds.
 
         Raises:
@@ -47,17 +52,19 @@ class AccessVerifier:
         """
         if not issuer or not audience:
             raise ConfigurationError("issuer and audience must not be empty")
-        self._issuer = issuer
-        self._audience = audience
-        self._leeway = seconds(leeway, name="leeway")
-        if self._leeway > MAX_LEEWAY_SECONDS:
+        tolerated = seconds(leeway, name="leeway")
+        if tolerated > MAX_LEEWAY_SECONDS:
             raise ConfigurationError(f"leeway must be at most {MAX_LEEWAY_SECONDS:g}s")
+        check_count("verified_tokens", verified_tokens)
+        self._rules: Rules[dict[str, Any]] = Rules(
+            issuer, audience, tolerated, codec_for(None), verified_tokens
+        )
         self._clock = clock
         if isinstance(jwks, str) and jwks.startswith(("https://", "http://")):
             jwks = RemoteKeys(jwks)
         self._remote = jwks if isinstance(jwks, RemoteKeys) else None
         keys = key_set(()) if isinstance(jwks, RemoteKeys) else load_jwks(jwks)
-        self._prepared = (keys, JwtReader(keys, ACCESS_TYP))
+        self._prepared = self._prepare(keys)
 
     def verify(self, token: str) -> Principal:
         """Verify an access token.
@@ -74,41 +81,27 @@ class AccessVerifier:
         """
         now = self._clock()
         if self._remote is None:
-            return self._read(self._prepared[1], token, now)
-        reader = self._reader_for(self._remote.current(now))
+            return self._prepared[1].verify(token, now).principal
+        verifier = self._verifier_for(self._remote.current(now))
         try:
-            return self._read(reader, token, now)
+            return verifier.verify(token, now).principal
         except AccessTokenError as error:
             if error.detail != "unknown_key":
                 raise
-        reader = self._reader_for(self._remote.refetch(now))
+        verifier = self._verifier_for(self._remote.refetch(now))
         try:
-            return self._read(reader, token, now)
+            return verifier.verify(token, now).principal
         except AccessTokenError as error:
             if error.detail != "unknown_key" or not self._remote.failing:
                 raise
         raise StoreUnavailable("The issuer's keys cannot be fetched right now; try again.", detail="jwks")
 
-    def _read(self, reader: JwtReader, token: str, now: float) -> Principal:
-        claims = read_access_token(
-            reader, token, issuer=self._issuer, audience=self._audience, now=now, leeway=self._leeway
-        )
-        return Principal(
-            user_id=claims.subject,
-            session_id=claims.session_id,
-            token_id=claims.token_id,
-            claims=claims.claims,
-            issued_at=claims.issued_at,
-            expires_at=claims.expires_at,
-            auth_time=claims.auth_time,
-            generation=claims.gen,
-            jkt=claims.jkt,
-        )
+    def _verifier_for(self, keys: KeySet) -> Verifier[dict[str, Any]]:
+        """Give what verifies with the keys; it is kept, with what it has verified, until they change."""
+        prepared = self._prepared
+        if keys is not prepared[0]:
+            prepared = self._prepared = self._prepare(keys)  # both at once, for other threads
+        return prepared[1]
 
-    def _reader_for(self, keys: KeySet) -> JwtReader:
-        """Give a reader for the keys; it is kept as long as they do not change."""
-        known, reader = self._prepared
-        if keys is not known:
-            reader = JwtReader(keys, ACCESS_TYP)
-            self._prepared = (keys, reader)  # both at once, for other threads
-        return reader
+    def _prepare(self, keys: KeySet) -> tuple[KeySet, Verifier[dict[str, Any]]]:
+        return keys, Verifier(JwtReader(keys, ACCESS_TYP), self._rules)

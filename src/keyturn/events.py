@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from keyturn._core.frozen import quickly_made
 from keyturn._core.records import EndReason, Json
 
 RejectReason: TypeAlias = Literal[
@@ -25,6 +26,7 @@ class Issued:
     device: Json = field(default_factory=dict[str, Any])
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Refreshed:
     """A session refreshed. `rotated` is False where the refresh token stayed (case 8b, or `rotation=False`).

@@ -48,6 +48,7 @@ from keyturn.http import (
     unreadable_body,
 )
 from keyturn.manager import TokenManager
+from keyturn.policy import RevocationCheck
 from keyturn.results import Principal
 
 P = ParamSpec("P")
@@ -105,10 +106,15 @@ class Keyturn:
 
 
 def auth_required(
-    *, optional: bool = False, scopes: tuple[str, ...] = (), claims: Mapping[str, Any] | None = None
+    *,
+    optional: bool = False,
+    scopes: tuple[str, ...] = (),
+    claims: Mapping[str, Any] | None = None,
+    revocation: RevocationCheck | None = None,
 ) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, Response]]:
     """Guard a view, and let `current_principal` say who asks: see `keyturn.http.Needs`."""
-    needs = Needs(optional=optional, scopes=scopes, claims=tuple((claims or {}).items()))
+    wanted = tuple((claims or {}).items())
+    needs = Needs(optional=optional, scopes=scopes, claims=wanted, revocation=revocation)
 
     def decorate(view: Callable[P, ResponseReturnValue]) -> Callable[P, Response]:
         @functools.wraps(view)

@@ -15,16 +15,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from keyturn._core.commands import Check, Confirm, History, Lookup, Purge, Rotate
+from keyturn._core.commands import Check, Confirm, Deny, History, Lookup, Purge, Rotate
 from keyturn._core.engine import ISSUE_ENTROPY, TOKEN_ENTROPY
 from keyturn._core.inputs import check_batch
 from keyturn._core.outcomes import CheckOutcome, Found, Granted, Inactive, RefreshOutcome
 from keyturn._core.refreshing import with_claims
+from keyturn._core.revocations import entry_of_denial
 from keyturn._core.steps import Plan, Step
 from keyturn.audit import AsyncAudit, Audit, async_trail_of, trail_of
 from keyturn.deferred import Tasks, Worker, run_coroutine
 from keyturn.durations import Duration
 from keyturn.errors import ConfigurationError, StoreError, StoreUnavailable, UserInactive
+from keyturn.following import AsyncFollower, Follower, async_log_of, log_of
 from keyturn.manager_base import (
     DEFAULT_BATCH,
     DEFAULT_RETENTION,
@@ -32,7 +34,7 @@ from keyturn.manager_base import (
     MAX_SESSIONS_LISTED,
     ManagerBase,
 )
-from keyturn.policy import FROM_POLICY, FromPolicy, Policy
+from keyturn.policy import FROM_POLICY, FromPolicy, Policy, RevocationCheck
 from keyturn.results import AccessToken, ClaimsT, HistoryEntry, Principal, SessionInfo, TokenPair
 
 if TYPE_CHECKING:
@@ -108,6 +110,10 @@ class TokenManager(ManagerBase[ClaimsT]):
         self._worker = Worker()
         wanted = policy is not None and policy.audit_retention is not None
         self._audit = Audit(trail_of(store, audit, wanted=wanted), self._lost)
+        log = log_of(store)
+        self._follower = (
+            None if log is None else Follower(log, policy or Policy(), clock, self._cannot_follow)
+        )
         super().__init__(
             keys=keys,
             policy=policy,
@@ -118,6 +124,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             entropy=entropy,
             defer=lambda awaitable: self._worker.submit(partial(run_coroutine, awaitable)),
             trail=self._audit,
+            follower=self._follower,
         )
         self._store = store
         self._load_claims = load_claims
@@ -188,17 +195,19 @@ class TokenManager(ManagerBase[ClaimsT]):
         plan = self._engine.refresh(token, context=context, jkt=jkt, now=self._now(), entropy=entropy)
         return self._change(plan, self._rotate)
 
-    def authenticate(self, token: str) -> Principal[ClaimsT]:
+    def authenticate(self, token: str, *, revocation: RevocationCheck | None = None) -> Principal[ClaimsT]:
         """Accept an access token whose session lives and that was not denied.
 
         Args:
             token: The access token.
+            revocation: How to find out: "view" in this process's view of what is revoked, "strict" in the
+                store, "none" not at all; None: as the policy says.
 
         Raises:
             AccessTokenError: It is not acceptable.
             StoreUnavailable: The store cannot be asked, which says nothing about the token.
         """
-        return self._run(self._engine.authenticate(token, now=self._now()), self._check)
+        return self._known(token, revocation) or self._authenticate(token, revocation)
 
     def renew(self, token: str) -> AccessToken:
         """Sign a fresh access token for the session of one that is still good, without touching the session.
@@ -335,7 +344,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             AccessTokenError: It is not acceptable anyway.
             StoreUnavailable: The store cannot be asked.
         """
-        self._change(self._engine.deny(token, reason=reason, now=self._now()), self._store.deny)
+        self._change(self._engine.deny(token, reason=reason, now=self._now()), self._deny)
 
     def purge(
         self,
@@ -362,6 +371,16 @@ class TokenManager(ManagerBase[ClaimsT]):
         """
         return self._drain(self._purge(retention, batch), progress or _ignore)
 
+    def start(self) -> None:
+        """Read what is revoked now, rather than beside the first requests, and follow it from then on.
+
+        Without it, the store is asked about each access token until that was read.
+
+        Raises:
+            StoreUnavailable: It cannot be read; it will be when it can.
+        """
+        self._follow()
+
     def flush(self) -> bool:
         """Wait for what is done off the critical path: confirmations, coroutine handlers, the audit trail.
 
@@ -373,6 +392,7 @@ class TokenManager(ManagerBase[ClaimsT]):
 
     def close(self) -> None:
         """Finish the deferred work and close the store."""
+        self._stop_following()
         self._worker.close()
         self._audit.close()
         self._worker.close()  # handlers of `AuditLost`
@@ -389,7 +409,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         result = self._publish(plan)
         confirm = plan.confirm
         if confirm is not None and self._seen.is_due(confirm, confirmed=plan.confirmed):
-            self._worker.submit(partial(self._confirm, confirm), dropped=partial(self._seen.arrived, confirm))
+            self._worker.submit(partial(self._confirm, confirm), dropped=partial(self._seen.failed, confirm))
         return result
 
     def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:
@@ -428,11 +448,27 @@ class TokenManager(ManagerBase[ClaimsT]):
         outcome = self._store.rotate(command)
         return with_claims(outcome, fresh) if isinstance(outcome, Granted) else outcome
 
+    def _authenticate(self, token: str, revocation: RevocationCheck | None) -> Principal[ClaimsT]:
+        plan = self._engine.authenticate(token, judge=self._judge(revocation), now=self._now())
+        return self._run(plan, self._check)
+
     def _check(self, command: Check) -> CheckOutcome:
         try:
             return self._store.check(command)
         except StoreUnavailable as error:
             return self._unchecked(error)
+
+    def _follow(self) -> None:
+        if self._follower is not None:
+            self._follower.start()
+
+    def _stop_following(self) -> None:
+        if self._follower is not None:
+            self._follower.close()
+
+    def _deny(self, command: Deny) -> None:
+        self._store.deny(command)
+        self._learn([entry_of_denial(command.token_id)])
 
     def _history(self, command: History) -> Sequence[TrailEntry]:
         if command.user_id is not None:
@@ -444,9 +480,11 @@ class TokenManager(ManagerBase[ClaimsT]):
     def _confirm(self, confirm: Confirm) -> None:
         try:
             self._ask(confirm, self._store.confirm)
-        except StoreError:  # told as an event; the next accepted token tries again
-            return
-        finally:
+        except BaseException as error:
+            self._seen.failed(confirm)  # the next accepted token tries again
+            if not isinstance(error, StoreError):  # that was told as an event
+                raise
+        else:
             self._seen.arrived(confirm)
 
 
@@ -475,6 +513,10 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         self._tasks = Tasks()
         wanted = policy is not None and policy.audit_retention is not None
         self._audit = AsyncAudit(async_trail_of(store, audit, wanted=wanted), self._lost)
+        log = async_log_of(store)
+        self._follower = (
+            None if log is None else AsyncFollower(log, policy or Policy(), clock, self._cannot_follow)
+        )
         super().__init__(
             keys=keys,
             policy=policy,
@@ -485,6 +527,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
             entropy=entropy,
             defer=lambda awaitable: self._tasks.submit(lambda: awaitable),
             trail=self._audit,
+            follower=self._follower,
         )
         self._store = store
         self._load_claims = load_claims
@@ -528,12 +571,14 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         plan = self._engine.refresh(token, context=context, jkt=jkt, now=self._now(), entropy=entropy)
         return await self._change(plan, self._rotate)
 
-    async def authenticate(self, token: str) -> Principal[ClaimsT]:
+    async def authenticate(
+        self, token: str, *, revocation: RevocationCheck | None = None
+    ) -> Principal[ClaimsT]:
         """Accept an access token whose session lives and that was not denied.
 
         See `TokenManager.authenticate`.
         """
-        return await self._run(self._engine.authenticate(token, now=self._now()), self._check)
+        return self._known(token, revocation) or await self._authenticate(token, revocation)
 
     async def renew(self, token: str) -> AccessToken:
         """Sign a fresh access token for the session of one that is still good, without touching the session.
@@ -614,7 +659,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
 
         See `TokenManager.deny`.
         """
-        await self._change(self._engine.deny(token, reason=reason, now=self._now()), self._store.deny)
+        await self._change(self._engine.deny(token, reason=reason, now=self._now()), self._deny)
 
     async def purge(
         self,
@@ -629,6 +674,13 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         """
         return await self._drain(self._purge(retention, batch), progress or _ignore)
 
+    async def start(self) -> None:
+        """Read what is revoked now, rather than beside the first requests, and follow it from then on.
+
+        See `TokenManager.start`.
+        """
+        await self._follow()
+
     async def flush(self) -> bool:
         """Wait for what is done off the critical path: confirmations, coroutine handlers, the audit trail.
 
@@ -639,6 +691,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
 
     async def close(self) -> None:
         """Finish the deferred work and close the store."""
+        await self._stop_following()
         await self._tasks.flush()
         await self._audit.close()
         await self._tasks.flush()  # handlers of `AuditLost`
@@ -658,7 +711,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         result = self._publish(plan)
         confirm = plan.confirm
         if confirm is not None and self._seen.is_due(confirm, confirmed=plan.confirmed):
-            self._tasks.submit(partial(self._confirm, confirm), dropped=partial(self._seen.arrived, confirm))
+            self._tasks.submit(partial(self._confirm, confirm), dropped=partial(self._seen.failed, confirm))
         return result
 
     async def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:
@@ -698,11 +751,27 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         outcome = await self._store.rotate(command)
         return with_claims(outcome, fresh) if isinstance(outcome, Granted) else outcome
 
+    async def _authenticate(self, token: str, revocation: RevocationCheck | None) -> Principal[ClaimsT]:
+        plan = self._engine.authenticate(token, judge=self._judge(revocation), now=self._now())
+        return await self._run(plan, self._check)
+
     async def _check(self, command: Check) -> CheckOutcome:
         try:
             return await self._store.check(command)
         except StoreUnavailable as error:
             return self._unchecked(error)
+
+    async def _follow(self) -> None:
+        if self._follower is not None:
+            await self._follower.start()
+
+    async def _stop_following(self) -> None:
+        if self._follower is not None:
+            await self._follower.close()
+
+    async def _deny(self, command: Deny) -> None:
+        await self._store.deny(command)
+        self._learn([entry_of_denial(command.token_id)])
 
     async def _history(self, command: History) -> Sequence[TrailEntry]:
         if command.user_id is not None:
@@ -714,9 +783,11 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
     async def _confirm(self, confirm: Confirm) -> None:
         try:
             await self._ask(confirm, self._store.confirm)
-        except StoreError:  # told as an event; the next accepted token tries again
-            return
-        finally:
+        except BaseException as error:
+            self._seen.failed(confirm)  # the next accepted token tries again
+            if not isinstance(error, StoreError):  # that was told as an event
+                raise
+        else:
             self._seen.arrived(confirm)
 
 

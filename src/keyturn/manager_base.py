@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
+from keyturn._core.access_engine import Standing
 from keyturn._core.claims import codec_for
 from keyturn._core.commands import Forget, Purge
+from keyturn._core.endings import revoked_by
 from keyturn._core.engine import TOKEN_ENTROPY, Engine
-from keyturn._core.ids import UUID7_BYTES
+from keyturn._core.ids import UUID7_BYTES, parse_session_id
 from keyturn._core.inputs import check_batch
 from keyturn._core.minting import KeySource
 from keyturn._core.outcomes import CheckOutcome, Unchecked
 from keyturn._core.records import Millis, Session
 from keyturn._core.steps import Settled, Step
 from keyturn._core.trail import Line, entry_of
+from keyturn._core.verified import Verified
 from keyturn.audit import AsyncAudit, Audit
 from keyturn.durations import Duration, milliseconds, seconds
-from keyturn.errors import KeyturnError, StoreError
+from keyturn.errors import ConfigurationError, KeyturnError, StoreError
 from keyturn.errors import StoreUnavailable as StoreOutage
 from keyturn.events import AuditLost, StoreUnavailable
-from keyturn.policy import Policy
+from keyturn.following import AsyncFollower, Follower
+from keyturn.policy import Policy, RevocationCheck
 from keyturn.publishing import Events
 from keyturn.results import ClaimsT, Principal, RefreshTokenInfo, SessionInfo, describe
+from keyturn.revocation import RevocationView
 from keyturn.seen import Seen
+from keyturn.stores.protocol import LogEntry
 
 CommandT = TypeVar("CommandT")
 OutcomeT = TypeVar("OutcomeT")
@@ -50,8 +56,13 @@ class ManagerBase(Generic[ClaimsT]):
         entropy: Callable[[int], bytes],
         defer: Callable[[Awaitable[Any]], object],
         trail: Audit | AsyncAudit,
+        follower: Follower | AsyncFollower | None,
     ) -> None:
-        """See `TokenManager`. `defer` has an awaitable run off the critical path, `trail` takes lines."""
+        """See `TokenManager`.
+
+        `defer` has an awaitable run off the critical path, `trail` takes lines, `follower` knows what is
+        revoked; without one the store is asked each time.
+        """
         self._engine: Engine[ClaimsT] = Engine(
             keys=keys,
             policy=Policy() if policy is None else policy,
@@ -65,6 +76,8 @@ class ManagerBase(Generic[ClaimsT]):
         self._entropy = entropy
         self._seen = Seen()
         self._trail = trail
+        self._following = follower
+        self._view = None if follower is None else follower.view
         self.events = Events(defer)
 
     @property
@@ -86,6 +99,11 @@ class ManagerBase(Generic[ClaimsT]):
     def audit_lost(self) -> int:
         """How many lines of the audit trail could not be kept since this manager began."""
         return self._trail.lines.lost
+
+    @property
+    def revocations(self) -> RevocationView | None:
+        """What this process knows to be revoked; None where the store is asked each time."""
+        return self._view
 
     def jwks(self) -> dict[str, Any]:
         """Give the public keys as a JWK Set (RFC 7517, section 5); it is empty for symmetric keys."""
@@ -163,7 +181,71 @@ class ManagerBase(Generic[ClaimsT]):
         """Turn what the store answered into what it means, and keep its lines of the audit trail."""
         if step.trail is not None:
             self._note(step.trail(outcome))
+        self._learn(revoked_by(outcome))  # here at once, before the log is read again
         return step.settle(outcome)
+
+    def _learn(self, entries: Iterable[LogEntry]) -> None:
+        """Take into this process's own view what it has revoked itself."""
+        if self._view is not None:
+            self._view.learn(entries, self._clock())
+
+    def _known(self, token: str, revocation: RevocationCheck | None) -> Principal[ClaimsT] | None:
+        """Accept an access token that was verified before, where neither the store nor a key must be asked.
+
+        Args:
+            token: What a client sent.
+            revocation: How to check it; None: as the policy says.
+        """
+        now, verifier = self._clock(), self._engine.verifier
+        known = verifier.known(token, now)
+        if known is None or not (known.told or self._is_told(known)):
+            return None
+        principal = known.principal
+        check: str = revocation or self.policy.revocation
+        match check:
+            case "view":
+                view = self._view
+                if view is None or not view.clears(
+                    principal.session_id, principal.token_id, principal.issued_at, now
+                ):
+                    return None
+            case "strict":
+                return None
+            case "none":
+                pass
+            case _:
+                raise wrong_check(check)
+        return verifier.principal_of(known)
+
+    def _is_told(self, known: Verified[ClaimsT]) -> bool:
+        """Tell whether the store has been told that a token's generation was seen; then it stays told."""
+        principal = known.principal
+        sid = parse_session_id(principal.session_id)
+        known.told = sid is not None and self._seen.knows(sid, principal.generation or 0)
+        return known.told
+
+    def _judge(self, revocation: RevocationCheck | None) -> Callable[[Principal[ClaimsT]], Standing]:
+        """Give what says whether a verified token still counts; where it does not, the store is asked."""
+        check: str = revocation or self.policy.revocation
+        match check:
+            case "view":
+                return self._look_up
+            case "strict":
+                return _unknown
+            case "none":
+                return _clear
+            case _:
+                raise wrong_check(check)
+
+    def _look_up(self, principal: Principal[ClaimsT]) -> Standing:
+        if self._view is None or self._following is None:
+            return "unknown"
+        standing = self._view.standing(
+            principal.session_id, principal.token_id, principal.issued_at, self._clock()
+        )
+        if standing == "unknown":
+            self._following.ensure()
+        return standing
 
     def _publish(self, settled: Settled[ResultT]) -> ResultT:
         """End an operation: tell what happened, then return or raise."""
@@ -180,6 +262,10 @@ class ManagerBase(Generic[ClaimsT]):
         self._outage("check", error)
         return Unchecked()
 
+    def _cannot_follow(self, error: StoreError) -> None:
+        """Tell the application that the revocation log cannot be read, so that the store is asked instead."""
+        self._outage("follow", error)
+
     def _describe(self, sessions: Sequence[Session], now: Millis, current: str | None) -> list[SessionInfo]:
         """Turn rows into what a person may see."""
         return [describe(session, now=now, current=current) for session in sessions]
@@ -193,3 +279,16 @@ class ManagerBase(Generic[ClaimsT]):
         """Give the command that removes one batch of old lines of the audit trail beside a purge."""
         kept = self.policy.audit_retention
         return Forget(None if kept is None else purge.now - milliseconds(kept), purge.limit)
+
+
+def wrong_check(check: str) -> ConfigurationError:
+    """Give what to raise for a way of checking that there is not."""
+    return ConfigurationError(f"revocation must be one of view, strict, none, not {check!r}")
+
+
+def _unknown(_: object) -> Standing:
+    return "unknown"
+
+
+def _clear(_: object) -> Standing:
+    return "clear"

@@ -20,7 +20,10 @@ OnReuse: TypeAlias = Literal["session", "user"]
 OnSessionLimit: TypeAlias = Literal["evict", "refuse"]
 OnStoreError: TypeAlias = Literal["refuse", "allow"]
 RefreshFormat: TypeAlias = Literal["opaque", "jwt"]
+RevocationCheck: TypeAlias = Literal["view", "strict", "none"]
+"""How an access token is checked for revocation: see `Policy.revocation`."""
 
+MIN_STALENESS_SECONDS: Final = 0.1  # the log is read four times as often where nothing rings
 MAX_LEEWAY_SECONDS: Final = 60.0  # RFC 7519, section 4.1.4: "a few minutes" is the upper end; we stay below
 
 
@@ -90,6 +93,14 @@ class Policy:
         on_session_limit: At the limit, "evict" the oldest session or "refuse" the sign-in.
         on_store_error: "refuse" with 503 while the store cannot be asked; "allow" accepts an access token on
             its signature alone (unsafe: revocations do not act meanwhile).
+        revocation: How access tokens are checked, where a call or route does not say otherwise. "view" looks
+            in what this process knows to be revoked, which follows the store. "strict" asks the store each
+            time: a revocation anywhere then acts at once. "none" trusts signature and expiry (unsafe:
+            revocations do not act until a token expires).
+        max_staleness: How old that view may be: a revocation in another process acts here within so long.
+            Past it, the store is asked.
+        verified_tokens: How many access tokens are remembered as verified, so that their signatures need not
+            be checked again; 0: none.
         leeway: Tolerated clock skew for access tokens, at most 60 seconds.
         audit_retention: How long each line of the audit trail is kept: sign-ins, rotations, reuse, ends of
             sessions. None: no trail.
@@ -118,6 +129,9 @@ class Policy:
     max_sessions_per_user: int | None = None
     on_session_limit: OnSessionLimit = "evict"
     on_store_error: OnStoreError = "refuse"
+    revocation: RevocationCheck = "view"
+    max_staleness: Span[Duration, float] = Span("5s")
+    verified_tokens: int = 10_000
     leeway: Span[Duration, float] = Span("5s")
     audit_retention: Span[Duration | None, float | None] = Span(None, optional=True)
 
@@ -129,6 +143,11 @@ class Policy:
                 raise ConfigurationError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
         check_switch("rotation", self.rotation)
         _check_session_limit(self.max_sessions_per_user)
+        check_count("verified_tokens", self.verified_tokens)
+        if self.max_staleness < MIN_STALENESS_SECONDS:
+            raise ConfigurationError(
+                f"max_staleness must be at least {MIN_STALENESS_SECONDS:g}s; revocation='strict' has none"
+            )
         if self.leeway > MAX_LEEWAY_SECONDS:
             raise ConfigurationError(f"leeway must be at most {MAX_LEEWAY_SECONDS:g}s")
         if self.audit_retention is not None and self.audit_retention < 1:
@@ -186,6 +205,7 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "refresh_format": get_args(RefreshFormat),
     "on_session_limit": get_args(OnSessionLimit),
     "on_store_error": get_args(OnStoreError),
+    "revocation": get_args(RevocationCheck),
 }
 
 
@@ -222,6 +242,16 @@ def check_switch(name: str, value: object) -> None:
     """
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be True or False, not {value!r}")
+
+
+def check_count(name: str, value: object) -> None:
+    """Refuse a setting that is no whole number from 0.
+
+    Raises:
+        ConfigurationError: It is something else; the message names it.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigurationError(f"{name} must be a whole number from 0, not {value!r}")
 
 
 def _check_session_limit(limit: object) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
+from keyturn._core.frozen import quickly_made
 from keyturn._core.records import EndReason, Json, Session, ending
 from keyturn._core.trail import TrailEntry, TrailKind
 
@@ -35,6 +36,7 @@ class AccessToken:
     token_id: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class TokenPair:
     """What a client gets at sign-in and at each refresh.
@@ -57,6 +59,7 @@ class TokenPair:
     rotated: bool = True
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Principal(Generic[ClaimsT]):
     """Who an accepted access token speaks for.
@@ -65,7 +68,8 @@ class Principal(Generic[ClaimsT]):
         user_id: The token's `sub`.
         session_id: Its `sid`; None for a token that belongs to no session.
         token_id: Its `jti`.
-        claims: The application's own claims.
+        claims: The application's own claims. A dict is read-only, because a token that is used often is read
+            once: change a copy (`dict(claims)`).
         issued_at: Its `iat`, POSIX seconds.
         expires_at: Its `exp`, POSIX seconds.
         auth_time: When the user signed in (OpenID Connect Core, section 2), POSIX seconds.

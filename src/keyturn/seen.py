@@ -44,7 +44,20 @@ class Seen:
                 self._newest.popitem(last=False)
             return True
 
+    def knows(self, sid: UUID, gen: int) -> bool:
+        """Tell whether the store was told of a generation and has answered."""
+        with self._lock:
+            known = self._newest.get(sid)
+            return known is not None and known >= gen and sid not in self._on_its_way
+
     def arrived(self, confirm: Confirm) -> None:
-        """Note that telling the store has ended, well or not."""
+        """Note that the store was told."""
         with self._lock:
             self._on_its_way.discard(confirm.sid)
+
+    def failed(self, confirm: Confirm) -> None:
+        """Note that the store could not be told: the next accepted token tries again."""
+        with self._lock:
+            self._on_its_way.discard(confirm.sid)
+            if self._newest.get(confirm.sid) == confirm.gen:
+                del self._newest[confirm.sid]

@@ -46,6 +46,7 @@ from keyturn.http import (
 )
 from keyturn.http.asgi import AsgiEndpoints, AsgiGuard, read_scope
 from keyturn.manager import AsyncTokenManager
+from keyturn.policy import RevocationCheck
 from keyturn.results import Principal
 
 Endpoint: TypeAlias = Callable[[Request], Any]
@@ -121,7 +122,11 @@ class Keyturn(AuthenticationBackend):
         return AsgiGuard(app, self._guard, _admit)
 
     def require(
-        self, *scopes: str, optional: bool = False, claims: Mapping[str, Any] | None = None
+        self,
+        *scopes: str,
+        optional: bool = False,
+        claims: Mapping[str, Any] | None = None,
+        revocation: RevocationCheck | None = None,
     ) -> Callable[[Endpoint], Callable[[Request], Awaitable[Response]]]:
         """Guard one endpoint function: `@auth.require("orders:read")`; `request.user` says who asks.
 
@@ -129,8 +134,10 @@ class Keyturn(AuthenticationBackend):
             scopes: What the token's `scope` must hold.
             optional: Whether nobody need be signed in.
             claims: Which claims the token must hold, such as `{"roles": "admin"}`.
+            revocation: How the token is checked: "view", "strict" or "none"; None: as the policy says.
         """
-        needs = Needs(optional=optional, scopes=scopes, claims=tuple((claims or {}).items()))
+        wanted = tuple((claims or {}).items())
+        needs = Needs(optional=optional, scopes=scopes, claims=wanted, revocation=revocation)
 
         def decorate(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
             awaited = is_awaited(endpoint)

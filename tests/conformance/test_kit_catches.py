@@ -12,9 +12,10 @@ from keyturn.stores.memory import MemoryStore
 from keyturn.stores.protocol import Store
 from keyturn.testing.conformance import Capability, StoreConformance
 from tests.conformance.planted import PLANTED, ConfirmIgnoresTheGeneration, LosesTheHandOut
+from tests.conformance.planted_logs import PLANTED_LOGS
 from tests.conformance.planted_trails import PLANTED_TRAILS
 
-BUGS = PLANTED | PLANTED_TRAILS
+BUGS = PLANTED | PLANTED_TRAILS | PLANTED_LOGS
 
 # Bugs that a random history must find on its own, so that it is known to reach them.
 FOUND_BY_CHANCE = (ConfirmIgnoresTheGeneration, LosesTheHandOut)
@@ -35,6 +36,7 @@ def test_the_kit_is_all_there() -> None:
     assert named - duties().keys() == {
         "test_an_engine_that_is_away_is_said_to_be_unavailable",
         "test_a_trail_that_is_away_is_said_to_be_unavailable",
+        "test_a_log_that_is_away_is_said_to_be_unavailable",
     }
 
 

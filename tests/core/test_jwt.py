@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import string
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256K1, SECP384R1, generate_private_key
-from hypothesis import given, settings
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keyturn._core.encoding import decode_base64url, encode_base64url
@@ -22,7 +24,7 @@ from keyturn._core.jwt import (
     sign_jwt,
 )
 from keyturn._core.keyset import Algorithm, Key, KeySet, key_set
-from keyturn._core.signatures import hmac_key, public_key
+from keyturn._core.signatures import _der_of, hmac_key, mac, public_key
 from keyturn.errors import ConfigurationError
 from keyturn.keys import KeyRing
 from tests.support.tokens import CLAIMS, VECTORS, forge, ring, segment
@@ -355,6 +357,35 @@ def test_a_signature_has_one_length() -> None:
     raw = decode_base64url(signature.encode())
     for padded in (raw[:32] + b"\0" + raw[32:], b"\0" + raw, b"\0" + raw[:32] + b"\0" + raw[32:]):
         assert reason(f"{signing_input}.{segment(padded)}", keys) == "signature"
+
+
+_NUMBERS = st.binary(min_size=32, max_size=32) | st.integers(0, 2**256 - 1).map(lambda one: one.to_bytes(32))
+_SMALL = st.integers(0, 300).map(lambda one: one.to_bytes(32))
+
+
+@given(_NUMBERS | _SMALL, _NUMBERS | _SMALL)
+@example(b"\x7f" + b"\xff" * 31, b"\x80" + bytes(31))
+@example(bytes(31) + b"\x80", bytes(31) + b"\x7f")
+@example(bytes(32), b"\x01" * 32)
+@example(b"\x01" * 32, bytes(32))
+def test_der_is_that_of_the_library(r: bytes, s: bytes) -> None:
+    """The DER of r || s is what the library would write; 0 is no number of a signature."""
+    numbers = int.from_bytes(r), int.from_bytes(s)
+    assert _der_of(r + s) == (encode_dss_signature(*numbers) if all(numbers) else None)
+
+
+@pytest.mark.parametrize("length", [0, 1, 32, 63, 65, 96])
+def test_der_of_other_lengths(length: int) -> None:
+    """Only 64 bytes are r || s."""
+    assert _der_of(b"\x01" * length) is None
+
+
+@pytest.mark.parametrize("beginning", [b"", b"purpose\0"])
+def test_a_prepared_mac_is_hmac(beginning: bytes) -> None:
+    """What is prepared once gives what the standard library's HMAC gives, each time."""
+    tag = mac(b"secret", beginning)
+    for message in (b"", b"one", b"two" * 100):
+        assert tag(message) == hmac.digest(b"secret", beginning + message, "sha256")
 
 
 @pytest.mark.parametrize("vector", VECTORS["vectors"], ids=lambda vector: vector["name"])

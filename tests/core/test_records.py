@@ -71,7 +71,7 @@ def test_every_outcome_belongs_to_a_command() -> None:
     """The unions name every outcome that there is, so that an exhaustive `match` forgets none."""
     unions = (
         *(outcomes.CreateOutcome, outcomes.RotateOutcome, outcomes.LookupOutcome, outcomes.CheckOutcome),
-        *(outcomes.RefreshOutcome, outcomes.Revocation),
+        *(outcomes.RefreshOutcome, outcomes.Revocation, outcomes.Followed),
     )
     named = {member for union in unions for member in (get_args(union) or (union,))}
     single = {kind for kind in PLAIN if kind.__module__ == outcomes.__name__}

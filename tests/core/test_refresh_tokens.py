@@ -13,6 +13,7 @@ from keyturn import KeyRing
 from keyturn._core.encoding import decode_base64url, encode_base64url
 from keyturn._core.jwt import refresh_keys, sign_jwt
 from keyturn._core.keyset import Key, key_set
+from keyturn._core.minting import Material, Mint
 from keyturn._core.refresh_tokens import (
     PREFIX,
     AnyFormat,
@@ -23,6 +24,7 @@ from keyturn._core.refresh_tokens import (
     RefreshToken,
     branch_of,
 )
+from keyturn._core.refreshing import Refresh
 
 KEYS = KeyRing.generate("ES256").current
 FORMATS: dict[str, RefreshFormat] = {"opaque": OpaqueFormat(KEYS), "jwt": JwtFormat(KEYS)}
@@ -169,3 +171,14 @@ def test_no_secret_is_in_a_repr_or_an_error() -> None:
         OpaqueFormat(KEYS).decode(text[:-1])
     assert str(caught.value) == "invalid"
     assert TOKEN.secret in decode_base64url(text.removeprefix(PREFIX).encode())
+
+
+def test_a_refresh_shows_neither_token_nor_client() -> None:
+    """What a plan holds of a refresh may turn up in a log of the application: nothing in it is secret."""
+    text = FORMATS["opaque"].encode(TOKEN, active())
+    mint, material = Mint("iss", "aud", 1000), Material.of(KEYS, jwt=False)
+    refresh = Refresh(mint, material, TOKEN, text, active(), "the-client", True, 5, b"the-entropy")  # noqa: FBT003  (a tuple)
+    shown = repr(refresh.settle)
+    assert str(TOKEN.sid) in shown
+    for hidden in (text, "secret", "branch", "the-client", "the-entropy"):
+        assert hidden not in shown

@@ -126,3 +126,18 @@ def test_a_body_that_the_server_cannot_parse_is_a_bad_request() -> None:
     environ = {"wsgi.input": BrokenBody(), "wsgi.input_terminated": True, "CONTENT_LENGTH": "9"}
     answer = app.test_client().post("/auth/refresh", environ_overrides=environ)
     assert (answer.status_code, json.loads(answer.data)["error"]) == (400, "invalid_request")
+
+
+def test_a_view_says_how_revocation_is_checked() -> None:
+    """A route that was told to trust signatures does; the others refuse what was revoked."""
+    app, manager = Flask(__name__), World().manager()
+    Keyturn(manager, login=check_password).init_app(app)
+    guards = {"/trusting": auth_required(revocation="none"), "/strict": auth_required(revocation="strict")}
+    for path, guard in guards.items():
+        view = guard(lambda: {"user": current_principal.user_id})
+        app.add_url_rule(path, view_func=view, endpoint=path)
+    token = log_in(app)
+    manager.revoke_user("ann")
+    headers = {"Authorization": f"Bearer {token}"}
+    answers = [app.test_client().get(path, headers=headers) for path in ("/trusting", "/strict")]
+    assert [answer.status_code for answer in answers] == [200, 401]

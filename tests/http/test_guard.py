@@ -8,8 +8,12 @@ import pytest
 
 from keyturn import ConfigurationError
 from keyturn.http import Admitted, Guard, HttpReply, HttpSettings, Needs
+from keyturn.policy import RevocationCheck
+from keyturn.stores.memory import MemoryStore
+from keyturn.testing.clock import ManualClock
 from keyturn.testing.http_suite import World
 from tests.http.neutral import request
+from tests.support.followed import Process
 
 CLAIMS: dict[str, Any] = {"roles": ["admin", "member"], "level": 3, "staff": True, "scope": ["a", 7, "b"]}
 
@@ -152,3 +156,49 @@ def test_the_access_header_must_mean_nothing_else(name: str) -> None:
     """A header that the layer reads for something else cannot carry the access token."""
     with pytest.raises(ConfigurationError, match="access_header"):
         HttpSettings(access_header=name)
+
+
+@pytest.mark.parametrize(
+    ("revocation", "asked", "status"),
+    [(None, 0, 401), ("view", 0, 401), ("strict", 1, 401), ("none", 0, 200)],
+)
+def test_a_route_says_how_revocation_is_checked(
+    revocation: RevocationCheck | None, asked: int, status: int
+) -> None:
+    """In the view, in the store each time, or not at all; without a word as the policy says."""
+    process = Process("threads", MemoryStore(), ManualClock())
+    pair = process.issue("ann")
+    process.start()
+    process.authenticate(pair.access_token)
+    process.flush()
+    guard = Guard(process.manager)
+    sent = request("GET", "/x", ("authorization", f"Bearer {pair.access_token}"))
+    process.line.asked.clear()
+    assert isinstance(guard.check(sent, Needs(revocation=revocation)), Admitted)
+    assert process.line.asked["check"] == asked
+    process.revoke(pair.session_id)
+    verdict = guard.check(sent, Needs(revocation=revocation))
+    assert (verdict.status if isinstance(verdict, HttpReply) else 200) == status
+    process.end()
+
+
+def test_a_way_of_checking_that_there_is_not_is_refused() -> None:
+    """When the route is made, not when somebody calls it."""
+    misspelt: Any = "srtict"
+    with pytest.raises(ConfigurationError, match="view, strict, none, not 'srtict'"):
+        Needs(revocation=misspelt)
+
+
+def test_an_outage_is_no_answer_about_a_token() -> None:
+    """Past the staleness that is allowed, with the store away: 503 and `Retry-After`, never 401."""
+    process = Process("threads", MemoryStore(), ManualClock())
+    token = process.issue("ann").access_token
+    process.start()
+    process.authenticate(token)
+    process.line.cut = {"*"}
+    process.clock.advance(6)
+    sent = request("GET", "/x", ("authorization", f"Bearer {token}"))
+    verdict = Guard(process.manager).check(sent)
+    assert isinstance(verdict, HttpReply)
+    assert (verdict.status, dict(verdict.headers)["Retry-After"]) == (503, "1")
+    process.end()

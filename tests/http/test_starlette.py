@@ -189,3 +189,22 @@ def test_an_unused_connection_of_a_client_that_left_is_no_error(capfd: pytest.Ca
             wire.sendall(head("POST", "/auth/refresh", ("Content-Length", "100")) + b"{")
         assert httpx.get(f"{url}/.well-known/jwks.json", trust_env=False).status_code == 200
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_an_endpoint_says_how_revocation_is_checked() -> None:
+    """A route that was told to trust signatures does; the others refuse what was revoked."""
+    auth = Keyturn(World().async_manager(), login=check_password)
+
+    async def whoami(request: Request) -> Response:
+        return JSONResponse({"user": request.user.identity})
+
+    routes = [
+        *auth.routes,
+        Route("/trusting", auth.require(revocation="none")(whoami)),
+        Route("/strict", auth.require(revocation="strict")(whoami)),
+    ]
+    with client_of(Starlette(routes=routes)) as client:
+        headers = bearer(client, "ann")
+        assert client.post("/auth/logout-all", json={}, headers=headers).json() == {"revoked": 1}
+        answers = [client.get(path, headers=headers) for path in ("/trusting", "/strict")]
+        assert [answer.status_code for answer in answers] == [200, 401]

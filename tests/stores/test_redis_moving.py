@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pytest
 from redis import Redis
 
-from keyturn._core.commands import Lookup, RevokeUser
+from keyturn._core.commands import Lookup, Revoke, RevokeUser
 from keyturn._core.outcomes import Found, Reused, Rotated
 from keyturn.errors import StoreUnavailable
 from keyturn.stores.protocol import Where
-from keyturn.stores.redis import RedisStore
+from keyturn.stores.redis import AsyncRedisStore, RedisStore
+from keyturn.testing._duties.logs import LONG_SECONDS, Reader, of
+from keyturn.testing.colours import LoopThread, blocking
 from keyturn.testing.samples import OTHER_BRANCH, RACE, ROW, T0, line_of, numbered, refresh_of, sign_in
 from keyturn.testing.servers import RedisCluster, RedisServer
+from tests.support.processes import wait_until
 
 SESSIONS = tuple(numbered(number) for number in range(1, 4))
 
@@ -75,13 +80,19 @@ def store(redis_cluster_url: str) -> Iterator[RedisStore]:
 @pytest.fixture
 def move(store: RedisStore, redis_cluster: RedisCluster) -> Iterator[Move]:
     """The slot of that user, before its first key moves."""
+    with moving(store, redis_cluster, index_of(store)) as move:
+        yield move
+
+
+@contextmanager
+def moving(store: RedisStore, redis_cluster: RedisCluster, key: bytes) -> Iterator[Move]:
+    """Begin to move the slot of a key, for as long as the block or until the move ends."""
     client = cast("Any", store)._channel._client
-    index = index_of(store)
-    owner = client.get_node_from_key(index).port
+    owner = client.get_node_from_key(key).port
     primaries = [node for node in redis_cluster.nodes if node.command("ROLE").startswith("master")]
     source = next(node for node in primaries if node.port == owner)
     target, *others = (node for node in primaries if node.port != owner)
-    move = Move(client.cluster_keyslot(index), source, target, others)
+    move = Move(client.cluster_keyslot(key), source, target, others)
     move.begin()
     yield move
     if not move.ended:
@@ -137,3 +148,35 @@ def test_an_erased_session_leaves_no_trail(store: RedisStore, move: Move) -> Non
     assert isinstance(store.lookup(Lookup(erased.sid)), Found)
     assert store.delete([erased.sid]) == 1
     assert store.history(erased.sid) == ()
+
+
+@pytest.mark.parametrize("kind", [RedisStore, AsyncRedisStore])
+def test_the_log_may_move(
+    store: RedisStore, redis_cluster: RedisCluster, kind: type[RedisStore | AsyncRedisStore]
+) -> None:
+    """Whoever waits at the node that had the log is sent away at its move, and finds it where it is then."""
+    one, two, three = SESSIONS
+    with LoopThread() as loop:
+        other: Any = blocking(kind.from_url(redis_cluster.url), loop)
+        store.revoke(Revoke(one.sid, None, None, "logout", T0))
+        reader, bell = Reader(other), other.bell()
+        assert reader.news() == of(one)
+        with (
+            moving(store, redis_cluster, cast("Any", store)._keys.log) as move,
+            ThreadPoolExecutor() as threads,
+        ):
+            bell.wait(reader.cursor, 0.01)
+            waiting = threads.submit(bell.wait, reader.cursor, LONG_SECONDS)
+            wait_until(lambda: "blocked_clients:1" in move.source.command("INFO", "clients"), what="a bell")
+            move.end()
+            with pytest.raises(StoreUnavailable):
+                waiting.result()
+            store.revoke(Revoke(two.sid, None, None, "logout", T0))
+            assert reader.news() == of(two)
+            waiting = threads.submit(bell.wait, reader.cursor, LONG_SECONDS)
+            wait_until(lambda: "blocked_clients:1" in move.target.command("INFO", "clients"), what="a bell")
+            store.revoke(Revoke(three.sid, None, None, "logout", T0))
+            waiting.result()
+            assert reader.news() == of(three)
+        bell.close()
+        other.close()

@@ -11,13 +11,14 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from redis import Redis
 
-from keyturn._core.commands import Check, Confirm, Deny, Lookup, Purge, Revoke, RevokeUser, Rotate
+from keyturn._core.commands import Check, Confirm, Deny, Follow, Lookup, Purge, Revoke, RevokeUser, Rotate
 from keyturn._core.decide import decide
+from keyturn._core.endings import revoked_by
 from keyturn._core.ids import UUID7_BYTES, session_id
 from keyturn._core.outcomes import Created, Reused, Unknown
 from keyturn._core.records import EndReason, Session
+from keyturn._core.revocations import entries_of
 from keyturn.errors import InvalidInput
 from keyturn.stores._redis.scripts import ALL
 from keyturn.stores.protocol import Where
@@ -54,13 +55,6 @@ def store(redis_url: str) -> Iterator[RedisStore]:
     store = RedisStore.from_url(redis_url)
     yield store
     store.close()
-
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator[Any]:
-    """The driver's own client, to look at the keys."""
-    with Redis.from_url(redis_url) as client:
-        yield client
 
 
 def keys(client: Any, kind: str) -> list[bytes]:
@@ -123,8 +117,9 @@ REFRESHES = st.builds(
 
 
 def test_lua_decides_as_the_core_does(store: RedisStore) -> None:
-    """Over any row and any refresh, the script's answer and every field that it leaves are `decide`'s."""
+    """Over any row and any refresh, the script's answer, what it leaves and what it logs are the core's."""
     seen: set[str] = set()
+    cursor: object | None = None
 
     @settings(
         max_examples=1500,
@@ -138,11 +133,15 @@ def test_lua_decides_as_the_core_does(store: RedisStore) -> None:
         same = refresh.branch == b"the row's"
         branch = row.parent_branch if same else refresh.branch
         command = replace(refresh, gen=max(0, row.gen + refresh.gen), branch=branch)
-        store.delete([row.sid])
+        nonlocal cursor
+        logged = list(entries_of([row.sid] * store.delete([row.sid])))
         store.create(sign_in(row))
         decision = decide(row, command)
         seen.add(decision.case)
         assert store.rotate(command) == decision.outcome
+        page = store.follow(Follow(cursor, T0, T0 + DAY, 10))
+        cursor = page.cursor
+        assert list(page.entries) == [*logged, *revoked_by(decision.outcome)]
         found = store.lookup(Lookup(row.sid))
         assert getattr(found, "session", None) == (decision.write or row)
 
@@ -176,6 +175,8 @@ def calls(client: Any) -> dict[str, int]:
         "pexpire",
         "unlink",
         "scan",
+        "xadd",
+        "xtrim",
     }
     return {
         name.removeprefix("cmdstat_"): values["calls"]
@@ -185,7 +186,7 @@ def calls(client: Any) -> dict[str, int]:
     }
 
 
-def test_an_operation_is_one_call(store: RedisStore, client: Any) -> None:
+def test_an_operation_is_one_call(store: RedisStore, redis_client: Any) -> None:
     """Each operation sends one command; the ones that read one thing send no script."""
     other = numbered(1)
     spent = replace(REDEEM, gen=1, whole_user=True)
@@ -209,27 +210,27 @@ def test_an_operation_is_one_call(store: RedisStore, client: Any) -> None:
         for _ in range(2):  # the first brings the script along
             store.delete([ROW.sid, other.sid, numbered(2).sid])
             store.create(sign_in(ROW))
-            client.config_resetstat()
+            redis_client.config_resetstat()
             call()
-        sent = calls(client)
+        sent = calls(redis_client)
         sent.pop("mget", None)  # within the script
         assert sent == {"evalsha": 1}, number
-    client.config_resetstat()
+    redis_client.config_resetstat()
     store.check(Check(ROW.sid, "token", T0))
-    assert calls(client) == {"mget": 1}
+    assert calls(redis_client) == {"mget": 1}
 
 
-def test_a_flushed_script_is_sent_again(store: RedisStore, client: Any) -> None:
+def test_a_flushed_script_is_sent_again(store: RedisStore, redis_client: Any) -> None:
     """After SCRIPT FLUSH, a restart or a fail-over, the next call brings its script along, once."""
     store.create(sign_in(ROW))
-    client.script_flush()
-    client.config_resetstat()
+    redis_client.script_flush()
+    redis_client.config_resetstat()
     row = ROW
     for turn in range(1, 3):
         outcome = store.rotate(refresh_of(row, T0 + turn * RACE))
         row = cast("Any", outcome).session
     assert row.gen == ROW.gen + 2
-    assert calls(client) == {"evalsha": 2, "eval": 1}
+    assert calls(redis_client) == {"evalsha": 2, "eval": 1}
 
 
 # --- Keys -----------------------------------------------------------------------------------------
@@ -245,6 +246,7 @@ def test_all_keys_of_a_user_share_a_slot(redis_cluster_url: str, redis_cluster: 
         store.deny(Deny(f"token of {sid}", T0 + 1, "", T0, sid))
         store.note([line_of(session, 1)])
     found = [key for node in cast("Any", store)._channel.nodes() for key in node.redis_connection.scan_iter()]
+    found.remove(cast("Any", store)._keys.log)
     assert len(found) == 3 * len(sids) + 1
     client = cast("Any", store)._channel._client
     assert len({client.cluster_keyslot(key) for key in found}) == 1
@@ -274,7 +276,7 @@ def test_what_has_no_place_in_a_row_is_refused(store: RedisStore, odd: dict[str,
         store.create(sign_in(replace(ROW, **odd)))
 
 
-def test_a_session_is_small(store: RedisStore, client: Any) -> None:
+def test_a_session_is_small(store: RedisStore, redis_client: Any) -> None:
     """All keys of a session with its index take at most 450 bytes, with a user agent in the device."""
     count = 1000
     for number in range(count):
@@ -287,15 +289,15 @@ def test_a_session_is_small(store: RedisStore, client: Any) -> None:
         )
         store.create(sign_in(session))
         store.rotate(refresh_of(session, T0 + RACE))
-    found = list(client.scan_iter(count=count))
+    found = list(redis_client.scan_iter(count=count))
     assert len(found) == 2 * count
-    pipeline = client.pipeline(transaction=False)
+    pipeline = redis_client.pipeline(transaction=False)
     for key in found:
         pipeline.memory_usage(key)
     assert sum(pipeline.execute()) / count <= BUDGET
 
 
-def test_nothing_outlives_its_use(redis_url: str, client: Any) -> None:
+def test_nothing_outlives_its_use(redis_url: str, redis_client: Any) -> None:
     """Keys expire some time after the absolute end, by the command's moment, and no call prolongs it."""
     store = RedisStore.from_url(redis_url, retention="2h")
     left, slack, hour = ROW.expires_at - ROW.created_at, 60_000, 3_600_000
@@ -306,14 +308,16 @@ def test_nothing_outlives_its_use(redis_url: str, client: Any) -> None:
     store.deny(Deny("token", T0 + hour, "", T0, ROW.sid))
     store.note([line_of(ROW, 1)])
     for kind, expected in (("s", left + 2 * hour), ("u", left + 2 * hour), ("d", hour + 5 * 60_000)):
-        (key,) = keys(client, kind)
-        assert expected - slack < client.pttl(key) <= expected, kind
-    (trail,) = keys(client, "h")
-    assert client.pttl(trail) > 0
+        (key,) = keys(redis_client, kind)
+        assert expected - slack < redis_client.pttl(key) <= expected, kind
+    (trail,) = keys(redis_client, "h")
+    assert redis_client.pttl(trail) > 0
     shorter = replace(numbered(1), expires_at=T0 + hour)
     store.create(sign_in(shorter))
-    (index,) = keys(client, "u")
-    assert client.pttl(index) > left + 2 * hour - slack, "the index lives as long as its longest session"
+    (index,) = keys(redis_client, "u")
+    assert redis_client.pttl(index) > left + 2 * hour - slack, (
+        "the index lives as long as its longest session"
+    )
     store.close()
 
 
@@ -326,7 +330,7 @@ def test_a_trail_keeps_a_long_session_whole(redis_url: str) -> None:
     store.close()
 
 
-def test_the_index_cleans_itself(store: RedisStore, client: Any) -> None:
+def test_the_index_cleans_itself(store: RedisStore, redis_client: Any) -> None:
     """Ids of expired sessions leave the index with the user's next sign-in, listing or revocation."""
     acts: list[Callable[[], object]] = [
         lambda: store.create(sign_in(replace(numbered(9), created_at=T0 + 200 * DAY))),
@@ -335,15 +339,15 @@ def test_the_index_cleans_itself(store: RedisStore, client: Any) -> None:
         lambda: store.revoke_user(RevokeUser(ROW.user_id, None, "user", T0)),
     ]
     for act in acts:
-        client.flushdb()
+        redis_client.flushdb()
         for number in range(5):
             store.create(sign_in(numbered(number)))
-        for key in keys(client, "s")[:3]:
-            client.delete(key)  # as its expiry would
-        (index,) = keys(client, "u")
+        for key in keys(redis_client, "s")[:3]:
+            redis_client.delete(key)  # as its expiry would
+        (index,) = keys(redis_client, "u")
         act()
-        kept = set(client.zrange(index, 0, -1))
-        assert kept == {key[-16:] for key in keys(client, "s")}
+        kept = set(redis_client.zrange(index, 0, -1))
+        assert kept == {key[-16:] for key in keys(redis_client, "s")}
 
 
 def test_a_clock_that_runs_ahead_takes_nothing_out_of_the_index(store: RedisStore) -> None:
@@ -370,18 +374,18 @@ def _same_bucket(one: str, other: str) -> bool:
     return numbered(0, user_id=one).sid == numbered(0, user_id=other).sid
 
 
-def test_a_purge_is_linear(store: RedisStore, client: Any) -> None:
+def test_a_purge_is_linear(store: RedisStore, redis_client: Any) -> None:
     """A purge in many batches looks at each key a bounded number of times: it goes on where it stopped."""
     count = 1500
     for number in range(count):
         old = number % 2
         session = numbered(number, user_id=f"user-{number}")
         store.create(sign_in(replace(session, expires_at=T0 + (0 if old else 90 * DAY))))
-    client.config_resetstat()
+    redis_client.config_resetstat()
     removed = 0
     while gone := store.purge(Purge(before=T0 + 1, now=T0 + 1, limit=100)):
         removed += gone
     assert removed == count // 2
-    read = client.info("commandstats")["cmdstat_get"]["calls"]
+    read = redis_client.info("commandstats")["cmdstat_get"]["calls"]
     assert read < 4 * count
-    assert len(keys(client, "u")) == len(keys(client, "s")) == count // 2
+    assert len(keys(redis_client, "u")) == len(keys(redis_client, "s")) == count // 2

@@ -111,6 +111,12 @@ def revoke(caller: Caller) -> Act:
     return lambda: caller("revoke", pair.session_id)
 
 
+def deny(caller: Caller) -> Act:
+    """An access token of a session that lives."""
+    pair = caller.issue()
+    return lambda: caller("deny", pair.access_token)
+
+
 def on_sessions(method: str) -> Callable[[Caller], Act]:
     """Give an operation on all sessions of a user who has ten."""
 
@@ -133,6 +139,7 @@ OPERATIONS: Final[dict[str, Callable[[Caller], Act]]] = {
     "authenticate, first of a generation": first_use,
     "revoke": revoke,
     "revoke_user, 10 sessions": on_sessions("revoke_user"),
+    "deny an access token": deny,
     "list, 10 sessions": on_sessions("sessions"),
 }
 

@@ -17,8 +17,8 @@ from keyturn._core.outcomes import Created
 from keyturn._core.trail import TrailEntry
 from keyturn.errors import InvalidInput, StoreUnavailable
 from keyturn.stores._sql.codes import by_words
-from keyturn.stores._sql.keeping import CHUNK
 from keyturn.stores._sql.locking import POSTGRES_LOCK
+from keyturn.stores._sql.queries import CHUNK
 from keyturn.stores._sql.tables import denials, from_entry, sessions, stripes, to_row, trail
 from keyturn.stores.postgres import AsyncPostgresStore, PostgresStore
 from keyturn.stores.protocol import Store, Trail

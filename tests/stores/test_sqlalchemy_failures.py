@@ -192,7 +192,7 @@ def test_text_that_no_database_takes_is_the_callers_mistake(store: SQLAlchemySto
         store.find(Where(user_id="\ud800"))
 
 
-@pytest.mark.parametrize("number", range(1, 6))
+@pytest.mark.parametrize("number", range(1, 7))
 async def test_a_cancelled_operation_ends_whole(path: Path, store: SQLAlchemyStore, number: int) -> None:
     """A task may be cancelled at any statement: it ends at once, and what it began is done by `close()`."""
     working = AsyncSQLAlchemyStore.from_url(f"sqlite:///{path}", pool_size=1)
@@ -208,7 +208,7 @@ async def test_a_cancelled_operation_ends_whole(path: Path, store: SQLAlchemySto
     with pytest.raises(asyncio.CancelledError):
         await task
     await working.close()
-    assert sent == ["BEGIN", "SELECT", "UPDATE", "INSERT", "COMMIT"]
+    assert sent == ["BEGIN", "SELECT", "UPDATE", "INSERT", "INSERT", "COMMIT"]
     assert store.find(Where(live_at=SESSION.created_at)) == (numbered(2),)
     assert isinstance(store.rotate(refresh_of(numbered(2), numbered(2).created_at)), Rotated)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields
 from pathlib import Path
+from typing import Final
 
 import pytest
 from alembic import command
@@ -14,16 +16,21 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, insert, inspect
 
+from keyturn._core.commands import Revoke
 from keyturn._core.outcomes import Created
 from keyturn._core.records import Session
+from keyturn._core.revocations import entry_of_denial
 from keyturn.errors import SchemaError
 from keyturn.stores import schema
-from keyturn.stores._sql.tables import sessions, to_row
+from keyturn.stores._sql.tables import denials, sessions, to_row
 from keyturn.stores.schema import History
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore, metadata
-from keyturn.testing.samples import numbered, sign_in
+from keyturn.testing._duties.logs import Reader, of
+from keyturn.testing.samples import DAY, marked, numbered, sign_in
 from tests.support.sql import EVERY_SQL, database, opened
 from tests.test_dependencies import run_without
+
+HOUR: Final = DAY // 24
 
 
 @pytest.fixture(params=EVERY_SQL)
@@ -92,6 +99,26 @@ def test_an_upgrade_keeps_what_the_first_release_stored(engine: Engine) -> None:
     assert store.create(sign_in(numbered(30), limit=21)) == Created(numbered(30))
 
 
+def test_an_upgrade_writes_down_what_ended_shortly_before(engine: Engine) -> None:
+    """From 0002 with rows: who follows the log from its beginning takes no session for one that lives."""
+    recently = time.time_ns() // 1_000_000 - HOUR
+    with engine.connect() as connection:
+        command.upgrade(schema._config(schema.SESSIONS, connection), "0002")
+        ended = [marked(numbered(number), "logout", recently + number) for number in range(1, 1501)]
+        others = [numbered(2000), marked(numbered(2001), "logout", recently - 3 * DAY)]
+        connection.execute(insert(sessions), [to_row(row) for row in (*ended, *others)])
+        denied = {"token_id": "denied", "expires_at": recently + DAY, "reason": "", "denied_at": recently}
+        old = {**denied, "token_id": "long ago", "denied_at": recently - 3 * DAY}
+        connection.execute(insert(denials), [denied, old])
+    store = SQLAlchemyStore(engine)
+    store.create_schema()
+    reader = Reader(store, now=recently + HOUR)
+    assert reader.news(limit=200) == {*of(*ended), entry_of_denial("denied")}
+    store.revoke(Revoke(numbered(2000).sid, None, None, "user", recently + HOUR))
+    assert reader.news() == of(numbered(2000))
+    assert store.count() == 1502
+
+
 def test_an_interrupted_upgrade_is_finished(engine: Engine) -> None:
     """Where a table cannot be made and undone in one transaction, what is there already is no hindrance."""
     with engine.connect() as connection:
@@ -100,6 +127,12 @@ def test_an_interrupted_upgrade_is_finished(engine: Engine) -> None:
             connection.exec_driver_sql("CREATE TABLE keyturn_stripes (stripe INT NOT NULL PRIMARY KEY)")
             connection.exec_driver_sql("INSERT INTO keyturn_stripes VALUES (0), (7)")
     schema.upgrade(engine)
+    with engine.connect() as connection:
+        command.downgrade(schema._config(schema.SESSIONS, connection), "0002")
+        if engine.dialect.name == "mysql":
+            connection.exec_driver_sql("CREATE TABLE keyturn_revocations (no INT NOT NULL PRIMARY KEY)")
+    schema.upgrade(engine)
+    assert Reader(SQLAlchemyStore(engine)).news() == set()
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM keyturn_stripes").scalar_one() == 256
 
@@ -111,7 +144,7 @@ def test_the_applications_own_migrations_are_not_met(engine: Engine) -> None:
     schema.upgrade(engine)
     assert set(inspect(engine).get_table_names()) == {
         *("alembic_version", "keyturn_alembic_version", "keyturn_sessions", "keyturn_denials"),
-        *("keyturn_stripes", "keyturn_trail"),
+        *("keyturn_stripes", "keyturn_trail", "keyturn_revocations"),
     }
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT * FROM alembic_version").all() == [("the_applications",)]

@@ -282,18 +282,27 @@ def test_connections_that_cut_off_text_are_refused(request: pytest.FixtureReques
 
 
 def test_the_settings_of_a_connection(url: str) -> None:
-    """The server gives up a statement when nobody waits any more, and waits for no lock longer than told."""
+    """The server gives up a statement when nobody waits any more, and waits for no lock longer than told.
+
+    It also ends a transaction that was left open: whoever follows the log waits for its numbers.
+    """
     store = SQLAlchemyStore.from_url(url, busy_timeout=3, answer_timeout=7)
     if url.startswith("postgresql"):
-        asked = ["SHOW statement_timeout", "SHOW lock_timeout", "SHOW default_transaction_isolation"]
-        expected = ["7s", "3s", "read committed"]
+        asked = [
+            "SHOW statement_timeout",
+            "SHOW idle_in_transaction_session_timeout",
+            "SHOW lock_timeout",
+            "SHOW default_transaction_isolation",
+        ]
+        expected = ["7s", "7s", "3s", "read committed"]
     else:
         asked = [
             "SELECT @@max_statement_time + 0",
+            "SELECT @@idle_transaction_timeout",
             "SELECT @@innodb_lock_wait_timeout",
             "SELECT @@tx_isolation",
         ]
-        expected = ["7.0", "3", "READ-COMMITTED"]
+        expected = ["7.0", "7", "3", "READ-COMMITTED"]
     with store._engine.connect() as connection:
         assert [str(connection.exec_driver_sql(each).scalar_one()) for each in asked] == expected
     store.close()

@@ -7,13 +7,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 import pytest
 from sqlalchemy import Engine
 
-from keyturn._core.commands import Check, Confirm, Deny, Lookup, Purge, Revoke, RevokeUser, Where
+from keyturn._core.commands import Check, Confirm, Deny, Follow, Lookup, Purge, Revoke, RevokeUser, Where
 from keyturn._core.records import Session
 from keyturn._core.trail import TrailEntry
+from keyturn.stores._sql.following import Beginning
 from keyturn.stores._sql.keeping import WINDOW
 from keyturn.stores._sql.tables import sessions
 from keyturn.stores.sqlalchemy import SQLAlchemyStore
@@ -26,6 +28,8 @@ ROWS: Final = 3000
 USERS: Final = 300
 NOW: Final = T0 + DAY
 CHOSEN: Final = numbered(1500, user_id="user-0")
+BEGINNING: Final = Beginning(ROWS, NOW + 1, 0)
+PLACES: Final = WeakKeyDictionary[SQLAlchemyStore, object]()
 NOTE: Final = TrailEntry(id=numbered(1).sid, sid=CHOSEN.sid, at=NOW, kind="sign_in")
 
 Operation: TypeAlias = Callable[[SQLAlchemyStore], object]
@@ -82,6 +86,27 @@ def sign_in_new(number: int, user_id: str, limit: int | None) -> Operation:
     return lambda store: store.create(sign_in(numbered(ROWS + number, user_id=user_id), limit=limit))
 
 
+def follow(store: SQLAlchemyStore) -> None:
+    """Read on in the log, to its end."""
+    more = True
+    while more:
+        command = Follow(PLACES.get(store), NOW - DAY, NOW, limit=50_000)
+        page = store.follow(command)
+        PLACES[store], more = page.cursor, page.more
+
+
+def follow_a_while(store: SQLAlchemyStore) -> None:
+    """Read on, also where there is something new."""
+    follow(store)
+    revoke(34)(store)
+    follow(store)
+
+
+def begin_to_follow(store: SQLAlchemyStore) -> None:
+    """Read the first page of the log."""
+    store.follow(Follow(None, NOW - DAY, NOW, limit=10))
+
+
 def nothing(_: SQLAlchemyStore) -> None:
     """Prepare nothing."""
 
@@ -94,6 +119,11 @@ def everywhere(words: str, *, sqlite: str | None = None) -> dict[SqlName, str]:
 def returning(words: str, *, mariadb: str) -> dict[SqlName, str]:
     """Say what it is where a statement returns the rows that it changes, and where it does not."""
     return {"sqlite": words, "postgres": words, "mariadb": mariadb}
+
+
+def written(postgres: str, *, sqlite: str, mariadb: str) -> dict[SqlName, str]:
+    """Say what it is where it ends with a line of the log: one statement can be both on PostgreSQL alone."""
+    return {"sqlite": sqlite, "postgres": postgres, "mariadb": mariadb}
 
 
 _UPDATES = 6 * " UPDATE"
@@ -109,8 +139,10 @@ OPERATIONS: Final[dict[str, tuple[Operation, Operation, dict[SqlName, str]]]] = 
     "create over a limit": (
         nothing,
         sign_in_new(3, "user-3", 5),
-        everywhere(
-            f"BEGIN SELECT SELECT{_UPDATES} INSERT COMMIT", sqlite=f"BEGIN SELECT{_UPDATES} INSERT COMMIT"
+        written(
+            f"BEGIN SELECT SELECT{6 * ' WITH'} INSERT COMMIT",
+            sqlite=f"BEGIN SELECT{_UPDATES} INSERT INSERT COMMIT",
+            mariadb=f"BEGIN SELECT SELECT{_UPDATES} INSERT INSERT COMMIT",
         ),
     ),
     "refresh": (nothing, refresh(21), returning("UPDATE", mariadb="SELECT UPDATE")),
@@ -122,14 +154,17 @@ OPERATIONS: Final[dict[str, tuple[Operation, Operation, dict[SqlName, str]]]] = 
     "reuse": (
         refresh(20),
         steal(20, whole_user=False),
-        returning("UPDATE BEGIN SELECT UPDATE COMMIT", mariadb="SELECT UPDATE"),
+        returning(
+            "UPDATE BEGIN SELECT UPDATE INSERT COMMIT", mariadb="SELECT BEGIN SELECT UPDATE INSERT COMMIT"
+        ),
     ),
     "reuse that ends all of a user": (
         refresh(23),
         steal(23),
-        returning(
-            "UPDATE BEGIN SELECT UPDATE UPDATE COMMIT",
-            mariadb="SELECT BEGIN SELECT UPDATE SELECT UPDATE COMMIT",
+        written(
+            "UPDATE BEGIN SELECT UPDATE WITH INSERT COMMIT",
+            sqlite="UPDATE BEGIN SELECT UPDATE UPDATE INSERT INSERT COMMIT",
+            mariadb="SELECT BEGIN SELECT UPDATE SELECT UPDATE INSERT INSERT COMMIT",
         ),
     ),
     "lookup": (nothing, lambda s: s.lookup(Lookup(CHOSEN.sid)), everywhere("SELECT")),
@@ -141,21 +176,43 @@ OPERATIONS: Final[dict[str, tuple[Operation, Operation, dict[SqlName, str]]]] = 
         everywhere("SELECT SELECT"),
     ),
     "confirm": (nothing, lambda s: s.confirm(Confirm(CHOSEN.sid, 1, NOW)), everywhere("UPDATE")),
-    "deny": (nothing, lambda s: s.deny(Deny("x", NOW + 1, "", NOW)), everywhere("INSERT")),
-    "revoke": (nothing, revoke(24), returning("UPDATE", mariadb="SELECT UPDATE")),
-    "revoke again": (revoke(25), revoke(25), returning("UPDATE SELECT", mariadb="SELECT")),
+    "deny": (
+        nothing,
+        lambda s: s.deny(Deny("x", NOW + 1, "", NOW)),
+        written("WITH", sqlite="BEGIN INSERT INSERT COMMIT", mariadb="BEGIN INSERT INSERT COMMIT"),
+    ),
+    "revoke": (
+        nothing,
+        revoke(24),
+        written("WITH", sqlite="BEGIN UPDATE INSERT COMMIT", mariadb="SELECT BEGIN UPDATE INSERT COMMIT"),
+    ),
+    "revoke again": (
+        revoke(25),
+        revoke(25),
+        written("WITH SELECT", sqlite="BEGIN UPDATE COMMIT SELECT", mariadb="SELECT"),
+    ),
     "revoke_user": (
         nothing,
         lambda s: s.revoke_user(RevokeUser("user-26", None, "user", NOW)),
-        returning("UPDATE", mariadb="BEGIN SELECT UPDATE COMMIT"),
+        written("WITH", sqlite="BEGIN UPDATE INSERT COMMIT", mariadb="BEGIN SELECT UPDATE INSERT COMMIT"),
     ),
     "find": (nothing, lambda s: s.find(Where(user_id="user-9", live_at=NOW)), everywhere("SELECT")),
     "count": (nothing, lambda s: s.count(Where(user_id="user-9", live_at=NOW)), everywhere("SELECT")),
-    "delete": (nothing, lambda s: s.delete([one(27).sid]), everywhere("SELECT DELETE")),
-    "purge": (nothing, lambda s: s.purge(Purge(T0, NOW, 10)), everywhere("SELECT SELECT")),
+    "delete": (
+        nothing,
+        lambda s: s.delete([one(27).sid]),
+        written(
+            "SELECT WITH",
+            sqlite="SELECT BEGIN SELECT DELETE INSERT COMMIT",
+            mariadb="SELECT BEGIN SELECT DELETE INSERT COMMIT",
+        ),
+    ),
+    "purge": (nothing, lambda s: s.purge(Purge(T0, NOW, 10)), everywhere("SELECT SELECT SELECT")),
     "note": (nothing, lambda s: s.note([NOTE]), everywhere("INSERT")),
     "history": (nothing, lambda s: s.history(CHOSEN.sid), everywhere("SELECT")),
     "forget": (nothing, lambda s: s.forget(T0, 10), everywhere("SELECT")),
+    "follow": (follow, follow, everywhere("SELECT")),
+    "follow from the beginning": (nothing, begin_to_follow, everywhere("SELECT SELECT")),
 }
 
 
@@ -174,7 +231,8 @@ def test_each_operation_sends_these_statements(many: Many, name: str) -> None:
         begins = {each.statement for each in sent if each.kind == "BEGIN"}
         on_the_line = count()
     assert kinds == expected[many.on].split()
-    assert on_the_line == len(kinds)
+    # SQLite has no line: it runs one statement for each row, where servers get all rows with it.
+    assert on_the_line == (sum(each.rows for each in sent) if many.on == "sqlite" else len(kinds))
     assert begins <= {"BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED", "BEGIN"}
 
 
@@ -202,13 +260,15 @@ def test_each_operation_sends_these_statements(many: Many, name: str) -> None:
         pytest.param(lambda s: s.purge(Purge(T0 + 90 * DAY + 9, NOW, 5)), id="purge"),
         pytest.param(lambda s: s.history(CHOSEN.sid, after=NOTE.id), id="history"),
         pytest.param(lambda s: s.forget(NOW + 9, 5), id="forget"),
+        pytest.param(follow_a_while, id="follow"),
+        pytest.param(lambda s: s.follow(Follow(BEGINNING, 0, NOW, limit=10)), id="follow from the beginning"),
     ],
 )
 def test_no_operation_reads_a_whole_table(many: Many, operation: Operation) -> None:
     """The engine's own plans: every table of ours is searched by a key, whatever its size."""
     with listening(many.engine) as sent:
         operation(many.store)
-    explained = [each for each in sent if each.kind in {"SELECT", "UPDATE", "DELETE"}]
+    explained = [each for each in sent if each.kind in {"SELECT", "UPDATE", "DELETE", "WITH"}]
     assert explained
     with many.engine.connect() as connection:
         whole = {table for each in explained for table in tables_read_whole(connection, each)}

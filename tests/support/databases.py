@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
+from redis import Redis
 
 from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisCluster, RedisServer, ServerMissing
 from keyturn.testing.servers.process import Startable
@@ -82,6 +83,13 @@ def redis_url(redis_server: RedisServer) -> str:
     """An empty Redis."""
     redis_server.empty()
     return redis_server.url
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator[Any]:
+    """The driver's own client of an empty Redis, to look at keys and to make trouble."""
+    with Redis.from_url(redis_url) as client:
+        yield client
 
 
 @pytest.fixture

@@ -27,6 +27,11 @@ class Sent:
         """Its first word."""
         return self.statement.split()[0]
 
+    @property
+    def rows(self) -> int:
+        """For how many rows of parameters it was given."""
+        return len(self.parameters) if isinstance(self.parameters, list) else 1
+
 
 @contextmanager
 def listening(engine: Engine) -> Iterator[list[Sent]]:

@@ -30,21 +30,24 @@ SERIES: Final = {
         "CONCAT('filler-', n)",
     ),
 }
+LINE: Final = "kind, subject, at"
 
 
 def fill(engine: Engine, on: SqlName, real: Sequence[Session], *, until: int, now: int) -> None:
-    """Add sessions, and fillers until there are so many; as many denials and lines of the trail."""
+    """Add sessions, and fillers until there are so many; as many of all else."""
     series, sid, text = SERIES[on]
     numbers = series.format(most=until - len(real))
     rest = ", ".join(column.name for column in list(sessions.columns)[2:])
     pattern = f"(SELECT {rest} FROM keyturn_sessions LIMIT 1) AS pattern"
-    tables = "TABLE keyturn_sessions, keyturn_denials, keyturn_trail" if on == "mariadb" else ""
+    names = "keyturn_sessions, keyturn_denials, keyturn_trail, keyturn_revocations"
+    tables = f"TABLE {names}" if on == "mariadb" else ""
     with engine.connect() as connection:
         connection.execute(insert(sessions), [to_row(session) for session in real])
         for statement in (
             f"INSERT INTO keyturn_sessions SELECT {sid}, {text}, {rest} FROM {numbers} CROSS JOIN {pattern}",
             f"INSERT INTO keyturn_denials SELECT {text}, {now * 2} + n, '', {now} FROM {numbers}",
             f"INSERT INTO keyturn_trail SELECT {sid}, {sid}, {now}, 'x', '', 0, '{{}}', '' FROM {numbers}",
+            f"INSERT INTO keyturn_revocations ({LINE}) SELECT 'token', {text}, {now} FROM {numbers}",
             f"ANALYZE {tables}",
         ):
             connection.exec_driver_sql(statement)

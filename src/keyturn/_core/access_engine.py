@@ -5,26 +5,30 @@ It knows no store, no clock, no randomness and no colour: moments and entropy ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Generic
+from typing import Any, Generic, Literal, TypeAlias, assert_never
 
-from keyturn._core.access_claims import AccessClaims, read_access_token
 from keyturn._core.claims import ClaimsCodec, checked_claims
 from keyturn._core.commands import Check, Deny
 from keyturn._core.ids import parse_session_id
 from keyturn._core.inputs import check_identifier, check_reason, check_user_id
+from keyturn._core.keyset import KeySet
 from keyturn._core.lines import lines_of_denial
 from keyturn._core.minting import KeySource, Material, Mint
 from keyturn._core.outcomes import CheckOutcome
 from keyturn._core.records import Millis
-from keyturn._core.settling import settle_check, settle_renew
+from keyturn._core.settling import confirmation, settle_check, settle_renew
 from keyturn._core.steps import Plan, Settled, Step
+from keyturn._core.verifying import Rules, Verifier
 from keyturn.durations import Duration, milliseconds, seconds
 from keyturn.errors import AccessTokenError, InvalidInput
 from keyturn.events import Denied
 from keyturn.policy import Policy
 from keyturn.results import AccessToken, ClaimsT, Principal
+
+Standing: TypeAlias = Literal["clear", "revoked", "unknown"]
+"""What is known of a verified access token; where it is "unknown", the store must be asked."""
 
 
 class AccessEngine(Generic[ClaimsT]):
@@ -60,15 +64,29 @@ class AccessEngine(Generic[ClaimsT]):
         self.audited = audited
         self._keys = keys
         self._mint = Mint(issuer, audience, milliseconds(policy.access_ttl))
-        self._material = Material.of(keys.current, jwt=policy.refresh_format == "jwt")
+        self._rules = Rules(issuer, audience, policy.leeway, codec, policy.verified_tokens)
+        self._prepared = self._prepare(keys.current)
 
     @property
     def material(self) -> Material:
         """Everything prepared from the keys that are valid now."""
+        return self._current()[0]
+
+    @property
+    def verifier(self) -> Verifier[ClaimsT]:
+        """What verifies access tokens with the keys that are valid now."""
+        return self._current()[1]
+
+    def _current(self) -> tuple[Material, Verifier[ClaimsT]]:
+        """Give what was prepared from the keys that are valid now: both at once, of the same keys."""
         current = self._keys.current
-        if current is not self._material.keys:  # assignment is atomic; two threads at worst prepare it twice
-            self._material = Material.of(current, jwt=self.policy.refresh_format == "jwt")
-        return self._material
+        if current is not self._prepared[0].keys:  # assignment is atomic; two threads at worst prepare twice
+            self._prepared = self._prepare(current)
+        return self._prepared
+
+    def _prepare(self, keys: KeySet) -> tuple[Material, Verifier[ClaimsT]]:
+        material = Material.of(keys, jwt=self.policy.refresh_format == "jwt")
+        return material, Verifier(material.access, self._rules)
 
     def verify_access(self, token: str, *, now: Millis) -> Principal[ClaimsT]:
         """Accept an access token on its signature and claims alone.
@@ -76,19 +94,36 @@ class AccessEngine(Generic[ClaimsT]):
         Raises:
             AccessTokenError: It is not acceptable.
         """
-        return self.principal(self._read_access(token, now))
+        verifier = self.verifier
+        return verifier.principal_of(verifier.verify(token, now / 1000))
 
-    def authenticate(self, token: str, *, now: Millis) -> Plan[Check, CheckOutcome, Principal[ClaimsT]]:
-        """Accept an access token that also counts still."""
+    def authenticate(
+        self, token: str, *, judge: Callable[[Principal[ClaimsT]], Standing], now: Millis
+    ) -> Plan[Check, CheckOutcome, Principal[ClaimsT]]:
+        """Accept an access token that also counts still.
+
+        Args:
+            token: The token.
+            judge: Says what is known of a verified token; where that is nothing, the store is asked.
+            now: The moment.
+        """
         try:
-            claims = self._read_access(token, now)
-            principal = self.principal(claims)
+            principal = self.verify_access(token, now=now)
         except AccessTokenError as error:
             return Settled(error)
-        sid = parse_session_id(claims.session_id)
-        if sid is None and claims.session_id is not None:  # no id of ours: it must not pass for "no session"
+        sid = parse_session_id(principal.session_id)
+        if sid is None and principal.session_id is not None:  # no id of ours: not the same as "no session"
             return Settled(AccessTokenError(detail="claims"))
-        return Step(Check(sid, claims.token_id, now), partial(settle_check, principal, now))
+        standing = judge(principal)
+        match standing:
+            case "clear":
+                return Settled(principal, confirm=confirmation(principal, sid, now))
+            case "revoked":
+                return Settled(AccessTokenError(detail="revoked"))
+            case "unknown":
+                return Step(Check(sid, principal.token_id, now), partial(settle_check, principal, now))
+            case _:
+                assert_never(standing)
 
     def renew(self, token: str, *, now: Millis, entropy: bytes) -> Plan[Check, CheckOutcome, AccessToken]:
         """Sign a fresh access token in place of one that still counts: the same claims, the same generation.
@@ -98,7 +133,7 @@ class AccessEngine(Generic[ClaimsT]):
         would confirm what may never have reached the client.
         """
         try:
-            claims = self._read_access(token, now)
+            claims = self.verifier.read(token, now / 1000)
         except AccessTokenError as error:
             return Settled(error)
         sid = parse_session_id(claims.session_id)
@@ -134,7 +169,7 @@ class AccessEngine(Generic[ClaimsT]):
     def deny(self, token: str, *, reason: str, now: Millis) -> Plan[Deny, None, None]:
         """Refuse an access token from now on, until it would have expired anyway."""
         try:
-            claims = self._read_access(token, now)
+            claims = self.verifier.read(token, now / 1000)
         except AccessTokenError as error:
             return Settled(error)
         # A verifier tolerates its leeway after the expiry, so the denial lasts as long, and a second for
@@ -146,35 +181,3 @@ class AccessEngine(Generic[ClaimsT]):
         if self.audited and sid is not None:
             trail = partial(lines_of_denial, sid, claims.gen or 0, reason, now)
         return Step(Deny(claims.token_id, until, reason, now, sid), lambda _: Settled(None, (event,)), trail)
-
-    def principal(self, claims: AccessClaims) -> Principal[ClaimsT]:
-        """Give who verified claims speak for.
-
-        Raises:
-            AccessTokenError: The application's claims model does not fit.
-        """
-        try:
-            own = self.codec.load(claims.claims)
-        except Exception:  # noqa: BLE001  (a model may raise anything; it says that the claims do not fit)
-            raise AccessTokenError(detail="claims") from None
-        return Principal(
-            user_id=claims.subject,
-            session_id=claims.session_id,
-            token_id=claims.token_id,
-            claims=own,
-            issued_at=claims.issued_at,
-            expires_at=claims.expires_at,
-            auth_time=claims.auth_time,
-            generation=claims.gen,
-            jkt=claims.jkt,
-        )
-
-    def _read_access(self, token: str, now: Millis) -> AccessClaims:
-        return read_access_token(
-            self.material.access,
-            token,
-            issuer=self.issuer,
-            audience=self.audience,
-            now=now / 1000,
-            leeway=self.policy.leeway,
-        )

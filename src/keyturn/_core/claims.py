@@ -21,10 +21,12 @@ class ClaimsCodec(Generic[ClaimsT]):
     Attributes:
         dump: From the model (or a mapping) to a mapping.
         load: From a JSON object to the model; raises `ValueError` or `TypeError` where it does not fit.
+        frozen: Whether what `load` makes of a read-only object cannot be changed, so that many may share it.
     """
 
     dump: Callable[[ClaimsT | Mapping[str, Any] | None], Mapping[str, Any]]
     load: Callable[[dict[str, Any]], ClaimsT]
+    frozen: bool = False
 
 
 def codec_for(model: type[ClaimsT] | None) -> ClaimsCodec[ClaimsT]:
@@ -39,7 +41,7 @@ def codec_for(model: type[ClaimsT] | None) -> ClaimsCodec[ClaimsT]:
     """
     kind: Any = get_origin(model) or model  # dict[str, Any] is a dict
     if kind is None or (isinstance(kind, type) and issubclass(kind, dict)):  # so is a TypedDict, at run time
-        return ClaimsCodec(dump=_as_mapping, load=lambda claims: cast("ClaimsT", claims))
+        return ClaimsCodec(dump=_as_mapping, load=lambda claims: cast("ClaimsT", claims), frozen=True)
     if not isinstance(kind, type):
         raise ConfigurationError("claims must be a class: a dataclass, a pydantic model or dict")
     if hasattr(kind, "model_validate") and hasattr(kind, "model_dump"):
@@ -69,6 +71,7 @@ def _dataclass_codec(model: Any) -> ClaimsCodec[Any]:  # noqa: ANN401  (any data
     return ClaimsCodec(
         dump=lambda value: asdict(cast("Any", value)) if isinstance(value, model) else _as_mapping(value),
         load=lambda claims: model(**{name: claims[name] for name in names & claims.keys()}),
+        frozen=model.__dataclass_params__.frozen,
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from keyturn._core.frozen import quickly_made
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -32,6 +34,7 @@ class Create:
     now: Millis
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Rotate:
     """Redeem a refresh token whose tag has been verified: `decide` says what happens.
@@ -220,4 +223,22 @@ class Forget:
     """
 
     before: Millis | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Read on in the revocation log, a page at a time.
+
+    Attributes:
+        cursor: Where the page before it ended, as the store gave it; None: begin, with everything that was
+            logged at `since` or later.
+        since: How far back to begin: at most `LONGEST_MEMORY` before `now`, and somewhat more for clocks.
+        now: The moment.
+        limit: How many lines at most; a page may have fewer and still not be the last.
+    """
+
+    cursor: object | None
+    since: Millis
+    now: Millis
     limit: int

@@ -63,7 +63,7 @@ def parse_json_object(data: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, A
     """
     try:
         text = data.decode().strip(" \t\r\n")
-        value, end = _DECODER.raw_decode(text)
+        value, end = _read_value(text)
     except EncodingError:
         raise
     except (ValueError, RecursionError):
@@ -150,4 +150,10 @@ _DECODER: Final = json.JSONDecoder(
     parse_float=_bounded_float,
     parse_constant=_refuse_constant,
 )
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_read_value: Final = _DECODER.raw_decode
+_ENCODER: Final = json.JSONEncoder(
+    ensure_ascii=False,
+    allow_nan=False,
+    check_circular=False,  # a cycle ends in a RecursionError all the same, and nobody pays for looking
+    separators=(",", ":"),
+)

@@ -139,18 +139,19 @@ class Engine(AccessEngine[ClaimsT]):
         except BadRefreshToken as error:
             return _reject(error, now)
         race, recovery = self._windows
+        policy = self.policy
         command = Rotate(
-            sid=presented.sid,
-            digest=presented.digest,
-            gen=presented.gen,
-            branch=presented.branch,
-            jkt=proven,
-            now=now,
-            race_window=race,
-            recovery_window=recovery,
-            rotation=self.policy.rotation,
-            converge=self.policy.on_race == "converge",
-            whole_user=self.policy.on_reuse == "user",
+            presented.sid,
+            presented.digest,
+            presented.gen,
+            presented.branch,
+            proven,
+            now,
+            race,
+            recovery,
+            policy.rotation,
+            policy.on_race == "converge",
+            policy.on_reuse == "user",
         )
         refresh = Refresh(
             self._mint, material, presented, token, key, context, self.policy.rotation, now, entropy

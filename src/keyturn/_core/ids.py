@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
+
+from keyturn._core.encoding import encode_base64url
 
 if TYPE_CHECKING:
     from keyturn._core.records import Millis
@@ -64,7 +65,7 @@ def bucket_of_session(sid: UUID) -> int:
 
 def token_id(entropy: bytes) -> str:
     """Make a `jti` (RFC 7519, section 4.1.7) from `TOKEN_ID_BYTES` random bytes."""
-    return urlsafe_b64encode(entropy[:TOKEN_ID_BYTES]).rstrip(b"=").decode()
+    return encode_base64url(entropy[:TOKEN_ID_BYTES]).decode()
 
 
 def parse_session_id(text: object) -> UUID | None:

@@ -100,14 +100,15 @@ class JwtReader:
             JwtError: It is not a genuine token of this type.
         """
         header, payload, signature, signing_input = _split(token)
-        key = self._known.get(header) or self._key_for(header)
+        known = self._known.get(header)
+        key = known or self._key_for(header)
         try:
             genuine = key.verify(signing_input, decode_base64url(signature))
         except EncodingError:
             raise JwtError("malformed") from None
         if not genuine:
             raise JwtError("signature")
-        if header not in self._known and len(self._known) < _MAX_KNOWN_HEADERS:
+        if known is None and len(self._known) < _MAX_KNOWN_HEADERS:
             self._known[header] = key  # only now: a forger must not be able to fill the table
         try:
             return parse_json_object(decode_base64url(payload)), key

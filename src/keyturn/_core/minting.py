@@ -74,48 +74,21 @@ class Mint:
     audience: str
     access_ttl: Millis
 
-    def access_for(
-        self,
-        session: Session,
-        material: Material,
-        *,
-        now: Millis,
-        entropy: bytes,
-        until: Millis | None = None,
-    ) -> AccessToken:
+    def access_for(self, session: Session, material: Material, *, now: Millis, entropy: bytes) -> AccessToken:
         """Sign an access token of a session's current generation.
 
-        It never outlives the session's absolute end, nor `until` where that is given (milliseconds).
+        It never outlives the session's limits: what merely expires needs no line in the revocation log.
         """
-        ends = min(
-            now + (session.access_ttl or self.access_ttl), session.expires_at, until or session.expires_at
-        )
-        own: dict[str, Any] = {
-            "sid": str(session.sid),
-            "gen": session.gen,
-            "auth_time": session.created_at // 1000,
-        }
-        if session.jkt is not None:
-            own["cnf"] = {"jkt": session.jkt}  # RFC 9449, section 6.1
-        return self.access(
-            session.user_id, {**session.claims, **own}, material.active, now=now, ends=ends, entropy=entropy
+        until = rests_until(session)
+        return AccessToken(
+            *self._sign_for(session, str(session.sid), material, now=now, until=until, entropy=entropy)
         )
 
     def access(
         self, user_id: str, claims: Mapping[str, Any], key: Key, *, now: Millis, ends: Millis, entropy: bytes
     ) -> AccessToken:
         """Sign an access token (RFC 9068, section 2.2) that ends at a moment."""
-        issued, expires, jti = now // 1000, ends // 1000, token_id(entropy)
-        payload = {
-            **claims,
-            "iss": self.issuer,
-            "sub": user_id,
-            "aud": self.audience,
-            "iat": issued,
-            "exp": expires,
-            "jti": jti,
-        }
-        return AccessToken(sign_jwt(payload, key, ACCESS_TYP), max(0, expires - issued), jti)
+        return AccessToken(*self._sign(user_id, dict(claims), key, now=now, ends=ends, entropy=entropy))
 
     def pair(
         self,
@@ -128,15 +101,38 @@ class Mint:
         entropy: bytes,
     ) -> TokenPair:
         """Put an access token beside a refresh token."""
-        access = self.access_for(session, material, now=now, entropy=entropy)
-        return TokenPair(
-            access_token=access.access_token,
-            refresh_token=refresh,
-            expires_in=access.expires_in,
-            refresh_expires_in=max(0, (rests_until(session) - now) // 1000),
-            session_id=str(session.sid),
-            rotated=rotated,
-        )
+        sid, until = str(session.sid), rests_until(session)
+        access, lasts, _ = self._sign_for(session, sid, material, now=now, until=until, entropy=entropy)
+        rests = max(0, (until - now) // 1000)
+        return TokenPair(access, refresh, lasts, rests, sid, rotated)
+
+    def _sign_for(
+        self, session: Session, sid: str, material: Material, *, now: Millis, until: Millis, entropy: bytes
+    ) -> tuple[str, int, str]:
+        """Sign what `access_for` says; `sid` is the session's id as text, for who needs it too."""
+        claims = {
+            **session.claims,
+            "sid": sid,
+            "gen": session.gen,
+            "auth_time": session.created_at // 1000,
+        }
+        if session.jkt is not None:
+            claims["cnf"] = {"jkt": session.jkt}  # RFC 9449, section 6.1
+        ends = min(now + (session.access_ttl or self.access_ttl), until)
+        return self._sign(session.user_id, claims, material.active, now=now, ends=ends, entropy=entropy)
+
+    def _sign(
+        self, user_id: str, claims: dict[str, Any], key: Key, *, now: Millis, ends: Millis, entropy: bytes
+    ) -> tuple[str, int, str]:
+        """Complete claims that nobody else has and sign them; give token, lifetime in seconds and `jti`."""
+        issued, expires, jti = now // 1000, ends // 1000, token_id(entropy)
+        claims["iss"] = self.issuer
+        claims["sub"] = user_id
+        claims["aud"] = self.audience
+        claims["iat"] = issued
+        claims["exp"] = expires
+        claims["jti"] = jti
+        return sign_jwt(claims, key, ACCESS_TYP), max(0, expires - issued), jti
 
 
 def successor(presented: RefreshToken, session: Session, branch: bytes) -> RefreshToken:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from keyturn._core.records import Session
+
+if TYPE_CHECKING:
+    from keyturn._core.revocations import LogEntry
 
 # --- Create ---------------------------------------------------------------------------------------
 
@@ -177,3 +180,22 @@ class Inactive:
 
 RefreshOutcome: TypeAlias = RotateOutcome | Inactive
 """What a refresh ends in: the store's answer, or the application's veto after it."""
+
+# --- The revocation log ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A page of the revocation log.
+
+    Attributes:
+        entries: Its lines. They may come in any order, and some of them again.
+        cursor: Where to read on; None: from the beginning, because the log is not the one that was followed
+            before: a backup was restored, a fail-over has lost its last lines, or they have become too old.
+        more: Whether to read on at once. Where not, everything is known that was logged before this page was
+            asked for.
+    """
+
+    entries: tuple[LogEntry, ...]
+    cursor: object | None
+    more: bool

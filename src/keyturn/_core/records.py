@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
+from keyturn._core.frozen import quickly_made
+
 Millis: TypeAlias = int
 """A moment, in milliseconds since the Unix epoch (UTC), or a span in milliseconds."""
 
@@ -23,6 +25,7 @@ EndReason: TypeAlias = RevokeReason | Literal["idle", "absolute"]
 """Why a session is over: it was ended, or it expired."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Session:
     """One sign-in on one client: one row in the store for its whole life, however often it refreshes.

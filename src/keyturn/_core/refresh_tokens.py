@@ -17,16 +17,18 @@ ever reads a refresh token, so no public key is needed, and ECDSA would not be d
 
 from __future__ import annotations
 
-import hmac
 import re
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final, Protocol
+from hmac import compare_digest
+from hmac import digest as hmac_digest
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from keyturn._core.encoding import EncodingError, decode_base64url, encode_base64url
 from keyturn._core.jwt import JwtError, JwtReader, refresh_keys, sign_jwt
 from keyturn._core.keyset import Key, KeySet
+from keyturn._core.signatures import Sign, mac
 
 PREFIX: Final = "ktr_"
 SECRET_BYTES: Final = 16  # 128 random bits, drawn once per session
@@ -34,6 +36,7 @@ BRANCH_BYTES: Final = 8
 MAX_GENERATION: Final = 2**32 - 1
 
 _VERSION: Final = 1
+_PURPOSE: Final = b"keyturn refresh v1\0"  # the tag's message begins with it
 _TAG_BYTES: Final = 16
 _FIXED_BYTES: Final = 1 + 1 + 16 + 4 + BRANCH_BYTES + SECRET_BYTES + _TAG_BYTES
 _MAX_KID_BYTES: Final = 128
@@ -56,9 +59,8 @@ class BadRefreshToken(ValueError):
         self.unknown_key = unknown_key
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshToken:
-    """The content of a refresh token.
+class RefreshToken(NamedTuple):
+    """The content of a refresh token. A tuple for the reason that `AccessClaims` is one.
 
     Attributes:
         sid: Its session.
@@ -69,8 +71,12 @@ class RefreshToken:
 
     sid: UUID
     gen: int
-    branch: bytes = field(repr=False)
-    secret: bytes = field(repr=False)
+    branch: bytes
+    secret: bytes
+
+    def __repr__(self) -> str:
+        """Show session and generation alone."""
+        return f"RefreshToken(sid={self.sid!r}, gen={self.gen})"
 
     @property
     def digest(self) -> bytes:
@@ -104,41 +110,55 @@ def branch_of(secret: bytes, sid: UUID, gen: int, context: str) -> bytes:
         context: What is known of the client; may be empty.
     """
     message = sid.bytes + gen.to_bytes(4, "big") + context.encode("utf-8", "surrogatepass")
-    return hmac.digest(secret, b"keyturn branch v1\0" + message, "sha256")[:BRANCH_BYTES]
+    return hmac_digest(secret, b"keyturn branch v1\0" + message, "sha256")[:BRANCH_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagger:
+    """A key, prepared for opaque tokens: how they begin under it, and how their tag is made."""
+
+    key: Key
+    head: bytes
+    tag: Sign = field(repr=False)
 
 
 class OpaqueFormat:
     """The compact format."""
 
     def __init__(self, keys: KeySet) -> None:
-        """Read with these keys."""
-        self._keys = keys
+        """Read with these keys; a public key vouches for no refresh token."""
+        self._taggers = {
+            kid: _Tagger(key, bytes((_VERSION, len(kid))) + kid.encode(), mac(key.refresh_secret, _PURPOSE))
+            for kid, key in keys.keys.items()
+            if key.refresh_secret is not None
+        }
 
     def encode(self, token: RefreshToken, key: Key, /) -> str:
         """See `RefreshFormat.encode`."""
-        kid = key.kid.encode()
-        body = b"".join(
-            (
-                bytes((_VERSION, len(kid))),
-                kid,
-                token.sid.bytes,
-                token.gen.to_bytes(4, "big"),
-                token.branch,
-                token.secret,
-            )
+        tagger = self._tagger(key.kid)
+        body = b"%b%b%b%b%b" % (
+            tagger.head,
+            token.sid.bytes,
+            token.gen.to_bytes(4, "big"),
+            token.branch,
+            token.secret,
         )
-        return PREFIX + encode_base64url(body + _tag(key, body)).decode()
+        return PREFIX + encode_base64url(body + tagger.tag(body)[:_TAG_BYTES]).decode()
 
     def decode(self, text: str, /) -> tuple[RefreshToken, Key]:
         """See `RefreshFormat.decode`."""
         body, tag = _split_opaque(text)
         kid, token = _read_opaque(body)
-        key = self._keys.keys.get(kid)
-        if key is None:
-            raise BadRefreshToken(unknown_key=True)
-        if not hmac.compare_digest(tag, _tag(key, body)):
+        tagger = self._tagger(kid)
+        if not compare_digest(tag, tagger.tag(body)[:_TAG_BYTES]):
             raise BadRefreshToken
-        return token, key
+        return token, tagger.key
+
+    def _tagger(self, kid: str) -> _Tagger:
+        tagger = self._taggers.get(kid)
+        if tagger is None:
+            raise BadRefreshToken(unknown_key=True)
+        return tagger
 
 
 def peek_opaque(text: str) -> tuple[str, UUID, int]:
@@ -169,9 +189,9 @@ def _split_opaque(text: str) -> tuple[bytes, bytes]:
 
 def _read_opaque(body: bytes) -> tuple[str, RefreshToken]:
     """Give the kid and the content of a body; nothing of it is vouched for."""
-    kid, rest = body[2 : 2 + body[1]], body[2 + body[1] :]
-    token = RefreshToken(UUID(bytes=rest[:16]), int.from_bytes(rest[16:20], "big"), rest[20:28], rest[28:44])
-    return kid.decode("ascii", "replace"), token
+    rest = body[2 + body[1] :]
+    token = RefreshToken(UUID(bytes=rest[:16]), int.from_bytes(rest[16:20], "big"), rest[20:28], rest[28:])
+    return body[2 : 2 + body[1]].decode("ascii", "replace"), token
 
 
 class JwtFormat:
@@ -231,12 +251,6 @@ class AnyFormat:
         if not isinstance(text, str):
             raise BadRefreshToken
         return self._opaque.decode(text) if text.startswith(PREFIX) else self._jwt.decode(text)
-
-
-def _tag(key: Key, body: bytes) -> bytes:
-    if key.refresh_secret is None:  # a public key vouches for no refresh token
-        raise BadRefreshToken(unknown_key=True)
-    return hmac.digest(key.refresh_secret, b"keyturn refresh v1\0" + body, "sha256")[:_TAG_BYTES]
 
 
 def _uuid(text: str) -> UUID:

@@ -6,8 +6,8 @@ It knows no store and no clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, assert_never
+from dataclasses import replace
+from typing import Any, NamedTuple, assert_never
 
 from keyturn._core.keyset import Key
 from keyturn._core.minting import Material, Mint, successor
@@ -51,9 +51,8 @@ from keyturn.events import (
 from keyturn.results import TokenPair
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
-    """One refresh, from the token presented to its end.
+class Refresh(NamedTuple):
+    """One refresh, from the token presented to its end. A tuple for the reason that `AccessClaims` is one.
 
     Attributes:
         mint: Makes the tokens.
@@ -70,17 +69,23 @@ class Refresh:
     mint: Mint
     material: Material
     presented: RefreshToken
-    text: str = field(repr=False)
+    text: str
     key: Key
-    context: str = field(repr=False)
+    context: str
     rotation: bool
     now: Millis
-    entropy: bytes = field(repr=False)
+    entropy: bytes
+
+    def __repr__(self) -> str:
+        """Show neither the token nor the client."""
+        return f"Refresh({self.presented!r}, key={self.key!r}, now={self.now})"
 
     def settle(self, outcome: RefreshOutcome) -> Settled[TokenPair]:
         """End the refresh."""
         at = self.now / 1000
         match outcome:
+            case Rotated() | Kept():  # first, because it is what nearly all end in
+                return self._grant(outcome, at)
             case Unknown():
                 return Settled(
                     InvalidToken(detail="unknown_session"),
@@ -98,8 +103,6 @@ class Refresh:
             case Inactive(session, ended):
                 rejected = RefreshRejected(at, "inactive", str(session.sid))
                 return Settled(RevokedToken(detail="inactive"), (rejected, *revocations(ended, at)))
-            case Rotated() | Kept():
-                return self._grant(outcome, at)
             case Converged(session, kind):
                 converged = RefreshConverged(at, session.user_id, str(session.sid), session.gen, kind)
                 return Settled(self._successor_pair(session), (converged,))
@@ -120,14 +123,11 @@ class Refresh:
         # A token that never rotates is written anew under the active key, or it would end with its old one.
         stays = isinstance(outcome, Kept) and (self.rotation or not migrated)
         pair = self._same_pair(session) if stays else self._successor_pair(session)
-        events: list[Event] = [
-            Refreshed(at, session.user_id, str(session.sid), session.gen, not stays, migrated and not stays),
-        ]
+        user, sid = session.user_id, pair.session_id
+        refreshed = Refreshed(at, user, sid, session.gen, not stays, migrated and not stays)
         if isinstance(outcome, Rotated) and outcome.lost:
-            events.append(
-                StoreRolledBack(at, session.user_id, str(session.sid), outcome.lost, recovered=True)
-            )
-        return Settled(pair, tuple(events))
+            return Settled(pair, (refreshed, StoreRolledBack(at, user, sid, outcome.lost, recovered=True)))
+        return Settled(pair, (refreshed,))
 
     def _same_pair(self, session: Session) -> TokenPair:
         return self._pair(session, self.text, rotated=False)

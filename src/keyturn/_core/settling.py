@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from keyturn._core.access_claims import AccessClaims
 from keyturn._core.commands import Confirm
@@ -46,6 +46,9 @@ from keyturn.results import (
     rests_until,
 )
 
+if TYPE_CHECKING:
+    from uuid import UUID
+
 
 def settle_issue(pair: TokenPair, outcome: CreateOutcome) -> Settled[TokenPair]:
     """End a sign-in."""
@@ -68,9 +71,8 @@ def settle_check(
         case Live(None):
             return Settled(principal)
         case Live(Session() as session) if session.user_id == principal.user_id:
-            gen = principal.generation
-            confirm = None if gen is None else Confirm(session.sid, gen, now)
-            return Settled(principal, confirm=confirm, confirmed=session.confirmed or session.gen != gen)
+            confirmed = session.confirmed or session.gen != principal.generation
+            return Settled(principal, confirm=confirmation(principal, session.sid, now), confirmed=confirmed)
         case Unchecked():
             return Settled(principal)
         case Denied():
@@ -79,6 +81,12 @@ def settle_check(
             return Settled(AccessTokenError(detail="revoked"))
         case _:
             assert_never(outcome)
+
+
+def confirmation(principal: Principal[ClaimsT], sid: UUID | None, now: Millis) -> Confirm | None:
+    """Give what the store should be told of an accepted token: its generation has reached its client."""
+    gen = principal.generation
+    return None if sid is None or gen is None else Confirm(sid, gen, now)
 
 
 def settle_renew(
@@ -94,8 +102,7 @@ def settle_renew(
     match outcome:
         case Live(Session() as session) if session.user_id == claims.subject:
             as_before = replace(session, gen=claims.gen or 0, claims=claims.claims)
-            until = rests_until(session)
-            return Settled(mint.access_for(as_before, material, now=now, entropy=entropy, until=until))
+            return Settled(mint.access_for(as_before, material, now=now, entropy=entropy))
         case Denied():
             return Settled(AccessTokenError(detail="denied"))
         case _:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from keyturn._core.commands import Confirm
+from keyturn._core.frozen import quickly_made
 from keyturn._core.trail import Line
 from keyturn.errors import KeyturnError
 from keyturn.events import Event
@@ -19,6 +20,7 @@ OutcomeT = TypeVar("OutcomeT")
 ResultT = TypeVar("ResultT")
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Settled(Generic[ResultT]):
     """The end of an operation.
@@ -36,6 +38,7 @@ class Settled(Generic[ResultT]):
     confirmed: bool = True
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Step(Generic[CommandT, OutcomeT, ResultT]):
     """An operation that needs the store once.

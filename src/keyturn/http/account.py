@@ -1,4 +1,7 @@
-"""The endpoints by which users see and end their sessions, and the public keys. They know no framework."""
+"""The endpoints by which users see and end their sessions, and the public keys. They know no framework.
+
+What asks the store anyway asks it about the access token too: `strict`, whatever the policy says.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def sessions(site: Site, request: HttpRequest) -> Answer:
             refuse,
         )
 
-    return authenticated(site, request, go_on)
+    return authenticated(site, request, go_on, "strict")
 
 
 def end_session(site: Site, request: HttpRequest, session_id: str) -> Answer:
@@ -39,7 +42,7 @@ def end_session(site: Site, request: HttpRequest, session_id: str) -> Answer:
             lambda backend: backend.manager.revoke(session_id, user_id=principal.user_id), reply, refuse
         )
 
-    return authenticated(site, request, go_on)
+    return authenticated(site, request, go_on, "strict")
 
 
 def me(site: Site, request: HttpRequest) -> Answer:

@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast, get_args
 
 from keyturn._core.encoding import is_array
 from keyturn.errors import ConfigurationError, KeyturnError
@@ -23,7 +23,8 @@ from keyturn.http.routes import is_endpoint
 from keyturn.http.settings import HttpSettings
 from keyturn.http.site import authenticate
 from keyturn.manager import AsyncTokenManager, TokenManager
-from keyturn.manager_base import ManagerBase
+from keyturn.manager_base import ManagerBase, wrong_check
+from keyturn.policy import RevocationCheck
 from keyturn.results import Principal
 
 LIST_VALUED: Final = frozenset({"Access-Control-Expose-Headers"})
@@ -67,21 +68,27 @@ class Needs:
         scopes: What the token's `scope` claim must hold, all of it.
         claims: Names and values of claims, all of which it must hold. A claim that is a list holds each of
             its values; where the wanted value is a list, one of its values is enough.
+        revocation: How the token is checked for revocation: in this process's "view", "strict" in the store,
+            or "none" at all; None: as the policy says.
     """
 
     optional: bool = False
     scopes: tuple[str, ...] = ()
     claims: tuple[tuple[str, Any], ...] = ()
+    revocation: RevocationCheck | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would never be met.
 
         Raises:
-            ConfigurationError: The scopes are one text, where a tuple of names is meant.
+            ConfigurationError: The scopes are one text, where a tuple of names is meant; or there is no such
+                way of checking.
         """
         scopes: object = self.scopes
         if isinstance(scopes, str):
             raise ConfigurationError(f"scopes must be a tuple such as ({scopes!r},)")
+        if self.revocation not in {None, *get_args(RevocationCheck)}:
+            raise wrong_check(str(self.revocation))
 
 
 EVERYBODY: Final = Needs()
@@ -147,7 +154,7 @@ class Rules:
                 raise insufficient_scope()
             return self._renewed(token, Admitted(principal, scopes))
 
-        return authenticate(token, go_on, lambda error: self._refuse(request, error))
+        return authenticate(token, go_on, lambda error: self._refuse(request, error), needs.revocation)
 
     def _renewed(self, token: str, admitted: Admitted) -> Admission:
         within, principal = self.settings.renew_within, admitted.principal
@@ -190,9 +197,8 @@ def rules_of(
         if base and posixpath.normpath("/" + base.lstrip("/")) != base:
             plain = posixpath.normpath("/" + base.lstrip("/"))
             raise ConfigurationError(f"require: write {plain!r} (it covers {plain}/ too), not {pattern!r}")
-    return Rules(
-        manager, settings, patterns, tuple((path, tuple(claims.items())) for path, claims in require.items())
-    )
+    wanted = tuple((path, tuple(claims.items())) for path, claims in require.items())
+    return Rules(manager, settings, patterns, wanted)
 
 
 def _covers(pattern: str, path: str) -> bool:

@@ -55,7 +55,7 @@ def logout_all(site: Site, request: HttpRequest) -> Answer:
             refuse,
         )
 
-    return authenticated(site, request, go_on)
+    return authenticated(site, request, go_on, "strict")  # it asks the store anyway
 
 
 def _principal_of(site: Site, bearer: str, *, strict: bool) -> Principal[Any] | None:

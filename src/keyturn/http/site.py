@@ -14,6 +14,7 @@ from keyturn.http.messages import Headers, HttpReply, HttpRequest
 from keyturn.http.replies import invalid_request, json_reply, no_credentials, refuse, token_body
 from keyturn.http.settings import HttpSettings
 from keyturn.manager_base import ManagerBase
+from keyturn.policy import RevocationCheck
 from keyturn.results import Principal, TokenPair
 
 AnswerT = TypeVar("AnswerT")
@@ -86,8 +87,19 @@ def check_cookie_agrees(site: Site, request: HttpRequest, principal: Principal[A
         raise invalid_request("The tokens name different sessions.")
 
 
-def authenticated(site: Site, request: HttpRequest, go_on: Callable[[Principal[Any]], Answer]) -> Answer:
+def authenticated(
+    site: Site,
+    request: HttpRequest,
+    go_on: Callable[[Principal[Any]], Answer],
+    revocation: RevocationCheck | None = None,
+) -> Answer:
     """Ask who the request's access token speaks for, then go on.
+
+    Args:
+        site: What the endpoints work with.
+        request: The request.
+        go_on: What follows.
+        revocation: How the token is checked for revocation; None: as the policy says.
 
     Raises:
         Refusal: The request carries none, or several.
@@ -95,17 +107,18 @@ def authenticated(site: Site, request: HttpRequest, go_on: Callable[[Principal[A
     token = read_bearer(request, site.settings)
     if token is None:
         raise no_credentials()
-    return authenticate(token, go_on, refuse)
+    return authenticate(token, go_on, refuse, revocation)
 
 
 def authenticate(
     token: str,
     go_on: Callable[[Principal[Any]], Step[AnswerT]],
     failed: Callable[[KeyturnError], Step[AnswerT]],
+    revocation: RevocationCheck | None = None,
 ) -> Call[AnswerT]:
     """Ask who an access token speaks for, then go on."""
     return call(
-        lambda backend: backend.manager.authenticate(token),
+        lambda backend: backend.manager.authenticate(token, revocation=revocation),
         lambda principal: go_on(bearer_only(principal)),
         failed,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from keyturn.errors import KeyturnError
+from keyturn.errors import KeyturnError, StoreError
 from keyturn.http import replies
 from keyturn.server.logs import AccessLog
 from keyturn.server.opening import Service, open_service
@@ -55,6 +55,8 @@ def build_app(service: Service) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        with suppress(StoreError):  # else the store is asked about each token until it can be read
+            await service.manager.start()
         yield
         await service.close()
 

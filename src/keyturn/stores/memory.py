@@ -13,10 +13,12 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from keyturn._core.decide import decide, end
+from keyturn._core.endings import revoked_by
 from keyturn._core.outcomes import (
     Created,
     Denied,
     Ended,
+    Followed,
     Forged,
     Found,
     LimitReached,
@@ -26,6 +28,7 @@ from keyturn._core.outcomes import (
     Unknown,
 )
 from keyturn._core.records import ending
+from keyturn._core.revocations import RETENTION, entries_of, entry_of_denial
 from keyturn.errors import StoreUnavailable
 from keyturn.stores.protocol import EVERY, PAGE
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
         Confirm,
         Create,
         Deny,
+        Follow,
         Lookup,
         Purge,
         Revoke,
@@ -47,16 +51,21 @@ if TYPE_CHECKING:
     )
     from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, RotateOutcome
     from keyturn._core.records import EndReason, Millis, Session
+    from keyturn._core.revocations import LogEntry
     from keyturn._core.trail import TrailEntry
 
 
 class MemoryStore:
     """A store in memory, safe for threads.
 
+    Its revocation log is for those who want to see how one behaves: managers ask the store itself.
+
     Examples:
         >>> MemoryStore().count()
         0
     """
+
+    at_hand = True
 
     def __init__(self) -> None:
         """Start empty."""
@@ -64,6 +73,8 @@ class MemoryStore:
         self._sessions: dict[UUID, Session] = {}
         self._denied: dict[str, Millis] = {}
         self._trail: dict[UUID, dict[UUID, TrailEntry]] = {}
+        self._log: list[tuple[Millis, LogEntry]] = []
+        self._forgotten = 0  # lines that the log has had before those
 
     def create_schema(self) -> None:
         """Do nothing: there is nothing to make. So that code which changes its store stays the same."""
@@ -81,7 +92,9 @@ class MemoryStore:
             if command.session.sid in self._sessions:  # as a database's primary key has it
                 raise StoreUnavailable("This session id is taken.")
             self._sessions[command.session.sid] = command.session
-            return Created(command.session, self._end(surplus, "limit", command.now))
+            outcome = Created(command.session, self._end(surplus, "limit", command.now))
+            self._write_down(revoked_by(outcome), command.now)
+            return outcome
 
     def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
@@ -89,11 +102,12 @@ class MemoryStore:
             decision = decide(self._sessions.get(command.sid), command)
             if decision.write is not None:
                 self._sessions[command.sid] = decision.write
-            match decision.outcome:
-                case Reused(session) as reused if decision.end_user:
-                    return replace(reused, others=self._end_user(session.user_id, "reuse", command.now))
-                case outcome:
-                    return outcome
+            outcome = decision.outcome
+            if isinstance(outcome, Reused) and decision.end_user:
+                others = self._end_user(outcome.session.user_id, "reuse", command.now)
+                outcome = replace(outcome, others=others)
+            self._write_down(revoked_by(outcome), command.now)
+            return outcome
 
     def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
@@ -136,18 +150,23 @@ class MemoryStore:
                 return Revocation(found=False, ended=())
             if command.digest is not None and not hmac.compare_digest(session.secret_digest, command.digest):
                 return Revocation(found=False, ended=())
-            return Revocation(found=True, ended=self._end([session], command.reason, command.now))
+            outcome = Revocation(found=True, ended=self._end([session], command.reason, command.now))
+            self._write_down(revoked_by(outcome), command.now)
+            return outcome
 
     def revoke_user(self, command: RevokeUser, /) -> Revocation:
         """See `Store.revoke_user`."""
         with self._lock:
             ended = self._end_user(command.user_id, command.reason, command.now, keep=command.keep)
-            return Revocation(found=bool(ended), ended=ended)
+            outcome = Revocation(found=bool(ended), ended=ended)
+            self._write_down(revoked_by(outcome), command.now)
+            return outcome
 
     def deny(self, command: Deny, /) -> None:
         """See `Store.deny`."""
         with self._lock:
             self._denied[command.token_id] = max(self._denied.get(command.token_id, 0), command.expires_at)
+            self._write_down([entry_of_denial(command.token_id)], command.now)
 
     def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
         """See `Store.find`."""
@@ -164,7 +183,10 @@ class MemoryStore:
         with self._lock:
             for sid in sids:
                 self._trail.pop(sid, None)
-            return sum(self._sessions.pop(sid, None) is not None for sid in sids)
+            gone = [session for sid in sids if (session := self._sessions.pop(sid, None)) is not None]
+            for session in gone:  # nobody says when, so it stays as long as an access token may live
+                self._log += [(session.expires_at, entry) for entry in entries_of([session.sid])]
+            return len(gone)
 
     def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
@@ -199,8 +221,32 @@ class MemoryStore:
                     del self._trail[entry.sid]
             return len(old)
 
+    def follow(self, command: Follow, /) -> Followed:
+        """See `RevocationLog.follow`."""
+        with self._lock:
+            if isinstance(command.cursor, int):  # the number of the first line that was not read
+                first = command.cursor - self._forgotten
+                if not 0 <= first <= len(self._log):
+                    return Followed((), None, more=True)
+            else:
+                recent = (place for place, (at, _) in enumerate(self._log) if at >= command.since)
+                first = next(recent, len(self._log))
+            page = self._log[first : first + command.limit]
+            last = first + len(page)
+            entries = tuple(entry for _, entry in page)
+            return Followed(entries, self._forgotten + last, more=last < len(self._log))
+
+    def bell(self) -> None:
+        """See `RevocationLog.bell`."""
+
     def close(self) -> None:
         """See `Store.close`."""
+
+    def _write_down(self, entries: Iterable[LogEntry], now: Millis) -> None:
+        self._log += [(now, entry) for entry in entries]
+        while self._log and self._log[0][0] < now - RETENTION:
+            del self._log[0]
+            self._forgotten += 1
 
     def _of_user(self, user_id: str) -> list[Session]:
         return [s for s in self._sessions.values() if s.user_id == user_id]
@@ -230,6 +276,8 @@ class MemoryStore:
 
 class AsyncMemoryStore:
     """A store in memory for asyncio. It never suspends, so each method is atomic by itself."""
+
+    at_hand = True
 
     def __init__(self) -> None:
         """Start empty."""
@@ -299,6 +347,13 @@ class AsyncMemoryStore:
     async def forget(self, before: Millis, limit: int, /) -> int:
         """See `Trail.forget`."""
         return self._store.forget(before, limit)
+
+    async def follow(self, command: Follow, /) -> Followed:
+        """See `RevocationLog.follow`."""
+        return self._store.follow(command)
+
+    def bell(self) -> None:
+        """See `RevocationLog.bell`."""
 
     async def close(self) -> None:
         """See `Store.close`."""

@@ -18,17 +18,19 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from keyturn.stores._postgres import missing_extra
 
 try:
+    from psycopg.conninfo import conninfo_to_dict
     from psycopg_pool import AsyncConnectionPool, ConnectionPool
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
     from keyturn.stores import schema
     from keyturn.stores._postgres import settings as defaults
-    from keyturn.stores._postgres.connections import Watch, WatchedConnection
+    from keyturn.stores._postgres.bells import AsyncPostgresBell, PostgresBell
+    from keyturn.stores._postgres.connections import AsyncWatchedConnection, Watch, WatchedConnection
     from keyturn.stores._postgres.gates import AsyncGate, Gate
     from keyturn.stores._postgres.settings import Settings
     from keyturn.stores._postgres.wires import FLAVOUR
-    from keyturn.stores._sql import keeping, operations
+    from keyturn.stores._sql import keeping, log, operations
     from keyturn.stores._sql.tables import metadata
 except ModuleNotFoundError as error:
     raise missing_extra(error) from error
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         Confirm,
         Create,
         Deny,
+        Follow,
         Lookup,
         Purge,
         Revoke,
@@ -53,7 +56,14 @@ if TYPE_CHECKING:
         Rotate,
         Where,
     )
-    from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
+    from keyturn._core.outcomes import (
+        CheckOutcome,
+        CreateOutcome,
+        Followed,
+        LookupOutcome,
+        Revocation,
+        RotateOutcome,
+    )
     from keyturn._core.records import Millis, Session
     from keyturn._core.trail import TrailEntry
 
@@ -64,6 +74,8 @@ _PATIENCE: Final = 600.0  # seconds for one step of a migration, which may go th
 
 class PostgresStore:
     """A store in PostgreSQL, for threads and processes."""
+
+    at_hand = False
 
     def __init__(self, pool: ConnectionPool[Any]) -> None:
         """Use a connection pool of the application's.
@@ -78,6 +90,7 @@ class PostgresStore:
         """
         self._gate = Gate.to_given(pool)
         self._target: Callable[[], dict[str, Any]] = partial(_of_pool, pool)
+        self._listening = _listening_like(pool)
 
     @classmethod
     def from_url(
@@ -119,6 +132,7 @@ class PostgresStore:
         gate = Gate.to_own(settings)
         store = cls(gate.pool)
         store._gate, store._target = gate, settings.connecting
+        store._listening = _listening(settings)
         return store
 
     def create_schema(self) -> None:
@@ -172,7 +186,7 @@ class PostgresStore:
 
     def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return self._gate.run(partial(keeping.erase, keeping.Tally(), sids))
+        return self._gate.run(partial(keeping.erase, FLAVOUR, keeping.Tally(), sids))
 
     def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
@@ -190,6 +204,16 @@ class PostgresStore:
         """See `Trail.forget`."""
         return self._gate.run(partial(keeping.forget, keeping.Tally(), before, limit))
 
+    def follow(self, command: Follow, /) -> Followed:
+        """See `RevocationLog.follow`."""
+        return self._gate.run(partial(log.follow, command), repeatable=True)
+
+    def bell(self) -> PostgresBell | None:
+        """See `RevocationLog.bell`. Behind a pooler that shares sessions there is none."""
+        if self._listening is None:
+            return None
+        return PostgresBell(partial(WatchedConnection.connect, **self._listening))
+
     def close(self) -> None:
         """See `Store.close`. A pool of the application's stays open."""
         self._gate.close()
@@ -202,10 +226,13 @@ class AsyncPostgresStore:
     revocation is not lost with the request that brought it.
     """
 
+    at_hand = False
+
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         """Use a connection pool of the application's: see `PostgresStore`."""
         self._gate = AsyncGate.to_given(pool)
         self._target: Callable[[], dict[str, Any]] = partial(_of_pool, pool)
+        self._listening = _listening_like(pool)
 
     @classmethod
     def from_url(
@@ -229,6 +256,7 @@ class AsyncPostgresStore:
         gate = AsyncGate.to_own(settings)
         store = cls(gate.pool)
         store._gate, store._target = gate, settings.connecting
+        store._listening = _listening(settings)
         return store
 
     async def create_schema(self) -> None:
@@ -280,7 +308,7 @@ class AsyncPostgresStore:
 
     async def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return await self._gate.run(partial(keeping.erase, keeping.Tally(), sids))
+        return await self._gate.run(partial(keeping.erase, FLAVOUR, keeping.Tally(), sids))
 
     async def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
@@ -300,6 +328,16 @@ class AsyncPostgresStore:
         """See `Trail.forget`."""
         return await self._gate.run(partial(keeping.forget, keeping.Tally(), before, limit))
 
+    async def follow(self, command: Follow, /) -> Followed:
+        """See `RevocationLog.follow`."""
+        return await self._gate.run(partial(log.follow, command), repeatable=True)
+
+    def bell(self) -> AsyncPostgresBell | None:
+        """See `RevocationLog.bell`. Behind a pooler that shares sessions there is none."""
+        if self._listening is None:
+            return None
+        return AsyncPostgresBell(partial(AsyncWatchedConnection.connect, **self._listening))
+
     async def close(self) -> None:
         """See `Store.close`. A pool of the application's stays open."""
         await self._gate.close()
@@ -313,6 +351,24 @@ def _of_pool(pool: ConnectionPool[Any] | AsyncConnectionPool[Any]) -> dict[str, 
             "This pool makes its connection settings anew each time: run `keyturn db upgrade` instead."
         )
     return {"conninfo": target, **(options or {})}
+
+
+def _listening(settings: Settings) -> dict[str, Any] | None:
+    """Say how a bell connects; None: there is none, where the server's sessions are shared."""
+    # A little more patient than the server is told to be: its own refusal says more.
+    return {**settings.working(), "watch": Watch(settings.answer_timeout + 1)} if settings.prepared else None
+
+
+def _listening_like(pool: ConnectionPool[Any] | AsyncConnectionPool[Any]) -> dict[str, Any] | None:
+    """Say how a bell connects beside an application's pool; None also where that cannot be known."""
+    target, options = pool.conninfo, pool.kwargs
+    if callable(target) or callable(options):
+        return None
+    given = options or {}
+    # This is how psycopg is told that a pooler is in between.
+    is_shared = given.get("prepare_threshold", 0) is None
+    ours = _listening(Settings(target=conninfo_to_dict(target), prepared=not is_shared))
+    return None if ours is None else {**ours, **given, "prepare_threshold": None}
 
 
 def _upgrade(target: dict[str, Any]) -> None:

@@ -18,7 +18,12 @@ It may rely on this: a session's id carries its user's bucket (`bucket_of_sessio
 `bucket_of_user(user_id)`), and `Deny` names the same session as the `Check` of that token. So a sharded store
 finds everything of a user in one place.
 
-A store may also keep the audit trail: `Trail` and `AsyncTrail` are what it then offers besides.
+A store may also keep the audit trail: `Trail` and `AsyncTrail` are what it then offers besides. And it may
+keep a revocation log, which processes follow so as not to ask it about every access token: `RevocationLog`
+and `AsyncRevocationLog`. Whoever keeps one has a seventh duty:
+
+7. Whatever ends a session (a revocation, a limit on sign-ins, reuse) or removes one before its absolute end,
+   and each denial, is in the log when the method returns, and nothing else is. What expires is not.
 
 `keyturn.testing.conformance` holds a store to all of this. Everything that a store of your own needs is
 exported here: the commands, the outcomes, `decide` and `ending`.
@@ -35,6 +40,7 @@ from keyturn._core.commands import (
     Confirm,
     Create,
     Deny,
+    Follow,
     Lookup,
     Purge,
     Revoke,
@@ -50,6 +56,7 @@ from keyturn._core.outcomes import (
     CreateOutcome,
     Denied,
     Ended,
+    Followed,
     Forged,
     Found,
     LimitReached,
@@ -61,13 +68,18 @@ from keyturn._core.outcomes import (
     Unknown,
 )
 from keyturn._core.records import Millis, Session, ending
+from keyturn._core.revocations import RETENTION, LogEntry, RevocationKind
 from keyturn._core.trail import TrailEntry, TrailKind
 
 __all__ = [
     "EVERY",
     "PAGE",
+    "RETENTION",
+    "AsyncBell",
+    "AsyncRevocationLog",
     "AsyncStore",
     "AsyncTrail",
+    "Bell",
     "Check",
     "CheckOutcome",
     "Confirm",
@@ -78,15 +90,20 @@ __all__ = [
     "Denied",
     "Deny",
     "Ended",
+    "Follow",
+    "Followed",
     "Forged",
     "Found",
     "LimitReached",
     "Live",
+    "LogEntry",
     "Lookup",
     "LookupOutcome",
     "Purge",
     "Reused",
     "Revocation",
+    "RevocationKind",
+    "RevocationLog",
     "Revoke",
     "RevokeUser",
     "Rotate",
@@ -264,4 +281,79 @@ class AsyncTrail(Protocol):
 
     async def forget(self, before: Millis, limit: int, /) -> int:
         """Remove one batch of lines that are older than a moment; return how many went."""
+        ...
+
+
+class Bell(Protocol):
+    """What wakes one follower of a revocation log up, for threads: a connection of its own.
+
+    It is a matter of speed alone: a ring that is lost costs until the next poll, and nothing else. In a
+    forked child it belongs to the parent; it is left alone there.
+    """
+
+    def wait(self, cursor: object | None, seconds: float, /) -> None:
+        """Wait until something may have been logged after a cursor, or for so long.
+
+        Raises:
+            StoreUnavailable: The engine cannot be reached, or the bell was closed; another one may work.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the connection back, and end a wait. Any thread may do so, and twice does no harm."""
+        ...
+
+
+@runtime_checkable
+class RevocationLog(Protocol):
+    """The log of what was revoked, for threads. Its methods raise `StoreUnavailable` as a store's do.
+
+    Each line is kept for `RETENTION` at least.
+    """
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether the store is in this very process, so that managers ask it rather than follow it."""
+        ...
+
+    def follow(self, command: Follow, /) -> Followed:
+        """Read a page of the log. No line is ever passed over, however many processes write at once."""
+        ...
+
+    def bell(self) -> Bell | None:
+        """Make what wakes a follower up; None: the engine has nothing of the kind, and followers poll."""
+        ...
+
+
+class AsyncBell(Protocol):
+    """What wakes one follower of a revocation log up, for asyncio: `Bell` with `await`."""
+
+    async def wait(self, cursor: object | None, seconds: float, /) -> None:
+        """Wait until something may have been logged after a cursor, or for so long.
+
+        Raises:
+            StoreUnavailable: The engine cannot be reached, or the bell was closed; another one may work.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give the connection back, and end a wait. Twice does no harm."""
+        ...
+
+
+@runtime_checkable
+class AsyncRevocationLog(Protocol):
+    """The log of what was revoked, for asyncio: `RevocationLog` with `await`."""
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether the store is in this very process, so that managers ask it rather than follow it."""
+        ...
+
+    async def follow(self, command: Follow, /) -> Followed:
+        """Read a page of the log. No line is ever passed over, however many processes write at once."""
+        ...
+
+    def bell(self) -> AsyncBell | None:
+        """Make what wakes a follower up; None: the engine has nothing of the kind, and followers poll."""
         ...

@@ -7,14 +7,14 @@ two stores differ only in how they drive it.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self
 
 from keyturn.stores._redis import missing_extra
 
 try:
-    from keyturn.stores._redis import async_channels, channels, checkup, clients, operations, walks
+    from keyturn.stores._redis import checkup, clients, operations, walks
     from keyturn.stores._redis.errors import NO_PERMISSION, WRONG_MODE, WRONG_PASSWORD
-    from keyturn.stores._redis.keys import keys_of
+    from keyturn.stores._redis.ledgers import AsyncLedgers, Ledgers
     from keyturn.stores._redis.opening import Settings, place_of, settings_of
 except ModuleNotFoundError as error:
     if (error.name or "").startswith("keyturn"):
@@ -22,7 +22,6 @@ except ModuleNotFoundError as error:
     raise missing_extra(error) from error
 
 from keyturn.errors import ConfigurationError, StoreUnavailable
-from keyturn.stores._unbroken import Unbroken
 from keyturn.stores.protocol import EVERY, PAGE
 
 if TYPE_CHECKING:
@@ -46,24 +45,18 @@ if TYPE_CHECKING:
         Where,
     )
     from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
-    from keyturn._core.records import Millis, Session
-    from keyturn._core.trail import TrailEntry
+    from keyturn._core.records import Session
     from keyturn.durations import Duration
     from keyturn.stores._redis.async_channels import AsyncChannel
-    from keyturn.stores._redis.calls import Operation
     from keyturn.stores._redis.channels import Channel
     from keyturn.stores._redis.opening import Checked
 
 __all__ = ["AsyncRedisStore", "RedisStore"]
 
-T = TypeVar("T")
-
-TRAIL_MS: Final = 400 * 86_400_000  # after a trail's last line: longer than whoever forgets lines keeps them
-
 _log: Final = logging.getLogger("keyturn.stores.redis")
 
 
-class RedisStore:
+class RedisStore(Ledgers):
     """A store in Redis or Redis Cluster, for threads and processes.
 
     Nothing outlives its use: a session's keys expire some time (`retention`) after its absolute end, also
@@ -104,11 +97,10 @@ class RedisStore:
         self._start(clients.adopt(client, settings), settings, impatient=clients.has_timeouts(client))
 
     def _start(self, channel: Channel, settings: Checked, *, impatient: bool) -> None:
-        self._channel = channel
-        self._keys = keys_of(settings.prefix)
+        self._reach(channel, settings)
         self._retention = settings.retention
-        self._wanted = checkup.Wanted(channel.sharded, settings.wait_replicas, impatient)
-        self._purging, self._forgetting = walks.Place(), walks.Place()
+        self._wanted = checkup.Wanted(channel.sharded, settings.wait_replicas, impatient, self._keys.log)
+        self._purging = walks.Place()
 
     @classmethod
     def from_url(
@@ -175,16 +167,13 @@ class RedisStore:
         except StoreUnavailable as error:
             raise _as_configuration(error) from error.__cause__
 
-    def _run(self, operation: Operation[T]) -> T:
-        return channels.run(self._channel, operation)
-
     def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
-        return self._run(operations.create(self._keys, self._retention, command))
+        return self._run(operations.create(self._keys, self._stream, self._retention, command))
 
     def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return self._run(operations.rotate(self._keys, command))
+        return self._run(operations.rotate(self._keys, self._stream, command))
 
     def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
@@ -200,15 +189,15 @@ class RedisStore:
 
     def revoke(self, command: Revoke, /) -> Revocation:
         """See `Store.revoke`."""
-        return self._run(operations.revoke(self._keys, command))
+        return self._run(operations.revoke(self._keys, self._stream, command))
 
     def revoke_user(self, command: RevokeUser, /) -> Revocation:
         """See `Store.revoke_user`."""
-        return self._run(operations.revoke_user(self._keys, command))
+        return self._run(operations.revoke_user(self._keys, self._stream, command))
 
     def deny(self, command: Deny, /) -> None:
         """See `Store.deny`."""
-        self._run(operations.deny(self._keys, command))
+        self._run(operations.deny(self._keys, self._stream, command))
 
     def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
         """See `Store.find`. Without a user, each page is a walk through all keys."""
@@ -220,30 +209,18 @@ class RedisStore:
 
     def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return self._run(walks.delete(self._keys, sids, sharded=self._channel.sharded))
+        return self._run(walks.delete(self._keys, self._stream, sids))
 
     def purge(self, command: Purge, /) -> int:
         """See `Store.purge`. It goes on where the last one stopped, and ends when it has been everywhere."""
         return self._run(walks.purge(self._keys, self._purging, command))
-
-    def note(self, entries: Sequence[TrailEntry], /) -> None:
-        """See `Trail.note`. A session's trail keeps its latest 10,000 lines."""
-        self._run(walks.note(self._keys, TRAIL_MS, entries, sharded=self._channel.sharded))
-
-    def history(self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE) -> Sequence[TrailEntry]:
-        """See `Trail.history`."""
-        return self._run(walks.history(self._keys, sid, after, limit))
-
-    def forget(self, before: Millis, limit: int, /) -> int:
-        """See `Trail.forget`. It goes on where the last one stopped, as `purge` does."""
-        return self._run(walks.forget(self._keys, self._forgetting, before, limit))
 
     def close(self) -> None:
         """See `Store.close`. A client of the application's stays open."""
         self._channel.close()
 
 
-class AsyncRedisStore:
+class AsyncRedisStore(AsyncLedgers):
     """A store in Redis or Redis Cluster, for asyncio: `RedisStore` with `await`.
 
     What signs somebody in or out, and what removes something, runs to its end once it has begun, also where
@@ -267,12 +244,10 @@ class AsyncRedisStore:
         self._start(clients.adopt_async(client, settings), settings, impatient=clients.has_timeouts(client))
 
     def _start(self, channel: AsyncChannel, settings: Checked, *, impatient: bool) -> None:
-        self._channel = channel
-        self._keys = keys_of(settings.prefix)
+        self._reach(channel, settings)
         self._retention = settings.retention
-        self._wanted = checkup.Wanted(channel.sharded, settings.wait_replicas, impatient)
-        self._purging, self._forgetting = walks.Place(), walks.Place()
-        self._unbroken = Unbroken()
+        self._wanted = checkup.Wanted(channel.sharded, settings.wait_replicas, impatient, self._keys.log)
+        self._purging = walks.Place()
 
     @classmethod
     def from_url(
@@ -315,21 +290,13 @@ class AsyncRedisStore:
         except StoreUnavailable as error:
             raise _as_configuration(error) from error.__cause__
 
-    async def _run(self, operation: Operation[T]) -> T:
-        if self._channel.fragile:
-            return await self._to_its_end(operation)
-        return await async_channels.run(self._channel, operation)
-
-    async def _to_its_end(self, operation: Operation[T]) -> T:
-        return await self._unbroken.run(async_channels.run(self._channel, operation))
-
     async def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
-        return await self._to_its_end(operations.create(self._keys, self._retention, command))
+        return await self._to_its_end(operations.create(self._keys, self._stream, self._retention, command))
 
     async def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`."""
-        return await self._run(operations.rotate(self._keys, command))
+        return await self._run(operations.rotate(self._keys, self._stream, command))
 
     async def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
@@ -345,15 +312,15 @@ class AsyncRedisStore:
 
     async def revoke(self, command: Revoke, /) -> Revocation:
         """See `Store.revoke`."""
-        return await self._to_its_end(operations.revoke(self._keys, command))
+        return await self._to_its_end(operations.revoke(self._keys, self._stream, command))
 
     async def revoke_user(self, command: RevokeUser, /) -> Revocation:
         """See `Store.revoke_user`."""
-        return await self._to_its_end(operations.revoke_user(self._keys, command))
+        return await self._to_its_end(operations.revoke_user(self._keys, self._stream, command))
 
     async def deny(self, command: Deny, /) -> None:
         """See `Store.deny`."""
-        await self._to_its_end(operations.deny(self._keys, command))
+        await self._to_its_end(operations.deny(self._keys, self._stream, command))
 
     async def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
         """See `Store.find`. Without a user, each page is a walk through all keys."""
@@ -365,25 +332,11 @@ class AsyncRedisStore:
 
     async def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return await self._to_its_end(walks.delete(self._keys, sids, sharded=self._channel.sharded))
+        return await self._to_its_end(walks.delete(self._keys, self._stream, sids))
 
     async def purge(self, command: Purge, /) -> int:
         """See `Store.purge`. It goes on where the last one stopped, and ends when it has been everywhere."""
         return await self._to_its_end(walks.purge(self._keys, self._purging, command))
-
-    async def note(self, entries: Sequence[TrailEntry], /) -> None:
-        """See `Trail.note`. A session's trail keeps its latest 10,000 lines."""
-        await self._to_its_end(walks.note(self._keys, TRAIL_MS, entries, sharded=self._channel.sharded))
-
-    async def history(
-        self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE
-    ) -> Sequence[TrailEntry]:
-        """See `Trail.history`."""
-        return await self._run(walks.history(self._keys, sid, after, limit))
-
-    async def forget(self, before: Millis, limit: int, /) -> int:
-        """See `Trail.forget`. It goes on where the last one stopped, as `purge` does."""
-        return await self._to_its_end(walks.forget(self._keys, self._forgetting, before, limit))
 
     async def close(self) -> None:
         """See `Store.close`. A client of the application's stays open."""

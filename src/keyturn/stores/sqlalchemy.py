@@ -7,7 +7,6 @@ differ only in how they drive it.
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -18,7 +17,7 @@ try:
     from keyturn.stores import schema
     from keyturn.stores._sql import engines, operations, servers
     from keyturn.stores._sql.errors import translated
-    from keyturn.stores._sql.retries import Tries
+    from keyturn.stores._sql.retries import async_tried, tried
     from keyturn.stores._sql.running import flavour_of, run
     from keyturn.stores._sql.tables import metadata
     from keyturn.stores._sql.turns import AsyncTurns, Turns
@@ -26,7 +25,6 @@ except ModuleNotFoundError as error:
     raise missing_extra(error) from error
 
 from keyturn._core.decide import converges
-from keyturn.errors import StoreUnavailable
 from keyturn.stores._unbroken import Unbroken, UnbrokenInOneLoop
 from keyturn.stores.protocol import EVERY, PAGE
 
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
         Confirm,
         Create,
         Deny,
+        Follow,
         Lookup,
         Purge,
         Revoke,
@@ -50,7 +49,14 @@ if TYPE_CHECKING:
         Rotate,
         Where,
     )
-    from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
+    from keyturn._core.outcomes import (
+        CheckOutcome,
+        CreateOutcome,
+        Followed,
+        LookupOutcome,
+        Revocation,
+        RotateOutcome,
+    )
     from keyturn._core.records import Millis, Session
     from keyturn._core.trail import TrailEntry
     from keyturn.stores._sql.queries import Operation
@@ -72,6 +78,8 @@ class SQLAlchemyStore:
         0
         >>> store.close()
     """
+
+    at_hand = False
 
     def __init__(self, engine: Engine) -> None:
         """Use an engine of the application's.
@@ -143,24 +151,14 @@ class SQLAlchemyStore:
         return nullcontext() if self._turns is None else self._turns.turn()
 
     def _read(self, make: Callable[[], Operation[T]]) -> T:
-        return self._tried(lambda: self._on_connection(partial(run, operation=make())), safe=True)
+        return tried(lambda: self._on_connection(partial(run, operation=make())), safe=True)
 
     def _write(self, make: Callable[[], Operation[T]], *, safe: bool = True) -> T:
         def once() -> T:
             with self._turn():
                 return self._on_connection(partial(run, operation=make()))
 
-        return self._tried(once, safe=safe)
-
-    def _tried(self, once: Callable[[], T], *, safe: bool) -> T:
-        tries = Tries(safe=safe)
-        while True:
-            try:
-                return once()
-            except StoreUnavailable as error:
-                if not tries.allow_another(error):
-                    raise
-            time.sleep(tries.pause)
+        return tried(once, safe=safe)
 
     def _on_connection(self, work: Callable[[Connection], T]) -> T:
         with translated(), self._engine.connect() as connection:
@@ -211,7 +209,7 @@ class SQLAlchemyStore:
 
     def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return self._write(partial(operations.erase, operations.Tally(), sids), safe=False)
+        return self._write(partial(operations.erase, self._flavour, operations.Tally(), sids), safe=False)
 
     def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
@@ -229,6 +227,13 @@ class SQLAlchemyStore:
         """See `Trail.forget`."""
         return self._write(partial(operations.forget, operations.Tally(), before, limit), safe=False)
 
+    def follow(self, command: Follow, /) -> Followed:
+        """See `RevocationLog.follow`."""
+        return self._read(partial(operations.follow, command))
+
+    def bell(self) -> None:
+        """See `RevocationLog.bell`: there is none, and followers poll."""
+
     def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""
         if self._owned:
@@ -243,6 +248,8 @@ class AsyncSQLAlchemyStore:
 
     Its connections belong to the event loop that it is used in, until it is closed.
     """
+
+    at_hand = False
 
     def __init__(self, engine: AsyncEngine) -> None:
         """Use an asynchronous engine of the application's: see `SQLAlchemyStore`."""
@@ -275,10 +282,8 @@ class AsyncSQLAlchemyStore:
         store._flavour = flavour_of(engine.dialect, ours=True)
         if store._turns is not None:
             store._turns = AsyncTurns(busy_timeout)
-        elif engine.dialect.name == "postgresql":
-            store._answer_timeout = None  # its connections have patience of their own
-        else:
-            store._answer_timeout = answer_timeout
+        else:  # PostgreSQL's connections have patience of their own
+            store._answer_timeout = None if engine.dialect.name == "postgresql" else answer_timeout
         return store
 
     async def create_schema(self) -> None:
@@ -292,23 +297,13 @@ class AsyncSQLAlchemyStore:
         def once() -> Coroutine[Any, Any, T]:
             return self._on_connection(partial(run, operation=make()), self._answer_timeout)
 
-        return await self._unbroken.run(self._tried(once, safe=True))
+        return await self._unbroken.run(async_tried(once, safe=True))
 
     async def _write(self, make: Callable[[], Operation[T]], *, safe: bool = True) -> T:
         def once() -> Coroutine[Any, Any, T]:
             return self._in_turn(partial(run, operation=make()), self._answer_timeout)
 
-        return await self._unbroken.run(self._tried(once, safe=safe))
-
-    async def _tried(self, once: Callable[[], Coroutine[Any, Any, T]], *, safe: bool) -> T:
-        tries = Tries(safe=safe)
-        while True:
-            try:
-                return await once()
-            except StoreUnavailable as error:
-                if not tries.allow_another(error):
-                    raise
-            await asyncio.sleep(tries.pause)
+        return await self._unbroken.run(async_tried(once, safe=safe))
 
     async def _on_connection(self, work: Callable[[Connection], T], patience: float | None) -> T:
         with translated():
@@ -367,7 +362,9 @@ class AsyncSQLAlchemyStore:
 
     async def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return await self._write(partial(operations.erase, operations.Tally(), sids), safe=False)
+        return await self._write(
+            partial(operations.erase, self._flavour, operations.Tally(), sids), safe=False
+        )
 
     async def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
@@ -386,6 +383,13 @@ class AsyncSQLAlchemyStore:
     async def forget(self, before: Millis, limit: int, /) -> int:
         """See `Trail.forget`."""
         return await self._write(partial(operations.forget, operations.Tally(), before, limit), safe=False)
+
+    async def follow(self, command: Follow, /) -> Followed:
+        """See `RevocationLog.follow`."""
+        return await self._read(partial(operations.follow, command))
+
+    def bell(self) -> None:
+        """See `RevocationLog.bell`: there is none, and followers poll."""
 
     async def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""

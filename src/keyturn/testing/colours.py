@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from typing_extensions import TypeIs
 
-from keyturn.stores.protocol import EVERY, PAGE, AsyncStore, AsyncTrail, Store
+from keyturn.stores.protocol import EVERY, PAGE, AsyncRevocationLog, AsyncStore, AsyncTrail, Store
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Confirm,
         Create,
         Deny,
+        Follow,
         Lookup,
         Purge,
         Revoke,
@@ -29,9 +30,17 @@ if TYPE_CHECKING:
         Rotate,
         Where,
     )
-    from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
+    from keyturn._core.outcomes import (
+        CheckOutcome,
+        CreateOutcome,
+        Followed,
+        LookupOutcome,
+        Revocation,
+        RotateOutcome,
+    )
     from keyturn._core.records import Millis, Session
     from keyturn._core.trail import TrailEntry
+    from keyturn.stores.protocol import AsyncBell, Bell
 
 T = TypeVar("T")
 
@@ -132,6 +141,7 @@ class BlockingStore:
     def __init__(self, inner: AsyncStore, loop: LoopThread) -> None:
         """Drive a store in a loop."""
         self._inner = inner
+        self._loop = loop
         self._run = loop.run
 
     def create(self, command: Create, /) -> CreateOutcome:
@@ -194,6 +204,20 @@ class BlockingStore:
         """See `Trail.forget`."""
         return self._run(self._trail.forget(before, limit))
 
+    @property
+    def at_hand(self) -> bool:
+        """See `RevocationLog.at_hand`."""
+        return self._log.at_hand
+
+    def follow(self, command: Follow, /) -> Followed:
+        """See `RevocationLog.follow`."""
+        return self._run(self._log.follow(command))
+
+    def bell(self) -> Bell | None:
+        """See `RevocationLog.bell`."""
+        bell = self._log.bell()
+        return None if bell is None else BlockingBell(bell, self._loop)
+
     def close(self) -> None:
         """See `Store.close`."""
         self._run(self._inner.close())
@@ -203,3 +227,26 @@ class BlockingStore:
         if not isinstance(self._inner, AsyncTrail):
             raise TypeError(f"{type(self._inner).__name__} keeps no trail")
         return self._inner
+
+    @property
+    def _log(self) -> AsyncRevocationLog:
+        if not isinstance(self._inner, AsyncRevocationLog):
+            raise TypeError(f"{type(self._inner).__name__} keeps no revocation log")
+        return self._inner
+
+
+class BlockingBell:
+    """An asyncio store's bell with the face of one for threads."""
+
+    def __init__(self, inner: AsyncBell, loop: LoopThread) -> None:
+        """Drive a bell in a loop."""
+        self._inner = inner
+        self._run = loop.run
+
+    def wait(self, cursor: object | None, seconds: float, /) -> None:
+        """See `Bell.wait`."""
+        self._run(self._inner.wait(cursor, seconds))
+
+    def close(self) -> None:
+        """See `Bell.close`."""
+        self._run(self._inner.close())

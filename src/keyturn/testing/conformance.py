@@ -55,6 +55,7 @@ import pytest
 from keyturn.stores.protocol import AsyncStore, Store
 from keyturn.testing._duties.endings import EndingDuties
 from keyturn.testing._duties.histories import HistoryDuties
+from keyturn.testing._duties.logs import LogDuties, LogOutageDuties
 from keyturn.testing._duties.outage import OutageDuties
 from keyturn.testing._duties.races import RaceDuties
 from keyturn.testing._duties.rotation import RotationDuties
@@ -64,7 +65,7 @@ from keyturn.testing.colours import LoopThread, blocking
 
 __all__ = ["Capability", "LoopThread", "StoreConformance"]
 
-Capability: TypeAlias = Literal["races", "outage", "denials", "odd user ids", "trail"]
+Capability: TypeAlias = Literal["races", "outage", "denials", "odd user ids", "trail", "log"]
 """What a store may lack, if it says why."""
 
 _NEEDS: Final[Mapping[str, tuple[Capability, ...]]] = MappingProxyType(
@@ -73,6 +74,8 @@ _NEEDS: Final[Mapping[str, tuple[Capability, ...]]] = MappingProxyType(
         **{name: ("outage",) for name in vars(OutageDuties) if name.startswith("test_")},
         **{name: ("trail",) for name in vars(TrailDuties) if name.startswith("test_")},
         **{name: ("outage", "trail") for name in vars(TrailOutageDuties) if name.startswith("test_")},
+        **{name: ("log",) for name in vars(LogDuties) if name.startswith("test_")},
+        **{name: ("outage", "log") for name in vars(LogOutageDuties) if name.startswith("test_")},
         "test_user_ids_are_told_apart_exactly": ("odd user ids",),
         "test_a_denied_token_does_not_count": ("denials",),
         "test_a_denial_may_be_repeated": ("denials",),
@@ -90,6 +93,8 @@ class StoreConformance(
     HistoryDuties,
     TrailDuties,
     TrailOutageDuties,
+    LogDuties,
+    LogOutageDuties,
 ):
     """The suite. Subclass it with a name that starts with `Test`, and give it a `store`.
 

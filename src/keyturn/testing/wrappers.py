@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from keyturn.stores.protocol import EVERY, PAGE, AsyncTrail, Trail
+from keyturn.stores.protocol import EVERY, PAGE, AsyncRevocationLog, AsyncTrail, RevocationLog, Trail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Confirm,
         Create,
         Deny,
+        Follow,
         Lookup,
         Purge,
         Revoke,
@@ -26,10 +27,17 @@ if TYPE_CHECKING:
         Rotate,
         Where,
     )
-    from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, Revocation, RotateOutcome
+    from keyturn._core.outcomes import (
+        CheckOutcome,
+        CreateOutcome,
+        Followed,
+        LookupOutcome,
+        Revocation,
+        RotateOutcome,
+    )
     from keyturn._core.records import Millis, Session
     from keyturn._core.trail import TrailEntry
-    from keyturn.stores.protocol import AsyncStore, Store
+    from keyturn.stores.protocol import AsyncBell, AsyncStore, Bell, Store
 
 T = TypeVar("T")
 
@@ -111,6 +119,19 @@ class StoreWrapper:
         """See `Trail.forget`."""
         return self.around("forget", lambda: self._trail.forget(before, limit))
 
+    @property
+    def at_hand(self) -> bool:
+        """See `RevocationLog.at_hand`. A store that keeps no log can only be asked itself."""
+        return not isinstance(self.inner, RevocationLog) or self.inner.at_hand
+
+    def follow(self, command: Follow, /) -> Followed:
+        """See `RevocationLog.follow`."""
+        return self.around("follow", lambda: self._log.follow(command))
+
+    def bell(self) -> Bell | None:
+        """See `RevocationLog.bell`. Making it does not pass `around`."""
+        return self._log.bell()
+
     def close(self) -> None:
         """See `Store.close`. Closing does not pass `around`."""
         self.inner.close()
@@ -119,6 +140,12 @@ class StoreWrapper:
     def _trail(self) -> Trail:
         if not isinstance(self.inner, Trail):
             raise TypeError(f"{type(self.inner).__name__} keeps no trail")
+        return self.inner
+
+    @property
+    def _log(self) -> RevocationLog:
+        if not isinstance(self.inner, RevocationLog):
+            raise TypeError(f"{type(self.inner).__name__} keeps no revocation log")
         return self.inner
 
 
@@ -196,6 +223,19 @@ class AsyncStoreWrapper:
         """See `Trail.forget`."""
         return await self.around("forget", lambda: self._trail.forget(before, limit))
 
+    @property
+    def at_hand(self) -> bool:
+        """See `AsyncRevocationLog.at_hand`. A store that keeps no log can only be asked itself."""
+        return not isinstance(self.inner, AsyncRevocationLog) or self.inner.at_hand
+
+    async def follow(self, command: Follow, /) -> Followed:
+        """See `AsyncRevocationLog.follow`."""
+        return await self.around("follow", lambda: self._log.follow(command))
+
+    def bell(self) -> AsyncBell | None:
+        """See `AsyncRevocationLog.bell`. Making it does not pass `around`."""
+        return self._log.bell()
+
     async def close(self) -> None:
         """See `Store.close`. Closing does not pass `around`."""
         await self.inner.close()
@@ -204,4 +244,10 @@ class AsyncStoreWrapper:
     def _trail(self) -> AsyncTrail:
         if not isinstance(self.inner, AsyncTrail):
             raise TypeError(f"{type(self.inner).__name__} keeps no trail")
+        return self.inner
+
+    @property
+    def _log(self) -> AsyncRevocationLog:
+        if not isinstance(self.inner, AsyncRevocationLog):
+            raise TypeError(f"{type(self.inner).__name__} keeps no revocation log")
         return self.inner

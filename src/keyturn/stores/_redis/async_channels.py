@@ -14,9 +14,10 @@ from redis.exceptions import (
 )
 
 from keyturn.stores._redis.calls import Call
-from keyturn.stores._redis.channels import ALONE, FAILURES, Waiting, judge
+from keyturn.stores._redis.channels import ALONE, FAILURES, RAISED, Waiting, judge
 from keyturn.stores._redis.driver import Anything
 from keyturn.stores._redis.errors import busy
+from keyturn.stores._redis.spares import async_spare_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,10 +33,12 @@ class AsyncChannel(Protocol):
 
     Attributes:
         sharded: The keys of one call must be of one slot.
+        spares: It can make connections besides its own.
         fragile: A call that is cancelled on its way harms the driver, so none may be.
     """
 
     sharded: bool
+    spares: bool
     fragile: bool
 
     async def ask(self, call: Call) -> Anything:
@@ -44,6 +47,10 @@ class AsyncChannel(Protocol):
 
     async def nodes(self) -> list[Anything]:
         """Give the servers that hold keys, each with a `name`, in a stable order."""
+        ...
+
+    async def spare(self, key: bytes, /) -> AsyncConnection:
+        """Make a connection: see `Channel.spare`. It has no timeout of its own for an answer."""
         ...
 
     async def close(self) -> None:
@@ -56,12 +63,12 @@ async def run(channel: AsyncChannel, operation: Operation[T]) -> T:
     try:
         request = next(operation)
         while True:
+            reply, failure = None, None
             try:
                 reply = await channel.ask(request) if isinstance(request, Call) else await channel.nodes()
-            except FAILURES as error:
-                judge(request, error)
-                reply = None
-            request = operation.send(reply)
+            except RAISED as error:
+                failure = judge(request, error)
+            request = operation.send(reply) if failure is None else operation.throw(failure)
     except StopIteration as end:
         result: T = end.value
         return result
@@ -88,6 +95,7 @@ class AsyncServerChannel:
     ) -> None:
         """Use a pool of the driver's: see `ServerChannel`."""
         self._pool = pool
+        self.spares = hasattr(pool, "connection_class")  # the application's may be of any kind
         self._beside = beside
         self._waiting = waiting
         self._own = own
@@ -189,6 +197,10 @@ class AsyncServerChannel:
         if lost:
             await connection.disconnect(nowait=True)
 
+    async def spare(self, _: bytes, /) -> AsyncConnection:
+        """See `AsyncChannel.spare`."""
+        return async_spare_of(self._pool, socket_timeout=None)
+
     async def close(self) -> None:
         """See `Channel.close`."""
         if self._loop is not asyncio.get_running_loop():
@@ -210,6 +222,7 @@ class AsyncClusterChannel:
     """Calls to a cluster: see `ClusterChannel`. The driver's own timeouts hold."""
 
     sharded = True
+    spares = True
     fragile = True  # a connection that is being opened would be lost to the driver's count of them
 
     def __init__(
@@ -278,6 +291,12 @@ class AsyncClusterChannel:
     async def _send(self, call: Call, command: tuple[Anything, ...]) -> Anything:
         node = self._client.get_node_from_key(call.keys[0]) if call.node is None else call.node
         return await self._client.execute_command(*command, target_nodes=node, NEVER_DECODE=[])
+
+    async def spare(self, key: bytes, /) -> AsyncConnection:
+        """See `AsyncChannel.spare`."""
+        self._enter()
+        await self._client.initialize()
+        return async_spare_of(self._client.get_node_from_key(key), socket_timeout=None)
 
     async def close(self) -> None:
         """See `Channel.close`."""

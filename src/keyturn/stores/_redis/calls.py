@@ -6,7 +6,7 @@ a cluster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
@@ -74,6 +74,14 @@ class Call:
         return ("EVAL", self.script.source, len(self.keys), *self.keys, *self.arguments)
 
 
+def parsed_info(answer: bytes | Mapping[str, object]) -> dict[str, str]:
+    """Read what INFO answers."""
+    if not isinstance(answer, bytes):  # a cluster's driver has read it already
+        return {name: str(value) for name, value in answer.items()}
+    lines = (line.partition(":") for line in answer.decode("utf-8", "replace").splitlines())
+    return {name: value.strip() for name, colon, value in lines if colon}
+
+
 @dataclass(frozen=True, slots=True)
 class AskNodes:
     """Asks for the servers that hold keys, in a stable order: each has a `name`."""
@@ -82,4 +90,4 @@ class AskNodes:
 NODES: Final = AskNodes()
 
 Operation: TypeAlias = Generator[Call | AskNodes, Anything, T]
-"""What an operation is: it yields calls, and returns its outcome."""
+"""What an operation is: it yields calls, and returns its outcome. A call that fails raises inside of it."""

@@ -22,10 +22,12 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from keyturn.errors import StoreError, StoreUnavailable
 from keyturn.forks import in_forked_children
 from keyturn.stores._redis.calls import Call
 from keyturn.stores._redis.driver import Anything
 from keyturn.stores._redis.errors import busy, meaning, too_few_replicas
+from keyturn.stores._redis.spares import spare_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FAILURES: Final = (RedisError, RedisClusterException, OSError)
+RAISED: Final = (*FAILURES, StoreUnavailable)
 _MARK_MS: Final = 1000
 
 
@@ -81,9 +84,15 @@ ALONE: Final = (Alone(),)
 
 
 class Channel(Protocol):
-    """What carries calls. `sharded`: the keys of one call must be of one slot."""
+    """What carries calls.
+
+    Attributes:
+        sharded: The keys of one call must be of one slot.
+        spares: It can make connections besides its own.
+    """
 
     sharded: bool
+    spares: bool
 
     def ask(self, call: Call) -> Anything:
         """Carry one call, and give its answer."""
@@ -91,6 +100,10 @@ class Channel(Protocol):
 
     def nodes(self) -> list[Anything]:
         """Give the servers that hold keys, each with a `name`, in a stable order."""
+        ...
+
+    def spare(self, key: bytes, /) -> Connection:
+        """Make a connection to the server of a key that is the caller's alone. It is not open yet."""
         ...
 
     def close(self) -> None:
@@ -107,26 +120,26 @@ def run(channel: Channel, operation: Operation[T]) -> T:
     try:
         request = next(operation)
         while True:
+            reply, failure = None, None
             try:
                 reply = channel.ask(request) if isinstance(request, Call) else channel.nodes()
-            except FAILURES as error:
-                judge(request, error)
-                reply = None
-            request = operation.send(reply)
+            except RAISED as error:
+                failure = judge(request, error)
+            request = operation.send(reply) if failure is None else operation.throw(failure)
     except StopIteration as end:
         result: T = end.value
         return result
 
 
-def judge(request: Call | AskNodes, error: Exception) -> None:
-    """Take a failure for the answer None, where the call allows it.
-
-    Raises:
-        StoreUnavailable: The call does not.
-    """
-    refused = isinstance(error, ResponseError) and isinstance(request, Call) and request.optional
-    if not refused:
-        raise meaning(error) from error
+def judge(request: Call | AskNodes, error: Exception) -> StoreError | None:
+    """Give what a failure means; None where the call takes it for the answer None."""
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, ResponseError) and isinstance(request, Call) and request.optional:
+        return None
+    failure = meaning(error)
+    failure.__cause__ = error
+    return failure
 
 
 class ServerChannel:
@@ -154,6 +167,7 @@ class ServerChannel:
             beside: Clients to close with the pool: those that ask the Sentinels.
         """
         self._pool = pool
+        self.spares = hasattr(pool, "connection_class")  # the application's may be of any kind
         self._beside = beside
         self._waiting = waiting
         self._own = own
@@ -216,6 +230,10 @@ class ServerChannel:
             self._waiting.judge(call, _send(connection, self._waiting.command()))
         return reply
 
+    def spare(self, _: bytes, /) -> Connection:
+        """See `Channel.spare`."""
+        return spare_of(self._pool, socket_timeout=self._patience)
+
     def close(self) -> None:
         """See `Channel.close`."""
         self._closed = True
@@ -235,6 +253,7 @@ class ClusterChannel:
     """Calls to a cluster: the driver knows which node has which slot, and follows MOVED and ASK."""
 
     sharded = True
+    spares = True
 
     def __init__(
         self, opened: Callable[[], Cluster], waiting: Waiting, *, own: int | None, patience: float
@@ -317,6 +336,12 @@ class ClusterChannel:
 
     def _node_of(self, call: Call) -> Anything:
         return self._client.get_node_from_key(call.keys[0]) if call.node is None else call.node
+
+    def spare(self, key: bytes, /) -> Connection:
+        """See `Channel.spare`."""
+        client = self._client
+        server = client.get_redis_connection(client.get_node_from_key(key))
+        return spare_of(server.connection_pool, socket_timeout=self._patience)
 
     def close(self) -> None:
         """See `Channel.close`."""

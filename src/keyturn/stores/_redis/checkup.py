@@ -10,16 +10,23 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from keyturn.errors import ConfigurationError
-from keyturn.stores._redis.calls import NODES, Call
-from keyturn.stores._redis.errors import NO_CLUSTER
+from redis.exceptions import ResponseError
+
+from keyturn.errors import ConfigurationError, StoreUnavailable
+from keyturn.stores._redis.calls import NODES, Call, parsed_info
+from keyturn.stores._redis.driver import Anything
+from keyturn.stores._redis.errors import NO_CLUSTER, NO_PERMISSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from keyturn.stores._redis.calls import Operation
 
 OLDEST: Final = (7, 0)
+_UNREAD: Final = (
+    "The user of the store may not read the revocation log in Redis ({} on the key {}), so every check of an "
+    "access token asks the store: allow it (+@read)."
+)
 _LOST: Final = "lost refreshes are made up for, lost revocations are not"
 
 
@@ -31,11 +38,13 @@ class Wanted:
         cluster: As a cluster.
         replicas: How many replicas a revocation waits for.
         impatient: Whether its connections have timeouts.
+        log: The key of its revocation log.
     """
 
     cluster: bool
     replicas: int
     impatient: bool
+    log: bytes
 
 
 def examine(wanted: Wanted) -> Operation[tuple[str, ...]]:
@@ -53,18 +62,48 @@ def examine(wanted: Wanted) -> Operation[tuple[str, ...]]:
             "The client has no socket_timeout: a server that does not answer holds its callers for ever."
         ] = None
     for node in (yield NODES):
-        info = _parsed((yield Call(None, (), ("INFO", "everything"), node)))
+        info = parsed_info((yield Call(None, (), ("INFO", "everything"), node)))
         _refuse(info, wanted)
         fsync = yield Call(None, (), ("CONFIG", "GET", "appendfsync"), node, optional=True)
         found |= dict.fromkeys(_warnings(info, _setting(fsync), wanted))
+    for warning in (yield from _warnings_of_log(wanted.log)):
+        found[warning] = None
     return tuple(found)
 
 
-def _parsed(answer: bytes | Mapping[str, object]) -> dict[str, str]:
-    if not isinstance(answer, bytes):  # a cluster's driver has read it already
-        return {name: str(value) for name, value in answer.items()}
-    lines = (line.partition(":") for line in answer.decode("utf-8", "replace").splitlines())
-    return {name: value.strip() for name, colon, value in lines if colon}
+def _warnings_of_log(log: bytes) -> Operation[list[str]]:
+    """Try what the revocation log needs, without changing it: nobody may ask for another one's rights."""
+    name = log.decode()
+    writes: tuple[tuple[Anything, ...], ...] = (
+        ("XADD", log, "NOMKSTREAM", "0-0", "s", ""),  # no line may have this id
+        ("XTRIM", log, "MINID", 0),
+    )
+    for words in writes:
+        if (yield from _is_refused(Call(None, (log,), words))):
+            raise ConfigurationError(
+                "The user of the store may not write the revocation log in Redis, and so can end no session: "
+                f"allow it {words[0]} on the key {name} (+@write and ~{name})."
+            )
+    reads: tuple[tuple[Anything, ...], ...] = (
+        ("XRANGE", log, "-", "+", "COUNT", 1),
+        ("XREVRANGE", log, "+", "-", "COUNT", 1),
+        ("XREAD", "COUNT", 1, "STREAMS", log, "0"),
+    )
+    refused: list[str] = []
+    for words in reads:
+        refused += [words[0]] if (yield from _is_refused(Call(None, (log,), words))) else []
+    return [_UNREAD.format(", ".join(refused), name)] if refused else []
+
+
+def _is_refused(call: Call) -> Operation[bool]:
+    try:
+        yield call
+    except StoreUnavailable as error:
+        if error.detail == NO_PERMISSION:
+            return True
+        if error.detail != ResponseError.__name__:  # that no line may have this id says no word in capitals
+            raise
+    return False
 
 
 def _setting(answer: list[bytes] | dict[bytes, bytes] | None) -> str:

@@ -71,6 +71,27 @@ local function finish(key, row, reason, now)
   end
 end
 
+-- Whether an end is one for the revocation log, and recent enough to matter there.
+local function is_news(row, now)
+  return row.revoked and row.reason ~= ABSOLUTE and row.reason ~= IDLE and now - row.revoked_at < LOG_MS
+end
+
+-- Write lines of the revocation log, before what they say is done: where they cannot be written, nothing is.
+-- `log` is nil in a cluster, where no script reaches both: there `stream.py` writes them afterwards. The moments
+-- of commands are not the server's, so the ids of the lines say what is old.
+local function tell(log, kind, subjects)
+  if not log or #subjects == 0 then
+    return
+  end
+  local id
+  for _, subject in ipairs(subjects) do
+    id = redis.call('XADD', log, '*', kind, subject)
+  end
+  local oldest = math.max(0, tonumber(string.match(id, '^%d+')) - LOG_MS)
+  redis.call('XTRIM', log, 'MINID', '~', string.format('%.0f', oldest))
+  redis.call('PEXPIRE', log, LOG_MS)
+end
+
 -- The part of a session's key before `s:` and its id of 16 bytes: what all keys of the user begin with.
 local function base_of(key)
   return string.sub(key, 1, -19)
@@ -123,13 +144,15 @@ end
 
 -- End all of a user's sessions that have not been ended, but one, and append each to the answer. All are read
 -- before the first is written: where one cannot be read, none has ended, and a repetition finds them all.
-local function finish_user(base, index, keep, reason, now, answer)
-  local found = {}
+local function finish_user(base, index, keep, reason, now, log, answer)
+  local found, sids = {}, {}
   of_user(base, index, false, function(sid, key, row)
     if sid ~= keep then
       found[#found + 1] = { sid = sid, key = key, row = row }
+      sids[#sids + 1] = sid
     end
   end)
+  tell(log, 's', sids)
   for _, each in ipairs(found) do
     finish(each.key, each.row, reason, now)
     answer[#answer + 1] = each.sid

@@ -1,7 +1,7 @@
 #!lua
 -- Add a session, within its user's limit. It knows no clock.
 --
--- KEYS: the session, its user's index.
+-- KEYS: the session, its user's index; the revocation log, but not in a cluster.
 -- ARGV: the packed session, now, how long to keep it (ms), when its id may leave the index, the limit or -1,
 --   and as 1 or 0 whether the oldest end at the limit.
 -- Answer: the outcome's name; of LimitReached how many live, of Created of each evicted session: id, row.
@@ -41,11 +41,13 @@ if limit >= 0 then
     end
     return comes_before(one.sid, other.sid)
   end)
-  for position = 1, #live - limit + 1 do
+  local sids = {}
+  for position = 1, math.min(#live - limit + 1, #live) do
+    sids[position] = live[position].sid
+  end
+  tell(KEYS[3], 's', sids)
+  for position = 1, #sids do
     local oldest = live[position]
-    if not oldest then
-      break
-    end
     finish(oldest.key, oldest.row, LIMIT, now)
     answer[#answer + 1] = oldest.sid
     answer[#answer + 1] = oldest.row.value

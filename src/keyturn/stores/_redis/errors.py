@@ -110,6 +110,11 @@ def too_few_replicas(wanted: int, got: int) -> StoreUnavailable:
     )
 
 
+def closed_bell() -> StoreUnavailable:
+    """Return what to raise where somebody waits with a bell that was closed, or that another process has."""
+    return StoreUnavailable("This bell was closed: make another.", detail="closed")
+
+
 def busy() -> StoreUnavailable:
     """Return what to raise where no connection came free in time."""
     return StoreUnavailable("All connections of the pool are busy.", detail="pool_timeout")

@@ -5,10 +5,11 @@ keyturn:{a3f}:s:<session id>    the packed session; 16 raw bytes of id, as every
 keyturn:{a3f}:u:<user id>       the ids of the user's sessions, each with the moment it may be forgotten
 keyturn:{a3f}:d:<token id>      a denied access token
 keyturn:{a3f}:h:<session id>    the audit trail of a session
+keyturn:{log}:r                 the revocation log of all users
 ```
 
 What stands in braces decides the slot (Redis Cluster specification, "hash tags"): the user's bucket, which
-session ids carry.
+session ids carry; "log" is none, so no pattern of the others fits.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Keys:
         sessions: The pattern of all session keys.
         purged: The pattern of all keys of sessions and denials.
         trails: The pattern of all trails.
+        log: The key of the revocation log.
         kind_at: Where in a key the letter of its kind stands, counted from 1 as Lua does.
     """
 
@@ -45,6 +47,7 @@ class Keys:
     sessions: bytes
     purged: bytes
     trails: bytes
+    log: bytes
     kind_at: int
 
     def session(self, sid: UUID) -> bytes:
@@ -84,6 +87,7 @@ def keys_of(prefix: str) -> Keys:
         sessions=b"%bs:%b" % (every, _ANY_SID),
         purged=b"%b[sd]:*" % every,
         trails=b"%bh:%b" % (every, _ANY_SID),
+        log=b"%b:{log}:r" % start,
         kind_at=len(start) + len(":{000}:") + 1,
     )
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hmac
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
+from keyturn._core.commands import RevokeUser
 from keyturn._core.decide import as_first_told, converges
+from keyturn._core.endings import revoked_by
 from keyturn._core.ids import bucket_of_session, bucket_of_user
 from keyturn._core.outcomes import (
     Ahead,
@@ -26,6 +30,7 @@ from keyturn._core.outcomes import (
     Unproven,
 )
 from keyturn._core.records import ending
+from keyturn._core.revocations import entries_of, entry_of_denial
 from keyturn.errors import InvalidInput, StoreUnavailable
 from keyturn.stores._redis import scripts
 from keyturn.stores._redis.calls import Call, always
@@ -40,23 +45,24 @@ from keyturn.stores._redis.rows import (
     unpack,
     unpack_all,
 )
+from keyturn.stores._redis.stream import tell
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
-    from keyturn._core.commands import Check, Confirm, Create, Deny, Lookup, Revoke, RevokeUser, Rotate
+    from keyturn._core.commands import Check, Confirm, Create, Deny, Lookup, Revoke, Rotate
     from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, RotateOutcome
     from keyturn._core.records import Millis, Session
     from keyturn.stores._redis.calls import Operation
     from keyturn.stores._redis.keys import Keys
+    from keyturn.stores._redis.stream import Stream
 
 # How much longer than its token a denial is kept: servers whose clocks are behind still accept the token.
 SKEW: Final = 5 * 60_000
 BRANCH_BYTES: Final = 8
+ENDED_EARLIER: Final = 2
 AGAIN: Final = b"Again"  # before the answer to a refresh that was sent a second time
 
 
-def create(keys: Keys, retention: Millis, command: Create) -> Operation[CreateOutcome]:
+def create(keys: Keys, stream: Stream, retention: Millis, command: Create) -> Operation[CreateOutcome]:
     """See `Store.create`."""
     session = command.session
     if bucket_of_session(session.sid) != bucket_of_user(storable(session.user_id)):
@@ -68,7 +74,7 @@ def create(keys: Keys, retention: Millis, command: Create) -> Operation[CreateOu
     keep_for = max(session.expires_at - _moment(command.now), 0) + retention
     reply = yield Call(
         scripts.CREATE,
-        (keys.session(session.sid), keys.index(session.user_id)),
+        (keys.session(session.sid), keys.index(session.user_id), *stream.beside),
         (
             pack(session),
             command.now,
@@ -83,18 +89,20 @@ def create(keys: Keys, retention: Millis, command: Create) -> Operation[CreateOu
         case [b"LimitReached", live]:
             return LimitReached(live)
         case [b"Created", *pairs]:
-            return Created(session, unpack_all(pairs))
+            outcome = Created(session, unpack_all(pairs))
+            yield from tell(stream, revoked_by(outcome), insists=False)
+            return outcome
         case _:
             raise StoreUnavailable("This session id is taken.", detail="taken")
 
 
-def rotate(keys: Keys, command: Rotate) -> Operation[RotateOutcome]:
+def rotate(keys: Keys, stream: Stream, command: Rotate) -> Operation[RotateOutcome]:
     """See `Store.rotate`."""
     if len(command.branch) > BRANCH_BYTES:
         raise InvalidInput("A branch has at most 8 bytes.", detail="not_storable")
     reply = yield Call(
         scripts.ROTATE,
-        (keys.session(command.sid),),
+        (keys.session(command.sid), *stream.beside),
         (
             command.digest,
             command.gen,
@@ -112,9 +120,21 @@ def rotate(keys: Keys, command: Rotate) -> Operation[RotateOutcome]:
         waits=_is_reuse,
         insists=False,  # a repetition would find the session ended, and nobody would learn of the reuse
     )
-    if reply[0] == AGAIN:
-        return as_first_told(command, _outcome(command.sid, reply[1:]))
-    return _outcome(command.sid, reply)
+    again = reply[0] == AGAIN
+    outcome = _outcome(command.sid, reply[1:] if again else reply)
+    if again:
+        outcome = as_first_told(command, outcome)
+    if stream.sharded:
+        if again and command.whole_user and isinstance(outcome, Reused):
+            yield from _tell_of_others(keys, stream, outcome.session.user_id, command.now)
+        yield from tell(stream, revoked_by(outcome), insists=False)
+    return outcome
+
+
+def _tell_of_others(keys: Keys, stream: Stream, user_id: str, now: Millis) -> Operation[None]:
+    """Write the lines of those who ended with a reuse, where the answer that named them was lost."""
+    with suppress(StoreUnavailable):
+        yield from revoke_user(keys, stream, RevokeUser(user_id, None, "reuse", now))
 
 
 def _outcome(sid: UUID, reply: list[Anything]) -> RotateOutcome:
@@ -176,49 +196,55 @@ def confirm(keys: Keys, command: Confirm) -> Operation[None]:
     yield Call(scripts.CONFIRM, (keys.session(command.sid),), (command.gen, _moment(command.now)))
 
 
-def revoke(keys: Keys, command: Revoke) -> Operation[Revocation]:
+def revoke(keys: Keys, stream: Stream, command: Revoke) -> Operation[Revocation]:
     """See `Store.revoke`."""
     owner = "" if command.user_id is None else f"={storable(command.user_id)}"
     found, *row = yield Call(
         scripts.REVOKE,
-        (keys.session(command.sid),),
+        (keys.session(command.sid), *stream.beside),
         (_moment(command.now), LETTERS[command.reason], owner, command.digest or b""),
         repeatable=False,
         waits=always,
     )
+    yield from tell(stream, entries_of([command.sid] if row or found == ENDED_EARLIER else []))
     return Revocation(bool(found), tuple(unpack(command.sid, each) for each in row))
 
 
-def revoke_user(keys: Keys, command: RevokeUser) -> Operation[Revocation]:
+def revoke_user(keys: Keys, stream: Stream, command: RevokeUser) -> Operation[Revocation]:
     """See `Store.revoke_user`."""
-    pairs = yield Call(
+    pairs, earlier = yield Call(
         scripts.REVOKE_USER,
-        (keys.index(command.user_id),),
+        (keys.index(command.user_id), *stream.beside),
         (
             keys.base(command.user_id),
             _moment(command.now),
             LETTERS[command.reason],
             b"" if command.keep is None else command.keep.bytes,
+            int(stream.sharded),
         ),
         repeatable=False,
         waits=always,
     )
     ended = _sorted(pairs)
+    sids = (UUID(bytes=sid) for sid in (*earlier, *pairs[::2]))
+    yield from tell(stream, entries_of(sids))
     return Revocation(bool(ended), ended)
 
 
-def deny(keys: Keys, command: Deny) -> Operation[None]:
+def deny(keys: Keys, stream: Stream, command: Deny) -> Operation[None]:
     """See `Store.deny`."""
     yield Call(
         scripts.DENY,
-        (keys.denial(command.sid, command.token_id),),
+        (keys.denial(command.sid, command.token_id), *stream.beside),
         (
             pack_denial(command.expires_at, command.now, command.reason),
             command.expires_at,
             max(command.expires_at - command.now, 0) + SKEW,
+            command.token_id,
         ),
         waits=always,
     )
+    yield from tell(stream, [entry_of_denial(command.token_id)])
 
 
 def _is_reuse(reply: Anything) -> bool:

@@ -2,11 +2,11 @@
 -- Redeem a refresh token: what `keyturn._core.decide` says, restated. It knows no clock.
 --
 -- The rules are those of `decide.RULES`, in their order and with their numbers; a test holds the two together.
--- It runs also where the server's memory is full: it makes nothing bigger.
+-- It runs also where the server's memory is full: it makes nothing bigger but the log.
 -- Lua cannot compare in constant time. That gives nothing away: the token's tag has been verified before, and
 -- the digest is SHA-256 of a secret that no prefix search can approach.
 --
--- KEYS: the session.
+-- KEYS: the session; the revocation log, but not in a cluster.
 -- ARGV: digest, gen, branch, jkt or '', now, race window, recovery window, and as 1 or 0: rotation, converge,
 --   whole user.
 -- Answer: the outcome's name, its detail, the row; then of each other session that ended: its id, its row.
@@ -75,8 +75,9 @@ local function reuse(kind)
     local base = base_of(KEYS[1])
     local index = base .. 'u:' .. row.user
     be_sure(redis.pcall('MGET', index, KEYS[1]))
-    finish_user(base, index, string.sub(KEYS[1], -16), REUSE, now, others)
+    finish_user(base, index, string.sub(KEYS[1], -16), REUSE, now, KEYS[2], others)
   end
+  tell(KEYS[2], 's', { string.sub(KEYS[1], -16) })
   finish(KEYS[1], row, REUSE, now)
   local answer = same('Reused', kind)
   for _, part in ipairs(others) do

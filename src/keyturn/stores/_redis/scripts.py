@@ -1,6 +1,7 @@
 """The scripts in Lua, read from the files beside this one. They know no connection and no outcome.
 
-Each is sent as `common.lua` and its own file, behind its own first line, which tells Redis what it may do.
+Each is sent as `common.lua` and its own file, behind its own first line, which tells Redis what it may do,
+and the one number that they share with the core.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from hashlib import sha1
 from importlib.resources import files
 from typing import Final
+
+from keyturn._core.revocations import RETENTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Script:
 
 def _script(name: str) -> Script:
     flags, body = _text(name).split("\n", 1)
-    source = f"{flags}\n{_COMMON}{body}"
+    source = f"{flags}\nlocal LOG_MS = {RETENTION}\n{_COMMON}{body}"
     digest = sha1(source.encode(), usedforsecurity=False).hexdigest()
     return Script(name, source, digest, "no-writes" in flags)
 
@@ -53,6 +56,7 @@ DELETE: Final = _script("delete")
 PURGE: Final = _script("purge")
 NOTE: Final = _script("note")
 FORGET: Final = _script("forget")
+APPEND: Final = _script("append")
 
 ALL: Final = (
     CREATE,
@@ -67,4 +71,5 @@ ALL: Final = (
     PURGE,
     NOTE,
     FORGET,
+    APPEND,
 )

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from keyturn._core.ids import bucket_of_session
+from keyturn._core.revocations import entries_of
 from keyturn.errors import InvalidInput
 from keyturn.stores._redis import scripts
 from keyturn.stores._redis.calls import NODES, Call
 from keyturn.stores._redis.driver import Anything
 from keyturn.stores._redis.rows import is_moment, pack_line, unpack, unpack_all, unpack_line
+from keyturn.stores._redis.stream import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from keyturn._core.trail import TrailEntry
     from keyturn.stores._redis.calls import Operation
     from keyturn.stores._redis.keys import Keys
+    from keyturn.stores._redis.stream import Stream
 
 STEP: Final = 100  # keys that one call looks at: under a millisecond, in which nobody else is served
 TRAILS_STEP: Final = 100  # trails are bigger
@@ -87,11 +90,20 @@ def count(keys: Keys, where: Where) -> Operation[int]:
     return total
 
 
-def delete(keys: Keys, sids: Sequence[UUID], *, sharded: bool) -> Operation[int]:
-    """See `Store.delete`. It counts what it removes, so it is not repeated here; whoever asked may."""
+def delete(keys: Keys, stream: Stream, sids: Sequence[UUID]) -> Operation[int]:
+    """See `Store.delete`. It counts what it removes, so it is not repeated here; whoever asked may.
+
+    In a cluster the log is told first: whoever repeats a removal that was broken off finds nothing any more.
+    """
     gone = 0
-    for chunk in _chunks(set(sids), sharded=sharded):
-        gone += yield Call(scripts.DELETE, tuple(map(keys.session, chunk)), repeatable=False)
+    for chunk in _chunks(set(sids), sharded=stream.sharded):
+        sessions = tuple(map(keys.session, chunk))
+        if stream.sharded:
+            rows = yield Call(None, sessions, ("MGET", *sessions))
+            there = [sid for sid, row in zip(chunk, rows, strict=True) if row is not None]
+            yield from tell(stream, entries_of(there))
+        call = Call(scripts.DELETE, (*sessions, *stream.beside), (len(sessions),), repeatable=False)
+        gone += yield call
     return gone
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from keyturn.stores._sql.queries import Query
-from keyturn.stores._sql.transactions import transaction
+from keyturn.stores._sql.transactions import transaction, whole
 
 if TYPE_CHECKING:
-    from keyturn.stores._sql.queries import Batch, Flavour, Operation, Replies
+    from keyturn.stores._sql.queries import Flavour, Operation
 
 T = TypeVar("T")
 
@@ -30,7 +29,7 @@ def isolated(flavour: Flavour, operation: Operation[T]) -> Operation[T]:
         while True:
             inside = inside or batch[0].statement in flavour.begin
             try:
-                replies = (yield batch) if inside else (yield from transaction(_alone(flavour, batch)))
+                replies = (yield batch) if inside else (yield from transaction(whole(flavour, *batch)))
             except BaseException as error:  # noqa: BLE001  (the operation rolls back, and raises it again)
                 inside = inside and batch[-1].statement != "ROLLBACK"
                 batch = operation.throw(error)
@@ -40,8 +39,3 @@ def isolated(flavour: Flavour, operation: Operation[T]) -> Operation[T]:
     except StopIteration as end:
         result: T = end.value
         return result
-
-
-def _alone(flavour: Flavour, batch: Batch) -> Operation[Replies]:
-    replies = yield (*map(Query, flavour.begin), *batch, Query("COMMIT"))
-    return replies[len(flavour.begin) : -1]

@@ -7,15 +7,16 @@ and rows are removed by key, chunk by chunk, so that others get their turn betwe
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-from keyturn.stores._sql import statements
-from keyturn.stores._sql.queries import Query, ask
+from keyturn._core.revocations import LogEntry
+from keyturn.stores._sql import log, statements
+from keyturn.stores._sql.queries import CHUNK, Query, ask, chunks
 from keyturn.stores._sql.tables import from_entry, to_entries, to_sessions
-from keyturn.stores._sql.transactions import transaction
+from keyturn.stores._sql.transactions import committing, opening, transaction, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
     from sqlalchemy import Delete
@@ -25,15 +26,7 @@ if TYPE_CHECKING:
     from keyturn._core.trail import TrailEntry
     from keyturn.stores._sql.queries import Flavour, Operation
 
-T = TypeVar("T")
-
-CHUNK: Final = 500  # ids in one statement: SQLite takes 32,766 parameters, and a short statement is soon over
 WINDOW: Final = 20_000  # rows that one statement looks at where none of its conditions bounds them
-
-
-def chunks(keys: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Cut keys into as many as one statement takes."""
-    return (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
 
 
 def find(where: Where, limit: int) -> Operation[Sequence[Session]]:
@@ -88,14 +81,7 @@ class Tally:
         self.gone += reply.count
 
 
-def _delete(tally: Tally, sids: Sequence[UUID]) -> Operation[int]:
-    """Remove sessions, chunk by chunk, for others to get a turn; it may be repeated after a failure."""
-    for chunk in chunks(sids):
-        yield from tally.remove(statements.delete_sessions(chunk))
-    return tally.gone
-
-
-def erase(tally: Tally, sids: Sequence[UUID]) -> Operation[int]:
+def erase(flavour: Flavour, tally: Tally, sids: Sequence[UUID]) -> Operation[int]:
     """See `Store.delete`: the lines of the trail first, which nobody could find afterwards."""
     for chunk in chunks(sids):
         while True:
@@ -104,7 +90,24 @@ def erase(tally: Tally, sids: Sequence[UUID]) -> Operation[int]:
                 yield from ask(statements.delete_lines([row[0] for row in lines.rows]))
             if len(lines.rows) < CHUNK:
                 break
-    return (yield from _delete(tally, sids))
+    for chunk in chunks(sids):
+        if flavour.along:
+            reply = yield from ask(statements.erase_sessions(chunk))
+            tally.gone += len(reply.rows)
+        else:
+            tally.gone += yield from transaction(_erase_sessions(flavour, chunk))
+    return tally.gone
+
+
+def _erase_sessions(flavour: Flavour, sids: Sequence[UUID]) -> Operation[int]:
+    found = yield from opening(flavour, statements.ends_of(sids))
+    # Nobody says when they go. As long as an access token of theirs may live, the line about it stays.
+    lines = log.written(
+        flavour, ((LogEntry("session", str(sid)), expires_at) for sid, expires_at in found.rows)
+    )
+    removing = [Query(statements.delete_sessions([sid for sid, _ in found.rows]))] if found.rows else []
+    yield from committing(*removing, *lines)
+    return len(found.rows)
 
 
 def purge(tally: Tally, command: Purge) -> Operation[int]:
@@ -114,10 +117,12 @@ def purge(tally: Tally, command: Purge) -> Operation[int]:
     then locks or reads more than those rows.
     """
     old = yield from ask(statements.OLD_SESSIONS, {"before": command.before, "most": command.limit})
-    yield from _delete(tally, [row[0] for row in old.rows])
+    for chunk in chunks([row[0] for row in old.rows]):
+        yield from tally.remove(statements.delete_sessions(chunk))
     stale = yield from ask(statements.OLD_DENIALS, {"now": command.now, "most": command.limit})
     for chunk in chunks([row[0] for row in stale.rows]):
         yield from tally.remove(statements.delete_denials(chunk, command.now))
+    yield from log.thin_out(command.now, command.limit)
     return tally.gone
 
 
@@ -125,7 +130,7 @@ def note(flavour: Flavour, entries: Sequence[TrailEntry]) -> Operation[None]:
     """See `Trail.note`: one transaction for all lines, or each would wait for a commit of its own."""
     rows = [from_entry(entry) for entry in entries]
     if len(rows) > 1:
-        yield from transaction(_note(flavour, rows))
+        yield from transaction(whole(flavour, Query(statements.note(flavour.name), rows)))
     elif rows:
         yield from ask(statements.note(flavour.name), rows)
 
@@ -143,10 +148,6 @@ def forget(tally: Tally, before: Millis, limit: int) -> Operation[int]:
     for chunk in chunks([row[0] for row in old.rows]):
         yield from tally.remove(statements.delete_lines(chunk))
     return tally.gone
-
-
-def _note(flavour: Flavour, rows: Sequence[dict[str, Any]]) -> Operation[None]:
-    yield (*map(Query, flavour.begin), Query(statements.note(flavour.name), rows), Query("COMMIT"))
 
 
 def _until(until: UUID | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from itertools import count as count_from
 from typing import TYPE_CHECKING, Any, Final
 
 from keyturn._core.decide import as_first_told, decide, end
+from keyturn._core.endings import revoked_by
 from keyturn._core.outcomes import (
     Created,
     Denied,
@@ -27,15 +28,17 @@ from keyturn._core.outcomes import (
     Unknown,
 )
 from keyturn._core.records import ending
-from keyturn.stores._sql import statements
-from keyturn.stores._sql.keeping import Tally, chunks, count, erase, find, forget, history, note, purge
+from keyturn._core.revocations import entry_of_denial
+from keyturn.stores._sql import log, statements
+from keyturn.stores._sql.ending import end_within, ended, lines_about, of_user, one
+from keyturn.stores._sql.keeping import Tally, count, erase, find, forget, history, note, purge
+from keyturn.stores._sql.log import follow
 from keyturn.stores._sql.queries import Query, Reply, ask
 from keyturn.stores._sql.tables import changes, to_row, to_session, to_sessions
-from keyturn.stores._sql.transactions import committing, opening, transaction
+from keyturn.stores._sql.transactions import committing, opening, transaction, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from uuid import UUID
+    from collections.abc import Callable, Sequence
 
     from keyturn._core.commands import (
         Check,
@@ -48,9 +51,8 @@ if TYPE_CHECKING:
         Rotate,
     )
     from keyturn._core.outcomes import CheckOutcome, CreateOutcome, LookupOutcome, RotateOutcome
-    from keyturn._core.records import EndReason, Millis, Session
+    from keyturn._core.records import Millis, Session
     from keyturn.stores._sql.queries import Flavour, Operation
-    from keyturn.stores._sql.statements import Ending
 
 __all__ = [
     "Tally",
@@ -61,6 +63,7 @@ __all__ = [
     "deny",
     "erase",
     "find",
+    "follow",
     "forget",
     "history",
     "lookup",
@@ -100,13 +103,28 @@ def _create_within(flavour: Flavour, command: Create, limit: int) -> Operation[C
     if surplus > 0 and not command.evict:
         yield from committing()
         return LimitReached(len(live))
-    oldest = live[:surplus]
-    form = statements.END_ONE.returning if flavour.returning else statements.END_ONE.plain
-    ends = [Query(form, _one(session.sid, "limit", command.now)) for session in oldest]
-    *ended, _ = yield from committing(*ends, Query(statements.INSERT, to_row(command.session)))
-    if flavour.returning:  # as they are, also where one was refreshed or ended since it was read
-        return Created(command.session, tuple(to_session(row) for reply in ended for row in reply.rows))
-    return Created(command.session, tuple(end(session, "limit", command.now) for session in oldest))
+    oldest, added = live[:surplus], Query(statements.INSERT, to_row(command.session))
+    if flavour.along:
+        ends = [one(session.sid, "limit", command.now) for session in oldest]
+        *replies, _ = yield from committing(*(Query(statements.END_ONE.along, each) for each in ends), added)
+        # As they are, also where one was refreshed or ended since it was read.
+        return Created(command.session, tuple(to_session(row) for reply in replies for row in reply.rows))
+    evicted = yield from _evicted(flavour, oldest, command.now)
+    yield from committing(*lines_about(flavour, evicted, command.now), added)
+    return Created(command.session, evicted)
+
+
+def _evicted(flavour: Flavour, oldest: Sequence[Session], now: Millis) -> Operation[tuple[Session, ...]]:
+    """End sessions one by one inside a transaction; who has ended since it was read is not ended again."""
+    evicted: list[Session] = []
+    for session in oldest:
+        which = one(session.sid, "limit", now)
+        if flavour.returning:
+            reply = yield from ask(statements.END_ONE.returning, which)
+            evicted += to_sessions(reply.rows)
+        elif (yield from ask(statements.END_ONE.plain, which)).count > 0:
+            evicted.append(end(session, "limit", now))
+    return tuple(evicted)
 
 
 def rotating(flavour: Flavour, command: Rotate) -> Callable[[], Operation[RotateOutcome]]:
@@ -145,7 +163,7 @@ def _swap_as_decided(command: Rotate) -> Operation[RotateOutcome | None]:
     decision = decide(row, command)
     if row is None or decision.write is None:
         return decision.outcome  # nothing to write: the one read was the whole operation
-    if decision.end_user:
+    if revoked_by(decision.outcome):  # with a line of the log, which takes a transaction
         return None
     swapped = yield from _swap(row, decision.write)
     return decision.outcome if swapped else None
@@ -153,10 +171,14 @@ def _swap_as_decided(command: Rotate) -> Operation[RotateOutcome | None]:
 
 def _swap(was: Session, new: Session) -> Operation[bool]:
     """Write a session in place of what was read, unless it has changed meanwhile."""
+    reply = yield from ask(statements.SWAP, _swap_values(was, new))
+    return reply.count > 0
+
+
+def _swap_values(was: Session, new: Session) -> dict[str, Any]:
     values = {f"was_{name}": getattr(was, name) for name in statements.MOVING}
     values |= {f"new_{name}": getattr(new, name) for name in statements.MOVING}
-    reply = yield from ask(statements.SWAP, {"id": was.sid, **values})
-    return reply.count > 0
+    return {"id": was.sid, **values}
 
 
 def _decided(flavour: Flavour, command: Rotate) -> Operation[RotateOutcome]:
@@ -169,11 +191,13 @@ def _decided(flavour: Flavour, command: Rotate) -> Operation[RotateOutcome]:
         case Reused(session) as reused if decision.end_user:
             if writes:
                 yield tuple(writes)
-            others = yield from _end(
-                flavour, statements.END_USER, _all(session.user_id, None, "reuse", command.now)
-            )
-            yield from committing()
+            everyone = of_user(session.user_id, None, "reuse", command.now)
+            others, rest = yield from end_within(flavour, statements.END_USER, everyone)
+            yield from committing(*rest, *lines_about(flavour, [session], command.now))
             return replace(reused, others=others)
+        case Reused(session) as reused:
+            yield from committing(*writes, *lines_about(flavour, [session], command.now))
+            return reused
         case outcome:
             yield from committing(*writes)
             return outcome
@@ -214,19 +238,19 @@ def confirm(command: Confirm) -> Operation[None]:
 def revoke(flavour: Flavour, command: Revoke) -> Operation[Revocation]:
     """See `Store.revoke`."""
     if not flavour.returning:
-        quick = yield from _swap_to_ended(command)
+        quick = yield from _swap_to_ended(flavour, command)
         if quick is not None:
             return quick
-    which = _one(command.sid, command.reason, command.now, owner=command.user_id, digest=command.digest)
-    ended = yield from _ended(flavour, statements.END_ONE, which)
-    if ended:
-        return Revocation(found=True, ended=ended)
+    which = one(command.sid, command.reason, command.now, owner=command.user_id, digest=command.digest)
+    sessions = yield from ended(flavour, statements.END_ONE, which)
+    if sessions:
+        return Revocation(found=True, ended=sessions)
     # Nothing ended: there is none, or it has ended before. Either stays true, so this needs no lock.
     found = yield from ask(statements.EXISTS, which)
     return Revocation(found=bool(found.rows), ended=())
 
 
-def _swap_to_ended(command: Revoke) -> Operation[Revocation | None]:
+def _swap_to_ended(flavour: Flavour, command: Revoke) -> Operation[Revocation | None]:
     read = yield from ask(statements.LOAD, {"id": command.sid})
     row = _only(read.rows)
     if (
@@ -237,27 +261,39 @@ def _swap_to_ended(command: Revoke) -> Operation[Revocation | None]:
         return Revocation(found=False, ended=())
     if row.revoked_at is not None:
         return Revocation(found=True, ended=())
-    ended = end(row, command.reason, command.now)
-    swapped = yield from _swap(row, ended)
-    return Revocation(found=True, ended=(ended,)) if swapped else None
+    after = end(row, command.reason, command.now)
+    swapped = yield from transaction(_swapped_and_written(flavour, row, after))
+    return Revocation(found=True, ended=(after,)) if swapped else None
+
+
+def _swapped_and_written(flavour: Flavour, was: Session, new: Session) -> Operation[bool]:
+    swapped = yield from opening(flavour, statements.SWAP, _swap_values(was, new))
+    lines = lines_about(flavour, [new], new.revoked_at or 0) if swapped.count > 0 else ()
+    yield from committing(*lines)
+    return swapped.count > 0
 
 
 def revoke_user(flavour: Flavour, command: RevokeUser) -> Operation[Revocation]:
     """See `Store.revoke_user`."""
-    which = _all(command.user_id, command.keep, command.reason, command.now)
-    ended = yield from _ended(flavour, statements.END_USER, which)
-    return Revocation(bool(ended), ended)
+    which = of_user(command.user_id, command.keep, command.reason, command.now)
+    sessions = yield from ended(flavour, statements.END_USER, which)
+    return Revocation(bool(sessions), sessions)
 
 
 def deny(flavour: Flavour, command: Deny) -> Operation[None]:
     """See `Store.deny`."""
     row = {
-        "token_id": command.token_id,
-        "expires_at": command.expires_at,
+        "token": command.token_id,
+        "moment": command.expires_at,
         "reason": command.reason,
-        "denied_at": command.now,
+        "now": command.now,
     }
-    yield from ask(statements.deny(flavour.name), row)
+    denial = Query(statements.deny(flavour.name), row)
+    if flavour.along:
+        yield (denial,)
+    else:
+        line = log.written(flavour, [(entry_of_denial(command.token_id), command.now)])
+        yield from transaction(whole(flavour, denial, *line))
 
 
 def _case_8(command: Rotate) -> dict[str, object]:
@@ -275,53 +311,3 @@ def _case_8(command: Rotate) -> dict[str, object]:
 
 def _only(rows: Sequence[Sequence[Any]]) -> Session | None:
     return to_session(rows[0]) if rows else None
-
-
-def _one(
-    sid: UUID, reason: EndReason, now: Millis, *, owner: str | None = None, digest: bytes | None = None
-) -> dict[str, Any]:
-    return {"id": sid, "owner": owner, "digest": digest, "reason": reason, "now": now}
-
-
-def _all(user_id: str, keep: UUID | None, reason: EndReason, now: Millis) -> dict[str, Any]:
-    return {"user": user_id, "keep": keep, "reason": reason, "now": now}
-
-
-def _ended(flavour: Flavour, which: Ending, values: dict[str, Any]) -> Operation[tuple[Session, ...]]:
-    """End sessions in a transaction of their own: with RETURNING, one statement is one."""
-    if flavour.returning:
-        return (yield from _end(flavour, which, values))
-
-    def body() -> Operation[tuple[Session, ...]]:
-        locked = yield from opening(flavour, which.locked, values)
-        yield from committing(*_endings(locked.rows, values))
-        return _after(locked.rows, values)
-
-    return (yield from transaction(body()))
-
-
-def _end(flavour: Flavour, which: Ending, values: dict[str, Any]) -> Operation[tuple[Session, ...]]:
-    """End sessions inside a transaction, or in one statement."""
-    if flavour.returning:
-        reply = yield from ask(which.returning, values)
-        return _sorted(to_sessions(reply.rows))
-    locked = yield from ask(which.locked, values)
-    for query in _endings(locked.rows, values):
-        yield (query,)
-    return _after(locked.rows, values)
-
-
-def _endings(locked: Sequence[Sequence[Any]], values: dict[str, Any]) -> Iterator[Query]:
-    # By key: whoever signs in between the two statements comes after the revocation, and is not ended unsaid.
-    sids = [row[0] for row in locked]
-    given = {"reason": values["reason"], "now": values["now"]}
-    for chunk in chunks(sids):
-        yield Query(statements.end_these(chunk), given)
-
-
-def _after(rows: Sequence[Sequence[Any]], values: dict[str, Any]) -> tuple[Session, ...]:
-    return _sorted(tuple(end(session, values["reason"], values["now"]) for session in to_sessions(rows)))
-
-
-def _sorted(sessions: tuple[Session, ...]) -> tuple[Session, ...]:
-    return tuple(sorted(sessions, key=lambda session: session.sid))

@@ -7,7 +7,7 @@ error in one of them is thrown into the operation.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -55,6 +55,16 @@ def ask(statement: Executable | str, parameters: Parameters | None = None) -> Op
     return reply
 
 
+CHUNK: Final = (
+    500  # keys in one statement: SQLite takes 32,766 parameters, and a short statement is soon over
+)
+
+
+def chunks(keys: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut keys into as many as one statement takes."""
+    return (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
+
+
 @dataclass(frozen=True, slots=True)
 class Flavour:
     """What operations must know of a database engine.
@@ -62,6 +72,7 @@ class Flavour:
     Attributes:
         name: SQLAlchemy's name of its dialect.
         returning: Whether it has `UPDATE … RETURNING`.
+        along: Whether one statement can change rows of one table and write about them into another.
         begin: What opens a transaction that reads before it writes, statement by statement.
         stripes: Whether sign-ins under a limit must take their user's lock: not where a transaction has the
             whole database.
@@ -69,6 +80,7 @@ class Flavour:
 
     name: str
     returning: bool
+    along: bool
     begin: tuple[str, ...]
     stripes: bool
 
@@ -92,4 +104,4 @@ def flavour(name: str, *, returning: bool, read_committed: bool = False) -> Flav
         read_committed: Whether its connections have that isolation level without being asked for it.
     """
     begin = _BEGIN.get(name, ("BEGIN",) if read_committed else _MYSQL_BEGIN)
-    return Flavour(name, returning, begin, stripes=name != "sqlite")
+    return Flavour(name, returning, name == "postgresql", begin, stripes=name != "sqlite")

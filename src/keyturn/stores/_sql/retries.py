@@ -1,13 +1,18 @@
-"""Which failures of an operation are followed by another try. It knows no operation and no clock."""
+"""Which failures of an operation are followed by another try. It knows no operation and no driver."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from keyturn.errors import StoreUnavailable
 from keyturn.stores._sql.codes import LOST, ROLLED_BACK
 
 if TYPE_CHECKING:
-    from keyturn.errors import StoreUnavailable
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
 
 _PAUSES: Final = (0.0, 0.02, 0.05, 0.1)  # seconds; together shorter than anybody's patience
 _LOST_AT_MOST: Final = 1  # a new connection either works, or the server is away
@@ -42,3 +47,32 @@ class Tries:
             self._lost += 1
             return True
         return False
+
+
+def tried(once: Callable[[], T], *, safe: bool) -> T:
+    """Try an operation, and again where that is allowed.
+
+    Args:
+        once: Does it.
+        safe: Doing it twice is as good as once.
+    """
+    tries = Tries(safe=safe)
+    while True:
+        try:
+            return once()
+        except StoreUnavailable as error:
+            if not tries.allow_another(error):
+                raise
+        time.sleep(tries.pause)
+
+
+async def async_tried(once: Callable[[], Awaitable[T]], *, safe: bool) -> T:
+    """Try an operation, and again where that is allowed: see `tried`."""
+    tries = Tries(safe=safe)
+    while True:
+        try:
+            return await once()
+        except StoreUnavailable as error:
+            if not tries.allow_another(error):
+                raise
+        await asyncio.sleep(tries.pause)

@@ -141,8 +141,10 @@ def _postgres(lock_timeout: float, answer_timeout: float) -> tuple[str, ...]:
 
 
 def _mysql(lock_timeout: float, answer_timeout: float) -> tuple[str, ...]:
-    # MySQL takes what MariaDB alone reads for a remark; it has no such limit for statements that write.
-    limit = f"/*M! , max_statement_time = {answer_timeout:.3f} */"
+    # MySQL takes what MariaDB alone reads for a remark: it has no such limits for writing, nor for
+    # transactions that were left open.
+    idle = max(1, round(answer_timeout))
+    limit = f"/*M! , max_statement_time = {answer_timeout:.3f}, idle_transaction_timeout = {idle} */"
     lock = f"innodb_lock_wait_timeout = {max(1, round(lock_timeout))}"
     return (
         f"SET SESSION sql_mode = '{_SQL_MODE}', {lock} {limit}",

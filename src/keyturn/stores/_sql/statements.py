@@ -36,6 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from keyturn._core.ids import bucket_of_user
+from keyturn.stores._sql import log_statements
 from keyturn.stores._sql.tables import STRIPES, denials, sessions, stripes, trail
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ _REASON: Final = bindparam("reason", type_=String())
 _AFTER: Final = bindparam("after", type_=_s.sid.type)
 _BEFORE: Final = bindparam("before", type_=BigInteger())
 _UNTIL: Final = bindparam("until", type_=_s.sid.type)
+_MOMENT: Final = bindparam("moment", type_=BigInteger())
 _SKIP: Final = bindparam("skip", type_=Integer())
 _MOST: Final = bindparam("most", type_=Integer())
 
@@ -166,18 +168,25 @@ class Ending:
     Attributes:
         plain: Ends them.
         returning: Ends them and returns them as they are then.
+        along: The same, and writes the lines of the log about it.
         locked: Reads and locks those that `plain` would end.
     """
 
     plain: Update
     returning: Executable
+    along: Executable
     locked: Select[Any]
 
 
 def _ending(which: ColumnElement[bool]) -> Ending:
     going = and_(which, _s.revoked_at.is_(None))
     plain = update(sessions).where(going).values(revoked_at=_NOW, revoked_reason=_REASON)
-    return Ending(plain, plain.returning(*_s), select(sessions).where(going).with_for_update())
+    return Ending(
+        plain,
+        plain.returning(*_s),
+        log_statements.ending_and_writing(plain),
+        select(sessions).where(going).with_for_update(),
+    )
 
 
 _one_named: Final = and_(
@@ -230,9 +239,13 @@ def write(sid: UUID, values: Mapping[str, Any]) -> Update:
 
 @cache
 def deny(dialect: str) -> Insert:
-    """Add a denial, or keep the later expiry of the two."""
+    """Add a denial, or keep the later expiry of the two; on PostgreSQL, write the line of the log about it.
+
+    Parameters: `token`, `moment` (its expiry), `reason` and `now`.
+    """
+    given = {"token_id": _TOKEN, "expires_at": _MOMENT, "reason": _REASON, "denied_at": _NOW}
     if dialect in {"mysql", "mariadb"}:
-        added = mysql.insert(denials)
+        added = mysql.insert(denials).values(given)
         new, is_later = added.inserted, denials.c.expires_at < added.inserted.expires_at
         # Assignments see those before them, so the column that they all compare comes last.
         return added.on_duplicate_key_update(
@@ -242,9 +255,9 @@ def deny(dialect: str) -> Insert:
                 ("expires_at", case((is_later, new.expires_at), else_=denials.c.expires_at)),
             ]
         )
-    statement = postgresql.insert(denials) if dialect == "postgresql" else sqlite.insert(denials)
+    statement = (postgresql if dialect == "postgresql" else sqlite).insert(denials).values(given)
     excluded = statement.excluded
-    return statement.on_conflict_do_update(
+    upsert = statement.on_conflict_do_update(
         index_elements=[denials.c.token_id],
         set_={
             "expires_at": excluded.expires_at,
@@ -253,6 +266,7 @@ def deny(dialect: str) -> Insert:
         },
         where=denials.c.expires_at < excluded.expires_at,
     )
+    return log_statements.denying_and_writing(upsert, _TOKEN, _NOW) if dialect == "postgresql" else upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +346,16 @@ OLD_DENIALS: Final = (
 def delete_sessions(sids: Sequence[UUID]) -> Delete:
     """Remove sessions."""
     return delete(sessions).where(_s.sid.in_(sids))
+
+
+def erase_sessions(sids: Sequence[UUID]) -> Insert:
+    """Remove sessions and write the lines of the log about it, where one statement can; a row for each."""
+    return log_statements.removing_and_writing(delete_sessions(sids))
+
+
+def ends_of(sids: Sequence[UUID]) -> Executable:
+    """Read and lock the ids of sessions and their absolute ends."""
+    return select(_s.sid, _s.expires_at).where(_s.sid.in_(sids)).with_for_update()
 
 
 def delete_denials(token_ids: Sequence[str], now: Millis) -> Delete:

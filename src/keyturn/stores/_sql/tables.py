@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from keyturn._core.records import Session
 from keyturn._core.trail import TrailEntry
-from keyturn.stores._sql.types import HOT, INNODB, json_object, octets, text, uuid
+from keyturn.stores._sql.types import HOT, INNODB, NEVER_AGAIN, counter, json_object, octets, text, uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,6 +98,21 @@ trail: Final = Table(
     Index("keyturn_trail_session", "sid", "id"),
     Index("keyturn_trail_age", "at", "id"),
     **INNODB,
+)
+
+# Who follows the log reads on by number, not by moment: the clocks of several machines differ. The database
+# gives the numbers before others see the rows, so the lower of two may be seen later: see `following`.
+revocations: Final = Table(
+    "keyturn_revocations",
+    metadata,
+    Column("no", counter(), nullable=False, autoincrement=True),
+    Column("kind", text(16), nullable=False),
+    Column("subject", text(255), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("no", name="keyturn_revocations_pk"),
+    Index("keyturn_revocations_age", "at", "no"),
+    **INNODB,
+    **NEVER_AGAIN,
 )
 
 _NAMES: Final = tuple(field.name for field in fields(Session))

@@ -41,3 +41,10 @@ def committing(*queries: Query) -> Operation[Replies]:
     """Commit, with the last statements of the transaction, in one round trip where the driver can."""
     *replies, _ = yield (*queries, Query("COMMIT"))
     return replies
+
+
+def whole(flavour: Flavour, *queries: Query) -> Operation[Replies]:
+    """Run statements as a transaction, in one round trip where the driver can."""
+    opened = tuple(map(Query, flavour.begin))
+    replies = yield (*opened, *queries, Query("COMMIT"))
+    return replies[len(opened) : -1]

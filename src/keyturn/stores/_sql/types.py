@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from sqlalchemy import JSON, LargeBinary, String, Uuid
+from sqlalchemy import JSON, BigInteger, Integer, LargeBinary, String, Uuid
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator
@@ -94,6 +94,11 @@ def json_object() -> TypeEngine[Any]:
     return JSON().with_variant(_JsonText(), *_MYSQL)
 
 
+def counter() -> TypeEngine[int]:
+    """A number that the database itself gives to each row; SQLite does so for this type alone."""
+    return BigInteger().with_variant(Integer(), "sqlite")
+
+
 INNODB: Final[dict[str, Any]] = {
     f"{dialect}_{option}": value
     for dialect in _MYSQL
@@ -103,3 +108,6 @@ INNODB: Final[dict[str, Any]] = {
 
 HOT: Final[dict[str, Any]] = {"postgresql_with": {"fillfactor": "90"}}
 """What a table of changing rows says on PostgreSQL: a tenth of each page is kept for their new versions."""
+
+NEVER_AGAIN: Final[dict[str, Any]] = {"sqlite_autoincrement": True}
+"""What a table says on SQLite so that the number of a row that was removed is not given again."""

@@ -1,0 +1,372 @@
+"""Following a store's revocation log, in a thread or a task of its own. It knows no token and no manager.
+
+Whoever follows reads the log to its end, rests, and reads on. The store's bell ends a rest early, where there
+is one; a ring that is lost costs the rest of the rest. Both colours do the same; they differ by `await`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event, Lock, Thread, current_thread
+from typing import TYPE_CHECKING, Final
+from weakref import ref
+
+from keyturn._core.commands import Follow
+from keyturn.errors import StoreError
+from keyturn.forks import in_forked_children
+from keyturn.revocation import SLACK, RevocationView
+from keyturn.stores.protocol import PAGE, AsyncRevocationLog, RevocationLog
+
+if TYPE_CHECKING:
+    from keyturn._core.outcomes import Followed
+    from keyturn.policy import Policy
+    from keyturn.stores.protocol import AsyncBell, Bell
+
+_LOG: Final = logging.getLogger("keyturn")
+_LONGEST_REST: Final = 1.0  # seconds
+_POLLS: Final = 4  # within the staleness that is allowed, so that one that fails costs nothing
+PATIENCE: Final = 5.0  # seconds to wait for a thread to end: a statement on its way is let through
+
+
+def log_of(store: object) -> RevocationLog | None:
+    """Give a store's log, where a process should follow it rather than ask the store each time."""
+    if not isinstance(store, RevocationLog) or inspect.iscoroutinefunction(store.follow) or store.at_hand:
+        return None
+    return store
+
+
+def async_log_of(store: object) -> AsyncRevocationLog | None:
+    """Give a store's log for asyncio: see `log_of`."""
+    if not isinstance(store, AsyncRevocationLog) or store.at_hand:
+        return None
+    return store if inspect.iscoroutinefunction(store.follow) else None
+
+
+def rest_of(max_staleness: float) -> float:
+    """Give how many seconds there are between two polls.
+
+    Examples:
+        >>> rest_of(5), rest_of(1)
+        (1.0, 0.25)
+    """
+    return min(_LONGEST_REST, max_staleness / _POLLS)
+
+
+class Reading:
+    """How far a log was read, and what becomes of a page. It waits for nothing."""
+
+    def __init__(
+        self, view: RevocationView, clock: Callable[[], float], told: Callable[[StoreError], object]
+    ) -> None:
+        """Begin before the first line.
+
+        Args:
+            view: What learns of revocations.
+            clock: Gives POSIX seconds.
+            told: Called where the log cannot be read, once until it can be again.
+        """
+        self.view = view
+        self.cursor: object | None = None
+        self.failures = 0
+        self._clock = clock
+        self._told = told
+        self._last = 0.0
+
+    def ask(self) -> Follow:
+        """Give the command that reads on."""
+        now = self._clock()
+        if now < self._last - SLACK:  # the clock was set back: what the view has let go of may count again
+            self.start_afresh()
+        self._last = now
+        since = now - self.view.looks_back - SLACK
+        return Follow(self.cursor, round(since * 1000), round(now * 1000), PAGE)
+
+    def take(self, asked: Follow, page: Followed) -> bool:
+        """Take a page in, and tell whether to read on at once."""
+        now = asked.now / 1000
+        self.view.learn(page.entries, now)
+        self.cursor = page.cursor
+        if not page.more:
+            self.view.became_current(now)
+            self.failures = 0
+        return page.more
+
+    def failed(self, error: Exception) -> None:
+        """Note that the log cannot be read right now."""
+        self.failures += 1
+        if self.failures > 1:
+            return
+        if isinstance(error, StoreError):
+            _LOG.warning("keyturn: the revocation log cannot be read (%s): the store is asked instead", error)
+            self._told(error)
+        else:
+            _LOG.error("keyturn: following the revocation log failed", exc_info=error)
+
+    def start_afresh(self) -> None:
+        """Read everything again, and let the view accept nothing until then."""
+        self.cursor = None
+        self.view.start_afresh()
+
+
+class Follower:
+    """Follows a log in a thread, which begins when it is first needed and ends with the follower."""
+
+    def __init__(
+        self,
+        log: RevocationLog,
+        policy: Policy,
+        clock: Callable[[], float],
+        told: Callable[[StoreError], object],
+    ) -> None:
+        """Start nothing yet: see `Reading`."""
+        self._log = log
+        self.view = RevocationView.of(policy)
+        self._reading = Reading(self.view, clock, told)
+        self._rest = rest_of(policy.max_staleness)
+        self._start()
+        in_forked_children(self, Follower._start_in_child)
+
+    def _start(self) -> None:
+        self._lock = Lock()
+        self._ended = Event()
+        self._thread: Thread | None = None
+        self._bell: Bell | None = None
+
+    def _start_in_child(self) -> None:
+        closed = self._ended.is_set()
+        self._start()  # the thread is not here, and the bell is the parent's
+        if closed:
+            self._ended.set()
+        self._reading.start_afresh()
+
+    def ensure(self) -> None:
+        """Have the log followed from now on, if it is not; what was closed stays so."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        with self._lock:
+            if self._ended.is_set() or (self._thread is not None and self._thread.is_alive()):
+                return
+            self._thread = Thread(target=_work, args=(ref(self),), name="keyturn-follower", daemon=True)
+            self._thread.start()
+
+    def start(self) -> None:
+        """Have the log followed from now on, and read it to its end first.
+
+        Raises:
+            StoreError: It cannot be read now; it will be when it can.
+        """
+        self.ensure()
+        self._catch_up()
+
+    def close(self) -> None:
+        """End the thread, whatever it waits for."""
+        with self._lock:
+            self._ended.set()
+            bell, thread = self._bell, self._thread
+        if bell is not None:
+            bell.close()
+        if thread is not None and thread is not current_thread():
+            thread.join(PATIENCE)
+
+    def turn(self, *, bell_failed: bool) -> Rest | None:
+        """Read on, and give what to wait with before the next turn; None: there is none.
+
+        Args:
+            bell_failed: Whether the bell could not be waited for.
+        """
+        if self._ended.is_set():
+            return None
+        bell = None
+        try:
+            self._catch_up()
+            bell = self._ready_bell(failed=bell_failed)
+        except Exception as error:  # noqa: BLE001  (whatever a store of somebody's own raises, we go on)
+            self._reading.failed(error)
+        return Rest(bell, self._reading.cursor, self._rest, self._ended)
+
+    def _catch_up(self) -> None:
+        asked = self._reading.ask()
+        while self._reading.take(asked, self._log.follow(asked)) and not self._ended.is_set():
+            asked = self._reading.ask()
+
+    def _ready_bell(self, *, failed: bool) -> Bell | None:
+        known = self._bell
+        if failed and known is not None:
+            known.close()
+            self._bell = None
+            return None  # another one only after a rest: it might fail at once, again and again
+        if known is None:
+            made = self._log.bell()
+            with self._lock:
+                self._bell = made
+                closed = self._ended.is_set()
+            if closed and made is not None:  # while it was made
+                made.close()
+        return self._bell
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What to wait with until the next turn, and nothing that would keep a follower in use.
+
+    Attributes:
+        bell: What ends it early; None: nothing rings here.
+        cursor: How far the log was read.
+        seconds: How long it is.
+        ended: Set when nothing is to be followed any more.
+    """
+
+    bell: Bell | None
+    cursor: object | None
+    seconds: float
+    ended: Event
+
+    def wait(self) -> bool:
+        """Wait, and tell whether the bell did its work."""
+        if self.bell is None:
+            self.ended.wait(self.seconds)
+            return True
+        try:
+            self.bell.wait(self.cursor, self.seconds)
+        except StoreError:
+            return False
+        return True
+
+
+def _work(known: ref[Follower]) -> None:
+    """Take turns until the follower is closed, or nobody uses it any more."""
+    rest: Rest | None = None
+    bell_failed = False
+    while (follower := known()) is not None:
+        rest = follower.turn(bell_failed=bell_failed)
+        del follower
+        if rest is None:
+            return
+        bell_failed = not rest.wait()
+    if rest is not None and rest.bell is not None:
+        rest.bell.close()
+
+
+class AsyncFollower:
+    """Follows a log in a task of the running event loop: `Follower` with `await`.
+
+    In the loop itself, because a thread beside a busy loop is late by seconds.
+    """
+
+    def __init__(
+        self,
+        log: AsyncRevocationLog,
+        policy: Policy,
+        clock: Callable[[], float],
+        told: Callable[[StoreError], object],
+    ) -> None:
+        """Start nothing yet: see `Reading`."""
+        self._log = log
+        self.view = RevocationView.of(policy)
+        self._reading = Reading(self.view, clock, told)
+        self._rest = rest_of(policy.max_staleness)
+        self._closed = False
+        self._start()
+        in_forked_children(self, AsyncFollower._start_in_child)
+
+    def _start(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+        self._bell: AsyncBell | None = None
+
+    def _start_in_child(self) -> None:
+        self._start()
+        self._reading.start_afresh()
+
+    def ensure(self) -> None:
+        """Have the log followed from now on, if it is not; what was closed stays so."""
+        task, loop = self._task, asyncio.get_running_loop()
+        if self._closed or (task is not None and not task.done() and task.get_loop() is loop):
+            return
+        self._bell = None  # it belonged to a loop that has ended
+        self._task = loop.create_task(_work_async(ref(self)), name="keyturn-follower")
+
+    async def start(self) -> None:
+        """Have the log followed from now on, and read it to its end first.
+
+        Raises:
+            StoreError: It cannot be read now; it will be when it can.
+        """
+        self.ensure()
+        await self._catch_up()
+
+    async def close(self) -> None:
+        """End the task, whatever it waits for."""
+        self._closed = True
+        task = self._task
+        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
+            return
+        task.cancel()
+        if task is not asyncio.current_task():
+            await asyncio.wait({task})
+
+    async def turn(self, *, bell_failed: bool) -> AsyncRest | None:
+        """Read on, and give what to wait with before the next turn; None: there is none."""
+        if self._closed:
+            return None
+        bell = None
+        try:
+            await self._catch_up()
+            bell = await self._ready_bell(failed=bell_failed)
+        except Exception as error:  # noqa: BLE001  (as its twin)
+            self._reading.failed(error)
+        return AsyncRest(bell, self._reading.cursor, self._rest)
+
+    async def _catch_up(self) -> None:
+        asked = self._reading.ask()
+        while self._reading.take(asked, await self._log.follow(asked)) and not self._closed:
+            asked = self._reading.ask()
+
+    async def _ready_bell(self, *, failed: bool) -> AsyncBell | None:
+        known = self._bell
+        if failed and known is not None:
+            await known.close()
+            self._bell = None
+            return None  # as its twin
+        if known is None:
+            self._bell = self._log.bell()
+        return self._bell
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncRest:
+    """`Rest` with `await`."""
+
+    bell: AsyncBell | None
+    cursor: object | None
+    seconds: float
+
+    async def wait(self) -> bool:
+        """Wait, and tell whether the bell did its work."""
+        if self.bell is None:
+            await asyncio.sleep(self.seconds)
+            return True
+        try:
+            await self.bell.wait(self.cursor, self.seconds)
+        except StoreError:
+            return False
+        return True
+
+
+async def _work_async(known: ref[AsyncFollower]) -> None:
+    """Take turns: see `_work`."""
+    rest: AsyncRest | None = None
+    bell_failed = False
+    try:
+        while (follower := known()) is not None:
+            rest = await follower.turn(bell_failed=bell_failed)
+            del follower
+            if rest is None:
+                return
+            bell_failed = not await rest.wait()
+    finally:  # also where the loop ends, and nobody has closed the manager
+        if rest is not None and rest.bell is not None:
+            await rest.bell.close()
