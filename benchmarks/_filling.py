@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from _common import fact, progress, rate
 from _places import Place
@@ -56,8 +56,13 @@ def revoked(place: Place, count: int) -> None:
     """Let so many sessions live in an empty store, and revoke each as an application does."""
     if not count:
         return
-    population = Population(2 * count, time.time_ns() // 1_000_000, secrets.token_hex(32))
-    living = [population.session(number) for number in range(population.old, population.sessions)]
+    now = time.time_ns() // 1_000_000
+    population = Population(2 * count, now, secrets.token_hex(32))
+    # Refreshed just now: a revocation counts only as long as an access token of its session may live.
+    living = [
+        replace(population.session(number), rotated_at=now, handed_at=now)
+        for number in range(population.old, population.sessions)
+    ]
     place.fill(living, lambda _: None)
     manager: TokenManager = TokenManager(
         store=place.open(), keys=KeyRing.generate("HS256"), issuer="i", audience="a"

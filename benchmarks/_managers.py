@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import fields
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ ISSUER: Final = "https://auth.example.com"
 AUDIENCE: Final = "api"
 CLAIMS: Final = {"roles": ["member"]}
 ROTATING: Final = Policy(race_window=0)  # otherwise a second refresh at once would not rotate
+_PATIENCE, _POLL = 60.0, 0.02
 _EACH: Final = 10  # sessions that one worker refreshes in turn
 _CACHE: Final = "verified_tokens"
 
@@ -36,6 +38,19 @@ def manager_on(store: Store, keys: KeyRing, policy: Policy | None = None) -> Tok
 def async_manager_on(store: AsyncStore, keys: KeyRing, policy: Policy | None = None) -> AsyncTokenManager:
     """`manager_on` for asyncio."""
     return AsyncTokenManager(store=store, keys=keys, policy=policy, issuer=ISSUER, audience=AUDIENCE)
+
+
+def wait_for_view(manager: TokenManager, count: int) -> None:
+    """Wait until a manager that has accepted a token knows so many revocations.
+
+    Raises:
+        TimeoutError: It does not learn of them.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while len(manager.revocations) < count:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the view has {len(manager.revocations):,} of {count:,} revocations")
+        time.sleep(_POLL)
 
 
 def refreshing(manager: TokenManager) -> Turn:

@@ -13,7 +13,7 @@ from typing import Final
 from _environments import DJANGO, FLASK
 from _filling import revoked
 from _findings import Finding, Plan, Versions, rates_table
-from _managers import CLAIMS, cold, manager_on, remembers
+from _managers import CLAIMS, cold, manager_on, remembers, wait_for_view
 from _places import site
 from _rounds import Line, in_turns, line, one_by_one, warmed
 from _workers import Worker, hired
@@ -38,6 +38,7 @@ def measure(plan: Plan) -> Iterator[Finding]:
                 manager: TokenManager = manager_on(store_from_url(place.url), ring, policy)
                 stack.callback(manager.close)
                 lines.append(_accepting(f"{name}, {count:,} live revocations", manager))
+                wait_for_view(manager, count)
         rates = in_turns("accepting among revocations", lines, plan.effort)
         yield rates_table("`authenticate` among live revocations, HS256", rates, lines[0].name)
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from _filling import revoked
 from _findings import Finding, Plan, Table, in_words
-from _managers import CLAIMS, manager_on
+from _managers import CLAIMS, manager_on, wait_for_view
 from _places import site
 from keyturn import KeyRing, TokenManager
 from keyturn.stores.urls import store_from_url
@@ -30,7 +30,7 @@ def measure(plan: Plan) -> Iterator[Finding]:
         for number, place in places.items():
             revoked(place, number)
         found = {
-            number: [_resident(place.url) for _ in range(1 if plan.quick else _PROCESSES)]
+            number: [_resident(place.url, number) for _ in range(1 if plan.quick else _PROCESSES)]
             for number, place in places.items()
         }
     rows = [
@@ -50,10 +50,10 @@ def _each(count: int, taken: list[float], without: list[float]) -> str:
     return f"{(median(taken) - median(without)) / count:,.0f}" if count else ""
 
 
-def _resident(url: str) -> float:
+def _resident(url: str, count: int) -> float:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_accept, args=(url, theirs), daemon=True)
+    process = context.Process(target=_accept, args=(url, count, theirs), daemon=True)
     process.start()
     theirs.close()
     taken: float = ours.recv()
@@ -61,10 +61,11 @@ def _resident(url: str) -> float:
     return taken
 
 
-def _accept(url: str, pipe: Connection) -> None:
+def _accept(url: str, count: int, pipe: Connection) -> None:
     """Be a process that accepts requests, and say how many bytes it takes."""
     manager: TokenManager = manager_on(store_from_url(url), KeyRing.generate("HS256"))
     manager.authenticate(manager.issue("user", claims=CLAIMS).access_token)
+    wait_for_view(manager, count)
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text("utf-8").split()[1])
     pipe.send(float(pages * os.sysconf("SC_PAGE_SIZE")))
