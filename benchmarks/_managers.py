@@ -46,10 +46,10 @@ def wait_for_view(manager: TokenManager, count: int) -> None:
     Raises:
         TimeoutError: It does not learn of them.
     """
-    deadline = time.monotonic() + _PATIENCE
-    while len(manager.revocations) < count:
+    deadline, view = time.monotonic() + _PATIENCE, manager.revocations
+    while view is not None and len(view) < count:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the view has {len(manager.revocations):,} of {count:,} revocations")
+            raise TimeoutError(f"the view has {len(view):,} of {count:,} revocations")
         time.sleep(_POLL)
 
 
