@@ -37,6 +37,7 @@ PROGRAMS: Final = (
     ("PostgreSQL", ("postgres",), "postgresql"),
     ("MariaDB", ("mariadbd",), "mariadb-server"),
     ("Redis", ("redis-server", "valkey-server"), "redis-server"),
+    ("wrk", ("wrk",), "wrk"),
 )
 # Servers are not always on PATH.
 PROGRAM_FOLDERS: Final = ("usr/lib/postgresql/*/bin", "usr/sbin")

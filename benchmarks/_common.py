@@ -17,6 +17,7 @@ Advance = Callable[[int], None]
 """Tells how much is done so far."""
 
 _TENTHS: Final = 10
+_QUIET: Final = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,10 @@ def fact(name: str, value: object) -> None:
 
 @contextmanager
 def progress(title: str, total: int) -> Generator[Advance]:
-    """Show how far something is: a bar on a terminal, elsewhere a line at each tenth with the time so far."""
+    """Show how far something is: a bar on a terminal, elsewhere a line with the time so far.
+
+    There is a line at each tenth, but none within seconds of the one before, and always the last.
+    """
     screen = console()
     if not screen.is_terminal:
         yield _in_lines(title, total)
@@ -89,14 +93,15 @@ def progress(title: str, total: int) -> Generator[Advance]:
 
 
 def _in_lines(title: str, total: int) -> Advance:
-    begun, told = time.monotonic(), 0
+    begun = last = time.monotonic()
+    told = 0
 
     def advance(done: int) -> None:
-        nonlocal told
-        tenth = done * _TENTHS // max(total, 1)
-        if tenth > told:
-            told = tenth
-            click.echo(f"  {title}: {done:,} of {total:,} after {time.monotonic() - begun:.1f} s")
+        nonlocal told, last
+        tenth, now = done * _TENTHS // max(total, 1), time.monotonic()
+        if tenth > told and (now > last + _QUIET or done >= total):
+            told, last = tenth, now
+            click.echo(f"  {title}: {done:,} of {total:,} after {now - begun:.1f} s")
 
     return advance
 

@@ -7,8 +7,10 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
 
 import psycopg
@@ -24,10 +26,11 @@ from keyturn.stores._redis.stream import Stream
 from keyturn.stores._sql.engines import Settings, open_engine
 from keyturn.stores._sql.statements import INSERT
 from keyturn.stores._sql.tables import sessions, to_row
-from keyturn.stores.urls import store_from_url
+from keyturn.stores.urls import OwnStore, store_from_url
 from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisServer
 
 BATCH: Final = 1000  # sessions that go to a server together
+_FILE_BATCH: Final = 10_000  # the same for a file, where a transaction is what takes time
 _TABLE: Final = sessions.name
 _COLUMNS: Final = tuple(column.name for column in sessions.columns)
 _POLL: Final = 0.5  # seconds
@@ -41,9 +44,15 @@ class Place(ABC):
 
     Attributes:
         url: Where it is.
+        options: How it is opened.
     """
 
     url: str
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def open(self) -> OwnStore:
+        """Open the store."""
+        return store_from_url(self.url, **self.options)
 
     @abstractmethod
     def fill(self, population: Iterable[Session], advance: Callable[[int], object]) -> None:
@@ -125,21 +134,36 @@ class PostgresPlace(Place):
             return cursor.fetchall() if cursor.description else []
 
 
+class SQLitePlace(Place):
+    """A file of SQLite."""
+
+    def fill(self, population: Iterable[Session], advance: Callable[[int], object]) -> None:
+        """See `Place.fill`."""
+        _insert(self.url, population, advance, at_once=_FILE_BATCH)
+
+    def octets(self) -> int:
+        """See `Place.octets`."""
+        return Path(self.url.partition("///")[2]).stat().st_size
+
+    def parts(self) -> Mapping[str, float]:
+        """See `Place.parts`. The file does not say."""
+        return {}
+
+    def settle(self) -> None:
+        """See `Place.settle`."""
+        engine = open_engine(self.url, Settings())
+        with engine.connect() as connection:
+            connection.exec_driver_sql("ANALYZE")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        engine.dispose()
+
+
 class MariaDBPlace(Place):
     """A database of MariaDB."""
 
     def fill(self, population: Iterable[Session], advance: Callable[[int], object]) -> None:
         """See `Place.fill`."""
-        engine = open_engine(self.url, Settings())
-        source = iter(population)
-        with engine.connect() as connection:
-            for added in count(BATCH, BATCH):
-                rows = [to_row(session) for session in islice(source, BATCH)]
-                if not rows:
-                    break
-                connection.execute(INSERT, rows)
-                advance(added)
-        engine.dispose()
+        _insert(self.url, population, advance, at_once=BATCH)
 
     def octets(self) -> int:
         """See `Place.octets`."""
@@ -218,6 +242,23 @@ class RedisPlace(Place):
             return found
 
 
+def _insert(
+    url: str, population: Iterable[Session], advance: Callable[[int], object], *, at_once: int
+) -> None:
+    engine = open_engine(url, Settings(synchronous="NORMAL"))
+    source = iter(population)
+    with engine.connect() as connection:
+        for added in count(at_once, at_once):
+            rows = [to_row(session) for session in islice(source, at_once)]
+            if not rows:
+                break
+            connection.exec_driver_sql("BEGIN")
+            connection.execute(INSERT, rows)
+            connection.exec_driver_sql("COMMIT")
+            advance(added - at_once + len(rows))
+    engine.dispose()
+
+
 def _client(url: str) -> Any:  # noqa: ANN401  (its own types are unfinished)
     return cast("Any", Redis).from_url(url)
 
@@ -236,30 +277,37 @@ class Site:
 
 
 @contextmanager
-def site(kind: str, *, appendfsync: str) -> Generator[Site]:
+def site(kind: str, *, appendfsync: str = "always", durable: bool = True) -> Generator[Site]:
     """Run a server of a kind, set as in production; what is not said is the server's own default.
 
     Args:
-        kind: postgres, mariadb or redis.
+        kind: postgres, mariadb, redis or sqlite.
         appendfsync: When Redis sees to it that its log is on the disk.
+        durable: False: nobody waits for the disk, so that only the CPU's work is measured.
     """
     if kind == "postgres":
-        options = {"fsync": "on", "synchronous_commit": "on"}
+        options = {"fsync": "on" if durable else "off", "synchronous_commit": "on", "max_connections": "500"}
         with PostgresServer(options=options) as postgres:
             yield Site(_words(options), lambda: _with_tables(PostgresPlace(postgres.new_database())))
     elif kind == "mariadb":
-        options = {"innodb-flush-log-at-trx-commit": "1", "innodb-log-file-size": "96M"}
+        flush = "1" if durable else "2"
+        options = {"innodb-flush-log-at-trx-commit": flush, "innodb-log-file-size": "96M"}
         with MariaDBServer(options=options) as mariadb:
             yield Site(_words(options), lambda: _with_tables(MariaDBPlace(mariadb.new_database())))
+    elif kind == "sqlite":
+        with TemporaryDirectory() as folder:
+            files = (f"sqlite:///{folder}/{number}.db" for number in count())
+            options = {"synchronous": "FULL" if durable else "NORMAL"}
+            yield Site(f"WAL · {_words(options)}", lambda: _with_tables(SQLitePlace(next(files), options)))
     else:
-        options = {"appendonly": "yes", "appendfsync": appendfsync}
+        options = {"appendonly": "yes", "appendfsync": appendfsync} if durable else {"appendonly": "no"}
         with RedisServer(options=options) as redis:
             databases = (redis.url.rpartition("/")[0] + f"/{number}" for number in count())
             yield Site(_words(options), lambda: _with_tables(RedisPlace(next(databases))))
 
 
 def _with_tables(place: Place) -> Place:
-    store = store_from_url(place.url)
+    store = place.open()
     store.create_schema()
     store.close()
     return place

@@ -16,9 +16,10 @@ from multiprocessing.synchronize import Event
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from _places import Place
 from _population import Population, Request
-from keyturn import TokenManager
-from keyturn.stores.urls import OwnStore, store_from_url
+from keyturn import TokenManager, TokenPair
+from keyturn.stores.urls import OwnStore
 from keyturn.testing.samples import T0, numbered, refresh_of
 from keyturn.testing.wrappers import StoreWrapper
 
@@ -52,10 +53,12 @@ class Took:
     Attributes:
         whole: From token to tokens.
         store: The store's part of it.
+        accept: How long the new access token's first acceptance took.
     """
 
     whole: float
     store: float
+    accept: float
 
 
 class Refresher:
@@ -67,11 +70,11 @@ class Refresher:
         manager: The manager.
     """
 
-    def __init__(self, url: str, population: Population) -> None:
+    def __init__(self, place: Place, population: Population) -> None:
         """Connect, and use every statement once on a session that nobody has."""
         self.population = population
         self._moment = population.now / 1000
-        self.store: OwnStore = store_from_url(url)
+        self.store: OwnStore = place.open()
         self._watch = Stopwatch(self.store)
         self.manager: TokenManager[dict[str, Any]] = TokenManager(
             store=self._watch,
@@ -83,19 +86,22 @@ class Refresher:
         for _ in range(10):
             self.store.rotate(refresh_of(numbered(0), T0))
 
-    def refresh(self, request: Request) -> None:
+    def refresh(self, request: Request) -> TokenPair:
         """Make one refresh; it must be one that rotates."""
         self._moment = request.at
         pair = self.manager.refresh(request.token)
         if not pair.rotated:
             raise RuntimeError(f"a refresh of session {pair.session_id} did not rotate")
+        return pair
 
     def timed(self, number: int) -> Took:
-        """Make a numbered refresh, and say how long it took."""
+        """Make a numbered refresh, accept what it gave, and say how long each took."""
         request = self.population.request(number)
         begun = time.perf_counter()
-        self.refresh(request)
-        return Took(time.perf_counter() - begun, self._watch.seconds)
+        pair = self.refresh(request)
+        done, store = time.perf_counter(), self._watch.seconds
+        self.manager.authenticate(pair.access_token)
+        return Took(done - begun, store, time.perf_counter() - done)
 
     def close(self) -> None:
         """Close the store."""
@@ -119,10 +125,10 @@ class Task:
     after: float
 
 
-def _work(url: str, population: Population, pipe: Connection, stop: Event) -> None:
+def _work(place: Place, population: Population, pipe: Connection, stop: Event) -> None:
     """Be one process of a crew: do tasks until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started it
-    refresher = Refresher(url, population)
+    refresher = Refresher(place, population)
     pipe.send(None)
     with suppress(EOFError):
         while True:
@@ -151,9 +157,9 @@ def _done(refresher: Refresher, task: Task, stop: Event) -> array[float]:
 class Crew:
     """Processes that refresh side by side, each with a store of its own."""
 
-    def __init__(self, url: str, population: Population, processes: int) -> None:
+    def __init__(self, place: Place, population: Population, processes: int) -> None:
         """Name the sessions and how many processes."""
-        self._given = (url, replace(population))  # a copy without what it has prepared, such as keys
+        self._given = (place, replace(population))  # a copy without what it has prepared, such as keys
         self._size = processes
         context = get_context("spawn")
         self._stop = context.Event()

@@ -8,7 +8,6 @@ Every figure is of this run; where two are compared, they were taken in turns, s
 from __future__ import annotations
 
 import logging
-import secrets
 import sys
 import time
 from collections.abc import Sequence
@@ -18,8 +17,10 @@ from typing import Final
 import click
 
 from _common import fact, heading, judge, progress, rate, ratio, size, spread
-from _places import Place, Site, site
-from _population import RETENTION, Population
+from _filling import Filled, filled, weigh
+from _latency import flat, in_turns
+from _places import site
+from _population import RETENTION
 from _refreshing import Crew, Refresher
 from keyturn.testing.servers import ServerMissing
 
@@ -54,25 +55,6 @@ class Plan:
     batch: int
     processes: int
     appendfsync: str
-
-
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """A store with its sessions.
-
-    Attributes:
-        place: Where it is.
-        population: Its sessions.
-        empty: Bytes that it took before it was filled.
-    """
-
-    place: Place
-    population: Population
-    empty: int
-
-    def octets(self) -> int:
-        """Say how many bytes its sessions take."""
-        return self.place.octets() - self.empty
 
 
 @click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
@@ -148,7 +130,7 @@ def measure(kind: str, plan: Plan) -> list[str]:
     """
     with site(kind, appendfsync=plan.appendfsync) as server:
         heading(f"{kind}: {server.settings}")
-        few, many = filled(server, FEW), filled(server, plan.sessions)
+        few, many = filled(server.place(), FEW), filled(server.place(), plan.sessions)
         weigh(many)
         missed = compare(kind, few, many, plan)
         grow(many, plan)
@@ -156,41 +138,11 @@ def measure(kind: str, plan: Plan) -> list[str]:
         return missed
 
 
-def weigh(many: Filled) -> None:
-    """Say how many bytes a session takes, and for what."""
-    octets, parts = many.octets(), many.place.parts()
-    rest = octets - sum(parts.values())
-    fact("bytes per session", f"{octets / many.population.sessions:,.0f}")
-    for name, part in [*parts.items(), ("the server's tables of keys", rest)]:
-        if part > octets / 100:
-            fact(f"  of it, {name}", f"{part / many.population.sessions:,.0f}")
-
-
-def filled(server: Site, sessions: int) -> Filled:
-    """Make a store with so many sessions."""
-    place = server.place()
-    population = Population(sessions, time.time_ns() // 1_000_000, secrets.token_hex(32))
-    empty, begun = place.octets(), time.monotonic()
-    with progress(f"filling {sessions:,}", sessions) as advance:
-        place.fill(population.all(), advance)
-    place.settle()
-    fact(f"filled with {sessions:,}", rate(sessions, time.monotonic() - begun, "sessions"))
-    return Filled(place, population, empty)
-
-
 def compare(kind: str, few: Filled, many: Filled, plan: Plan) -> list[str]:
     """Take turns at refreshing among a few sessions and among many, one refresh at a time."""
-    refreshers = [Refresher(each.place.url, each.population) for each in (few, many)]
-    whole: tuple[list[float], list[float]] = ([], [])
-    within: tuple[list[float], list[float]] = ([], [])
-    for turn in range(plan.rounds):
-        for which in (0, 1) if turn % 2 else (1, 0):
-            for number in range(turn * plan.each, (turn + 1) * plan.each):
-                took = refreshers[which].timed(number)
-                whole[which].append(took.whole)
-                within[which].append(took.store)
-    for refresher in refreshers:
-        refresher.close()
+    took = in_turns([few, many], rounds=plan.rounds, each=plan.each)
+    whole = [[each.whole for each in flat(side)] for side in took]
+    within = [[each.store for each in flat(side)] for side in took]
     missed: list[str] = []
     for what, times in (("a refresh", whole), ("the store's part", within)):
         first, second = map(spread, times)
@@ -210,7 +162,7 @@ def grow(many: Filled, plan: Plan) -> None:
     if not plan.refreshes:
         return
     before = many.octets()
-    with Crew(many.place.url, many.population, plan.processes) as crew:
+    with Crew(many.place, many.population, plan.processes) as crew:
         begun = time.monotonic()
         crew.begin(plan.rounds * plan.each, most=plan.refreshes)
         took = spread(crew.end())
@@ -230,8 +182,8 @@ def purge(many: Filled, plan: Plan) -> None:
     first = plan.rounds * plan.each + plan.refreshes
     before = round(plan.rate * plan.calm)
     population, marks = many.population, [(0, time.monotonic())]
-    cleaner = Refresher(many.place.url, population)
-    with Crew(many.place.url, population, plan.processes) as crew:
+    cleaner = Refresher(many.place, population)
+    with Crew(many.place, population, plan.processes) as crew:
         crew.begin(first, most=before, rate=plan.rate)
         calm = spread(crew.end())
         crew.begin(first + before, rate=plan.rate)

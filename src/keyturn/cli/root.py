@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 import keyturn as package
+from keyturn.cli.benching import bench
 from keyturn.cli.configuration import config
 from keyturn.cli.database import db, purge
 from keyturn.cli.keyring import keys
@@ -38,5 +39,5 @@ def keyturn() -> None:
     """
 
 
-for command in (serve, users, sessions, token, keys, purge, db, config):
+for command in (serve, users, sessions, token, keys, purge, db, config, bench):
     keyturn.add_command(command)
