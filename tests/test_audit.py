@@ -433,7 +433,7 @@ def test_a_trail_that_hangs_delays_nothing() -> None:
     pair = manager.issue("u")
     assert trail.asked.wait(30)
     manager.authenticate(manager.refresh(pair.refresh_token).access_token)
-    assert manager._worker.flush()
+    assert manager._confirming.flush()
     assert store.find()[0].confirmed
     trail.answer.set()
     assert manager.flush()
@@ -461,7 +461,7 @@ async def test_a_trail_that_hangs_delays_no_task() -> None:
     pair = await manager.issue("u")
     await trail.asked.wait()
     await manager.authenticate((await manager.refresh(pair.refresh_token)).access_token)
-    assert await manager._tasks.flush()
+    assert await manager._confirming.flush()
     assert (await store.find())[0].confirmed
     trail.answer.set()
     assert await manager.flush()

@@ -170,6 +170,50 @@ def test_what_another_process_revokes_acts_when_the_log_was_read(
     assert other.line.asked["check"] == 0
 
 
+def test_an_end_whose_answer_was_lost_is_not_forgotten(begin: Starter) -> None:
+    """Nobody knows what became of it: until the log was read again, the store is asked about each token."""
+    process = begin()
+    pair, other = process.issue("user-1"), process.issue("user-2")
+    process.start()
+    for each in (pair, other):
+        process.authenticate(each.access_token)
+        process.flush()
+    ends: list[Callable[[], object]] = [
+        lambda: process.revoke(pair.session_id),
+        lambda: process.revoke_user("user-1"),
+        lambda: process.deny(other.access_token),
+    ]
+    process.line.lost = {"revoke", "revoke_user", "deny"}
+    process.line.cut = {"follow"}
+    for end in ends:
+        with pytest.raises(StoreUnavailable):
+            end()
+    process.line.asked.clear()
+    assert refused(process, pair.access_token) == "revoked"
+    assert refused(process, other.access_token) == "denied"
+    assert process.line.asked["check"] == 2
+    process.line.cut = set()
+    process.start()
+    process.line.asked.clear()
+    assert refused(process, pair.access_token) == refused(process, other.access_token) == "revoked"
+    assert process.line.asked["check"] == 0
+
+
+def test_an_end_that_was_found_acts_at_once(begin: Starter) -> None:
+    """Another process was first, a moment ago: whoever acknowledges the end here knows of it, too."""
+    process, other = begin(), begin()
+    pairs = [process.issue("user-1"), process.issue("user-2")]
+    for pair in pairs:
+        other.start()
+        other.authenticate(pair.access_token)
+        process.revoke(pair.session_id)
+    other.line.cut = {"follow"}
+    other.revoke(pairs[0].session_id)
+    assert refused(other, pairs[0].access_token) == "revoked"
+    other.revoke_user("user-2")
+    assert refused(other, pairs[1].access_token) == "revoked"
+
+
 def test_a_stale_view_asks_the_store(begin: Starter) -> None:
     """Past `max_staleness` the store decides; what the view knows to be revoked is refused all the same."""
     process, other = begin(), begin()

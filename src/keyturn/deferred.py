@@ -52,11 +52,11 @@ class Worker:
     def submit(self, work: Work, *, dropped: Work | None = None) -> None:
         """Have something done soon; where too much is waiting, count it as dropped and call `dropped`."""
         with self._lock:
+            if self._lane is None:
+                self._lane = _Lane()
             try:
-                if self._lane is None:
-                    self._lane = _Lane()
                 self._lane.queue.put_nowait(work)
-            except (Full, RuntimeError):  # too much is waiting, or the system has no thread left
+            except Full:
                 self.dropped += 1
             else:
                 return

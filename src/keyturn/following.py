@@ -89,6 +89,10 @@ class Follower:
             else:
                 self._thread = thread
 
+    def doubt(self) -> None:
+        """Accept nothing on the word of the view before the log was read again."""
+        self._reading.doubt()
+
     def start(self) -> None:
         """Have the log followed from now on, and read it to its end first.
 
@@ -230,6 +234,10 @@ class AsyncFollower:
             return
         self._bell = None  # it belonged to a loop that has ended
         self._task = loop.create_task(_work_async(ref(self)), name="keyturn-follower")
+
+    def doubt(self) -> None:
+        """Accept nothing on the word of the view before the log was read again."""
+        self._reading.doubt()
 
     async def start(self) -> None:
         """Have the log followed from now on, and read it to its end first.

@@ -15,12 +15,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from keyturn._core.commands import Check, Confirm, Deny, History, Lookup, Purge, Rotate
+from keyturn._core.commands import Check, Confirm, History, Lookup, Purge, Rotate
 from keyturn._core.engine import ISSUE_ENTROPY, TOKEN_ENTROPY
 from keyturn._core.inputs import check_batch
 from keyturn._core.outcomes import CheckOutcome, Found, Granted, Inactive, RefreshOutcome
 from keyturn._core.refreshing import with_claims
-from keyturn._core.revocations import entry_of_denial
 from keyturn._core.steps import Plan, Step
 from keyturn.audit import AsyncAudit, Audit, async_trail_of, trail_of
 from keyturn.deferred import Tasks, Worker, run_coroutine
@@ -344,7 +343,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             AccessTokenError: It is not acceptable anyway.
             StoreUnavailable: The store cannot be asked.
         """
-        self._change(self._engine.deny(token, reason=reason, now=self._now()), self._deny)
+        self._change(self._engine.deny(token, reason=reason, now=self._now()), self._store.deny)
 
     def purge(
         self,
@@ -411,9 +410,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         result = self._publish(plan)
         confirm = plan.confirm
         if confirm is not None and self._seen.is_due(confirm, confirmed=plan.confirmed):
-            self._confirming.submit(
-                partial(self._confirm, confirm), dropped=partial(self._seen.failed, confirm)
-            )
+            self._confirm_soon(self._confirming, confirm, partial(self._confirm, confirm))
         return result
 
     def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:
@@ -430,6 +427,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         try:
             return call(command)
         except StoreError as error:
+            self._doubt(command)
             self._outage(type(command).__name__.lower(), error)
             raise
 
@@ -469,10 +467,6 @@ class TokenManager(ManagerBase[ClaimsT]):
     def _stop_following(self) -> None:
         if self._follower is not None:
             self._follower.close()
-
-    def _deny(self, command: Deny) -> None:
-        self._store.deny(command)
-        self._learn([entry_of_denial(command.token_id)])
 
     def _history(self, command: History) -> Sequence[TrailEntry]:
         if command.user_id is not None:
@@ -663,7 +657,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
 
         See `TokenManager.deny`.
         """
-        await self._change(self._engine.deny(token, reason=reason, now=self._now()), self._deny)
+        await self._change(self._engine.deny(token, reason=reason, now=self._now()), self._store.deny)
 
     async def purge(
         self,
@@ -721,9 +715,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         result = self._publish(plan)
         confirm = plan.confirm
         if confirm is not None and self._seen.is_due(confirm, confirmed=plan.confirmed):
-            self._confirming.submit(
-                partial(self._confirm, confirm), dropped=partial(self._seen.failed, confirm)
-            )
+            self._confirm_soon(self._confirming, confirm, partial(self._confirm, confirm))
         return result
 
     async def _drain(self, command: Purge, progress: Callable[[int], object]) -> int:
@@ -740,6 +732,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         try:
             return await call(command)
         except StoreError as error:
+            self._doubt(command)
             self._outage(type(command).__name__.lower(), error)
             raise
 
@@ -780,10 +773,6 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
     async def _stop_following(self) -> None:
         if self._follower is not None:
             await self._follower.close()
-
-    async def _deny(self, command: Deny) -> None:
-        await self._store.deny(command)
-        self._learn([entry_of_denial(command.token_id)])
 
     async def _history(self, command: History) -> Sequence[TrailEntry]:
         if command.user_id is not None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from keyturn._core.access_engine import Standing
 from keyturn._core.claims import codec_for
-from keyturn._core.commands import Forget, Purge
-from keyturn._core.endings import revoked_by
+from keyturn._core.commands import Confirm, Deny, Forget, Purge, Revoke, RevokeUser
+from keyturn._core.endings import learned_from
 from keyturn._core.engine import TOKEN_ENTROPY, Engine
 from keyturn._core.ids import UUID7_BYTES, parse_session_id
 from keyturn._core.inputs import check_batch
 from keyturn._core.minting import KeySource
-from keyturn._core.outcomes import CheckOutcome, Unchecked
+from keyturn._core.outcomes import CheckOutcome, Revocation, Unchecked
 from keyturn._core.records import Millis, Session
 from keyturn._core.steps import Settled, Step
 from keyturn._core.trail import Line, entry_of
 from keyturn._core.verified import Verified
 from keyturn.audit import AsyncAudit, Audit
+from keyturn.deferred import Tasks, Worker
 from keyturn.durations import Duration, milliseconds, seconds
 from keyturn.errors import ConfigurationError, KeyturnError, StoreError
 from keyturn.errors import StoreUnavailable as StoreOutage
@@ -29,7 +31,6 @@ from keyturn.publishing import Events
 from keyturn.results import ClaimsT, Principal, RefreshTokenInfo, SessionInfo, describe
 from keyturn.revocation import RevocationView
 from keyturn.seen import Seen
-from keyturn.stores.protocol import LogEntry
 
 CommandT = TypeVar("CommandT")
 OutcomeT = TypeVar("OutcomeT")
@@ -181,13 +182,26 @@ class ManagerBase(Generic[ClaimsT]):
         """Turn what the store answered into what it means, and keep its lines of the audit trail."""
         if step.trail is not None:
             self._note(step.trail(outcome))
-        self._learn(revoked_by(outcome))  # here at once, before the log is read again
+        if self._view is not None:  # here at once, before the log is read again
+            self._view.learn(learned_from(step.command, outcome), self._clock())
+            if isinstance(outcome, Revocation) and not outcome.ended:
+                self._doubt(step.command)
         return step.settle(outcome)
 
-    def _learn(self, entries: Iterable[LogEntry]) -> None:
-        """Take into this process's own view what it has revoked itself."""
-        if self._view is not None:
-            self._view.learn(entries, self._clock())
+    def _doubt(self, command: object) -> None:
+        """Trust the view again when the log was read, where nobody knows what a command has ended.
+
+        Its answer was lost, or it found what another process had ended just before.
+        """
+        if self._following is not None and isinstance(command, Revoke | RevokeUser | Deny):
+            self._following.doubt()
+
+    def _confirm_soon(self, lane: Worker | Tasks, confirm: Confirm, work: Callable[[], Any]) -> None:
+        """Have the store told of a generation, off the critical path, or after a pause where that cannot be."""
+        try:
+            lane.submit(work, dropped=partial(self._seen.failed, confirm))
+        except RuntimeError:  # the system has no thread left
+            self._seen.failed(confirm)
 
     def _known(self, token: str, revocation: RevocationCheck | None) -> Principal[ClaimsT] | None:
         """Accept an access token that was verified before, where neither the store nor a key must be asked.

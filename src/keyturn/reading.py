@@ -36,7 +36,7 @@ class Question:
 
     Attributes:
         command: What the store was asked.
-        round: How often everything was read again before that.
+        round: How often the view was doubted before that.
     """
 
     command: Follow
@@ -79,7 +79,7 @@ class Reading:
         """Take a page in, and tell whether to read on at once."""
         now = asked.command.now / 1000
         self.view.learn(page.entries, now)
-        if asked.round != self._round:  # all is read again since, and this page says nothing about that
+        if asked.round != self._round:  # it says nothing about what is doubted since
             return True
         self.cursor = page.cursor
         if not page.more:
@@ -104,6 +104,11 @@ class Reading:
         if failure is not None and not self._silent:
             _LOG.warning("keyturn: revocations are polled for, because the store's push failed: %s", failure)
         self._silent = failure is not None
+
+    def doubt(self) -> None:
+        """Let the view accept nothing until a page says that all is known which was asked for from now on."""
+        self._round += 1
+        self.view.start_afresh()
 
     def start_afresh(self) -> None:
         """Read everything again, and let the view accept nothing until then."""

@@ -131,5 +131,4 @@ class RevocationView:
 
         In a forked child, nobody reads it yet. Where a clock was set back, what was let go of may count.
         """
-        self._lock = Lock()
         self._as_of = None

@@ -27,7 +27,7 @@ from tests.support.processes import wait_until
 Colour: TypeAlias = Literal["threads", "asyncio"]
 COLOURS: Final[tuple[Colour, ...]] = ("threads", "asyncio")
 
-EVERY_REFRESH_ROTATES: Final = Policy(race_window=0)
+EVERY_REFRESH_ROTATES: Final = Policy(race_window=0, revocation="strict")
 T = TypeVar("T")
 TRIES: Final = 20
 _PAUSE_SECONDS: Final = 0.02  # no busy loop while nobody answers

@@ -12,6 +12,7 @@ import pytest
 from keyturn.testing.servers import RedisSentinel, RedisServer
 from tests.support.databases import started
 from tests.support.keyturn_server import demo_password, keyturn_server, me, refresh, sign_in
+from tests.support.processes import wait_until
 
 SHARED = ["postgres_url", "mariadb_url", "redis_url", "redis_cluster_url"]
 
@@ -53,7 +54,7 @@ def walk(folder: Path, url: str) -> str:
         )
         assert out.status_code == 204
         assert refresh(second, later.json()).status_code == 401
-        assert me(second, later.json()) == 401
+        wait_until(lambda: me(second, later.json()) == 401, what="the revocation in the other server")
         return first.output() + second.output()
 
 

@@ -61,7 +61,7 @@ def signed_in(folder: Path, database: Any) -> Generator[Signed]:
     url = database.url if is_redis else database.new_database()
     users = ["--users", f"sqlite:///{folder}/users.db"] if is_redis else []
     with (
-        keyturn_server(folder, "--store", url, *users, "--demo") as server,
+        keyturn_server(folder, "--store", url, *users, "--demo", "--revocation", "strict") as server,
         httpx.Client(base_url=server.url, timeout=60) as http,
     ):
         who = {"username": "alice", "password": demo_password(server, "alice")}

@@ -24,11 +24,19 @@ class Line:
     Attributes:
         asked: How often each method was called.
         cut: The methods that fail; "*" is every one.
+        lost: The methods whose answers are lost.
     """
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
         self.cut: set[str] = set()
+        self.lost: set[str] = set()
+
+    def bring_back(self, method: str, answer: T) -> T:
+        """Give an answer, unless it is lost."""
+        if method in self.lost:
+            raise StoreUnavailable(detail="unreachable")
+        return answer
 
     def pass_on(self, method: str) -> None:
         """Count a call, and fail where the line is cut."""
@@ -52,7 +60,7 @@ class Far(StoreWrapper):
     def around(self, method: str, call: Callable[[], T]) -> T:
         """Go over the line."""
         self.line.pass_on(method)
-        return call()
+        return self.line.bring_back(method, call())
 
 
 class AsyncFar(AsyncStoreWrapper):
@@ -72,7 +80,7 @@ class AsyncFar(AsyncStoreWrapper):
     async def around(self, method: str, call: Callable[[], Awaitable[T]]) -> T:
         """Go over the line."""
         self.line.pass_on(method)
-        return await call()
+        return self.line.bring_back(method, await call())
 
 
 class Process:

@@ -51,7 +51,12 @@ MakeRig: TypeAlias = Callable[[ManualClock], Rig]
 """Makes what is tested, on the clock that is given."""
 
 POLICY: Final = Policy(
-    race_window="10s", recovery_window="1h", idle_ttl="1d", absolute_ttl="5d", access_ttl="10m"
+    revocation="strict",
+    race_window="10s",
+    recovery_window="1h",
+    idle_ttl="1d",
+    absolute_ttl="5d",
+    access_ttl="10m",
 )
 """Windows and limits that lie close enough for a test to cross them all."""
 
