@@ -197,7 +197,7 @@ class ManagerBase(Generic[ClaimsT]):
             self._following.doubt()
 
     def _confirm_soon(self, lane: Worker | Tasks, confirm: Confirm, work: Callable[[], Any]) -> None:
-        """Have the store told of a generation, off the critical path, or after a pause where that cannot be."""
+        """Have the store told of a generation off the critical path; where that cannot be, after a pause."""
         try:
             lane.submit(work, dropped=partial(self._seen.failed, confirm))
         except RuntimeError:  # the system has no thread left
