@@ -51,6 +51,14 @@ class TimedKeys:
         ring, view = self._view()
         return ring.jwks(view.states)
 
+    def may_miss_keys(self) -> bool:
+        """Tell whether there may be keys that are not known here: not where nobody else changes them."""
+        return False
+
+    def unread_for(self) -> float:
+        """Tell for how many seconds a change of the keys may have gone unnoticed."""
+        return 0.0
+
     def __repr__(self) -> str:
         """Show names, algorithms and states."""
         keys = (f"{one.kid}: {one.alg} {one.state}" for one in self.infos())

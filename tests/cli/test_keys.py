@@ -191,7 +191,7 @@ def test_a_secret_is_never_shown_and_not_taken_from_the_command_line(empty_folde
     [
         (["rotate", "--publish-for", "1m"], 2, "--publish-for must be at least 6m"),
         (["rotate", "--publish-for", "soon"], 2, "--publish-for must be a duration"),
-        (["rotate", "--drain", "7d"], 2, "--drain must be at least 8d1m5s"),
+        (["rotate", "--drain", "7d"], 2, "--drain must be at least 8d1m15s"),
         (["rotate", "--all"], 2, "--all needs --emergency"),
         (["rotate", "--emergency", "--drain", "90d"], 2, "waits for nothing"),
         (["rotate", "--alg", "none"], 2, "none"),

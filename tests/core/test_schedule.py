@@ -22,6 +22,7 @@ from keyturn._core.schedule import (
     drain_of,
     ended,
     least_drain_of,
+    longest_unread_of,
     next_change,
     planned,
     replaced,
@@ -254,9 +255,9 @@ def test_a_clock_that_is_behind_finds_a_key_that_signs() -> None:
 @pytest.mark.parametrize(
     ("policy", "usual", "least"),
     [
-        (Policy(), 90 * DAY + 5, 8 * DAY + 5),
+        (Policy(), 90 * DAY + 5, 8 * DAY + 15),
         (Policy(idle_ttl=None), 90 * DAY + 5, 90 * DAY + 5),
-        (Policy(recovery_window=0), 90 * DAY + 5, 7 * DAY + 5),
+        (Policy(recovery_window=0), 90 * DAY + 5, 7 * DAY + 15),
         (Policy(idle_ttl="24h", absolute_ttl="36h"), 1.5 * DAY + 5, 1.5 * DAY + 5),
     ],
 )
@@ -265,6 +266,12 @@ def test_how_long_a_key_drains(policy: Policy, usual: float, least: float) -> No
     assert drain_of(policy) == usual + PICK_UP
     assert least_drain_of(policy) == least + PICK_UP
     assert TurnPlan.of(policy).drain == drain_of(policy)
+
+
+def test_how_long_a_process_signs_without_reading() -> None:
+    """Less than the shortest turn takes; but never so short that a pause between two readings counts."""
+    assert longest_unread_of(Policy()) == least_drain_of(Policy()) - PICK_UP
+    assert longest_unread_of(Policy(access_ttl="5s", idle_ttl="20s", recovery_window=0)) == PUBLISH_AT_LEAST
 
 
 def test_a_new_key_is_published_for_longer_than_it_is_cached() -> None:

@@ -99,11 +99,20 @@ def least_drain_of(policy: Policy) -> float:
     """Tell the same where no session was given limits of its own: those that are not used end earlier.
 
     A session's last token from a key is redeemed before the idle limit; where the answer is lost then, it is
-    redeemed once more within the recovery window.
+    redeemed once more within the recovery window, and within the race window after that.
     """
     if policy.idle_ttl is None:
         return drain_of(policy)
-    return min(drain_of(policy), policy.idle_ttl + policy.recovery_window + policy.leeway + PICK_UP)
+    repeats = policy.recovery_window + policy.race_window
+    return min(drain_of(policy), policy.idle_ttl + repeats + policy.leeway + PICK_UP)
+
+
+def longest_unread_of(policy: Policy) -> float:
+    """Tell for how long a process may sign without reading the keys, in seconds.
+
+    A turn that it has not noticed may have ended by then, so that others refuse what it signs.
+    """
+    return max(PUBLISH_AT_LEAST, least_drain_of(policy) - PICK_UP)
 
 
 def signing(schedule: Schedule, now: float) -> str:
