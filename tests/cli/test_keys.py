@@ -180,6 +180,10 @@ def test_a_secret_is_never_shown_and_not_taken_from_the_command_line(empty_folde
     assert "hunter2" not in short
     both = {"KEYTURN_KEYS_PASSPHRASE": PASSPHRASE, "KEYTURN_KEYS_KEY": "A" * 42 + "E"}
     assert "one of them is enough" in invoke("list", status=2, env=both).output
+    for name in both:
+        for empty in ("", "  "):
+            said = invoke("list", status=2, env={name: empty}).output
+            assert f"{name} is empty: unset it, or give the secret" in said
     Path("keyturn.toml").write_text("keys_passphrase = 123456789012\n", encoding="utf-8")
     said = invoke("list", status=2).output
     assert "keys_passphrase must be a text" in said

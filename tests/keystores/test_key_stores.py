@@ -155,7 +155,7 @@ def test_of_two_who_turn_the_keys_one_does(opener: Opener) -> None:
 
 def test_an_encrypted_ring_is_kept_everywhere(store: KeyStore) -> None:
     """The document may be a JWE; the store need not know."""
-    seal = Seal.from_passphrase("correct horse battery staple", iterations=1000)
+    seal = Seal.from_key(bytes(range(32)))
     keeper = KeyKeeper(store, seal=seal)
     keeper.create("ES256", kid="shown")
     keeper.rotate(TurnPlan(drain=1000.0))

@@ -537,7 +537,7 @@ def test_what_a_ring_refuses_at_its_start(path: Path, keeper: KeyKeeper, tmp_pat
     """No keys, keys that cannot be decrypted, a pause that is too long for a turn."""
     with pytest.raises(ConfigurationError, match="`keyturn keys generate` makes them"):
         SharedKeyRing(FileKeyStore(tmp_path / "none.json"))
-    seal = Seal.from_passphrase("correct horse battery staple", iterations=1000)
+    seal = Seal.from_key(bytes(range(32)))
     keeper.encrypt(seal)
     with pytest.raises(ConfigurationError, match="it is missing"):
         SharedKeyRing(FileKeyStore(path))
@@ -549,7 +549,7 @@ def test_what_a_ring_refuses_at_its_start(path: Path, keeper: KeyKeeper, tmp_pat
 
 def test_encryption_is_switched_on_by_a_change(keeper: KeyKeeper, path: Path, clock: Clock) -> None:
     """A ring in clear is read by who has a secret; the next change encrypts it, and workers follow."""
-    seal = Seal.from_passphrase("correct horse battery staple", iterations=1000)
+    seal = Seal.from_key(bytes(range(32)))
     with SharedKeyRing(FileKeyStore(path), seal=seal, clock=clock) as ring:
         assert signer(ring) == "a"
         KeyKeeper(FileKeyStore(path), seal=seal, clock=clock).rotate(PLAN, kid="b")
@@ -561,13 +561,13 @@ def test_encryption_is_switched_on_by_a_change(keeper: KeyKeeper, path: Path, cl
 
 def test_the_secret_is_changed(keeper: KeyKeeper, path: Path) -> None:
     """Read with the old one, written with the new one: the same keys; the old one opens them no more."""
-    old, new = (Seal.from_passphrase(f"{word} horse battery staple", iterations=1000) for word in ("a", "b"))
+    old, new = (Seal.from_key(bytes(range(first, first + 32))) for first in (0, 1))
     keeper.encrypt(old)
     KeyKeeper(FileKeyStore(path), seal=old).encrypt(new)
     again = KeyKeeper(FileKeyStore(path), seal=new)
     assert again.load().infos() == KeyRing.load(path, seal=new).infos()
     assert [info.kid for info in again.load().infos()] == ["a"]
-    with pytest.raises(ConfigurationError, match="passphrase is wrong"):
+    with pytest.raises(ConfigurationError, match="key is wrong"):
         KeyKeeper(FileKeyStore(path), seal=old).load()
     again.encrypt(None)
     assert KeyRing.load(path).infos()[0].kid == "a"
