@@ -25,7 +25,7 @@ class TimedKeys:
         """Begin with a ring, as it is at a moment."""
         self._clock = clock
         self._start_afresh()
-        in_forked_children(self, TimedKeys._start_afresh)
+        in_forked_children(self, type(self)._start_afresh)  # noqa: SLF001  (its own)
         self._put(ring, now)
 
     def _start_afresh(self) -> None:

@@ -547,16 +547,73 @@ def test_what_a_ring_refuses_at_its_start(path: Path, keeper: KeyKeeper, tmp_pat
             SharedKeyRing(FileKeyStore(path), seal=seal, refresh_every=pause)
 
 
-def test_encryption_is_switched_on_by_a_change(keeper: KeyKeeper, path: Path, clock: Clock) -> None:
-    """A ring in clear is read by who has a secret; the next change encrypts it, and workers follow."""
+def test_encryption_is_switched_on_by_hand(
+    keeper: KeyKeeper, path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who has a secret reads keys in clear at the start alone, with a warning, and changes none of them."""
     seal = Seal.from_key(bytes(range(32)))
     with SharedKeyRing(FileKeyStore(path), seal=seal, clock=clock) as ring:
         assert signer(ring) == "a"
-        KeyKeeper(FileKeyStore(path), seal=seal, clock=clock).rotate(PLAN, kid="b")
+        assert "in clear" in caplog.text
+        ours = KeyKeeper(FileKeyStore(path), seal=seal, clock=clock)
+        changes: list[Callable[[], object]] = [
+            lambda: ours.rotate(PLAN),
+            ours.replace,
+            lambda: ours.retire("a", drain=0),
+        ]
+        for change in changes:
+            with pytest.raises(ConfigurationError, match="are in clear"):
+                change()
+        ring.refresh()
+        ours.encrypt(seal)
+        ours.rotate(PLAN, kid="b")
         assert b"kid" not in path.read_bytes()
         ring.refresh()
         assert [info.kid for info in ring.infos()] == ["a", "b"]
         assert "secret" not in repr(ring)
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_planted_keys_are_refused(
+    encrypted: bool,  # noqa: FBT001
+    keeper: KeyKeeper,
+    path: Path,
+    tmp_path: Path,
+    clock: Clock,
+) -> None:
+    """With a secret, keys in clear are nobody's after the start, also where they were in clear then."""
+    seal = Seal.from_key(bytes(range(32)))
+    if encrypted:
+        keeper.encrypt(seal)
+    with SharedKeyRing(FileKeyStore(path), seal=seal, clock=clock) as ring:
+        KeyRing.generate("EdDSA", kid="planted").save(path)
+        with pytest.raises(ConfigurationError, match="are in clear"):
+            ring.refresh()
+        assert signer(ring) == "a"
+
+
+def test_an_older_document_is_refused(keeper: KeyKeeper, path: Path, clock: Clock) -> None:
+    """What was dropped in an emergency does not come back with an encrypted copy of before."""
+    seal = Seal.from_key(bytes(range(32)))
+    keeper.encrypt(seal)
+    before = path.read_bytes()
+    ours = KeyKeeper(FileKeyStore(path), seal=seal, clock=clock)
+    with SharedKeyRing(FileKeyStore(path), seal=seal, clock=clock) as ring:
+        done = ours.replace()
+        ring.refresh()
+        kept = path.read_bytes()
+        path.write_bytes(before)
+        with pytest.raises(ConfigurationError, match="older than those that were read"):
+            ring.refresh()
+        assert signer(ring) == done.new.kid
+        path.write_bytes(kept)
+        ring.refresh()
+        clock.now -= 3600  # a clock that is behind makes no change an older one
+        ours.replace()
+        ring.refresh()
+        ours.start_over("EdDSA")
+        ring.refresh()
+        assert signer(ring) != done.new.kid
 
 
 def test_the_secret_is_changed(keeper: KeyKeeper, path: Path) -> None:

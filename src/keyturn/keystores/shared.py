@@ -7,12 +7,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, Self
 
-from keyturn._core.ring import Ring, ring_from_json
+from keyturn._core.ring import Ring
 from keyturn._core.schedule import NEVER, PICK_UP
 from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.forks import in_forked_children
-from keyturn.sealing import Seal, unsealed
+from keyturn.keystores.documents import check_sealed, existing, ring_of
+from keyturn.sealing import Seal, is_sealed
 from keyturn.timed import SYSTEM_CLOCK, Clock, TimedKeys
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class SharedKeyRing(TimedKeys):
 
         Args:
             store: Where they are; it is closed with the ring.
-            seal: What they are encrypted with; keys that are not encrypted are read all the same.
+            seal: What they are encrypted with. Keys that are not encrypted are read all the same, but only
+                here, and the log warns of them: later, such keys are refused, and encrypted ones that are
+                older than those that were read.
             refresh_every: How often to look for changes: at most a minute, which is what a turn allows for.
             clock: Gives POSIX seconds.
 
@@ -74,10 +77,16 @@ class SharedKeyRing(TimedKeys):
         self._trouble: str | None = None
         self._told_at = self._asked_at = self._retry_at = -NEVER
         now = clock()
-        document = _existing(store)
+        document = existing(store)
+        if seal is not None and not is_sealed(document.data):
+            _LOG.warning(
+                "the keys in %s are in clear, although there is a secret to encrypt them with: whoever can "
+                "write there chooses who signs; if they are yours, run `keyturn keys encrypt`",
+                store.where,
+            )
         self._looked = time.monotonic()
         self._begin_following()
-        super().__init__(self._parsed(document, now), clock, now)
+        super().__init__(ring_of(document, store.where, seal, now), clock, now)
         self._version = document.version
         self._read_at = now
         in_forked_children(self, SharedKeyRing._begin_following)
@@ -124,9 +133,9 @@ class SharedKeyRing(TimedKeys):
             StoreError: The store cannot be asked.
         """
         with self._reading:
-            document, now = _existing(self._store), self._clock()
+            document, now = existing(self._store), self._clock()
             if document.version != self._version:
-                self._put(self._parsed(document, now), now)
+                self._put(self._accepted(document, now), now)
                 self._version = document.version
             elif self._is_ahead(now):  # the clock was set back
                 self._put(self._held[0], now)
@@ -226,15 +235,23 @@ class SharedKeyRing(TimedKeys):
         ring, view = self._held
         return ring.at(now).states != view.states
 
-    def _parsed(self, document: Document, now: float) -> Ring:
-        return ring_from_json(unsealed(document.data, self._seal), now, where=self._store.where)
+    def _accepted(self, document: Document, now: float) -> Ring:
+        """Read a change. Where keys are encrypted, who can write the store must not choose them.
 
-
-def _existing(store: KeyStore) -> Document:
-    document = store.read()
-    if document is None:
-        raise ConfigurationError(f"there are no keys in {store.where}: `keyturn keys generate` makes them")
-    return document
+        Raises:
+            ConfigurationError: It cannot be read, is in clear, or is an older document put back.
+        """
+        where = self._store.where
+        if self._seal is None:
+            return ring_of(document, where, None, now)
+        check_sealed(document, where)
+        ring = ring_of(document, where, self._seal, now)
+        if ring.serial < self._held[0].serial:
+            raise ConfigurationError(
+                f"the keys in {where} are older than those that were read before: if you have put them back, "
+                "start this process again"
+            )
+        return ring
 
 
 _AT_ONCE: Final = -NEVER
