@@ -202,6 +202,44 @@ def test_a_file_stays_its_owners(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
+    """Else the file behind the link keeps the old keys, for whoever reads it there."""
+    (tmp_path / "real").mkdir()
+    behind, link = tmp_path / "real" / "keys.json", tmp_path / "keys.json"
+    link.symlink_to(behind)
+    store = FileKeyStore(link)
+    assert store.replace(document(1), version=None)
+    found = store.read()
+    assert found is not None
+    assert store.replace(document(2), version=found.version)
+    assert link.is_symlink()
+    assert behind.read_bytes() == document(2)
+    link.unlink()
+    link.symlink_to(link)
+    with pytest.raises(ConfigurationError):
+        store.replace(document(3), version=None)
+
+
+def test_what_a_crash_has_left_is_removed(tmp_path: Path) -> None:
+    """It holds private keys; what else is in the folder stays."""
+    store = FileKeyStore(tmp_path / "keys.json")
+    for name in (".keys.json.abcd1234.new", ".other.json.abcd1234.new", ".keys.json.notes"):
+        (tmp_path / name).write_bytes(b"{}")
+    assert store.replace(document(1), version=None)
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        ".keys.json.notes",
+        ".other.json.abcd1234.new",
+        "keys.json",
+    ]
+
+
+def test_a_pipe_is_no_key_file(tmp_path: Path) -> None:
+    """It would be waited for, for ever."""
+    os.mkfifo(tmp_path / "keys.json", 0o600)
+    with pytest.raises(ConfigurationError, match="is no file"):
+        FileKeyStore(tmp_path / "keys.json").read()
+
+
 def test_a_file_that_others_may_touch_is_refused(tmp_path: Path) -> None:
     """It is not read and not replaced; only an option with a loud name lets it pass."""
     path = tmp_path / "keys.json"
@@ -225,7 +263,7 @@ def test_who_writes_for_too_long_is_not_waited_for(tmp_path: Path, monkeypatch: 
     """The lock is another's: an outage, and nothing was changed."""
     monkeypatch.setattr("keyturn.keystores.files._PATIENCE", 0.05)
     store = FileKeyStore(tmp_path / "keys.json")
-    with store._alone(), pytest.raises(StoreUnavailable, match="Another process"):
+    with store._alone(tmp_path), pytest.raises(StoreUnavailable, match="Another process"):
         FileKeyStore(tmp_path / "keys.json").replace(b"{}", version=None)
     assert store.read() is None
     assert store.replace(b"{}", version=None), "the lock is given back"
