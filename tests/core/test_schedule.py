@@ -227,7 +227,16 @@ def test_a_key_is_ended_only_where_nothing_of_it_is_alive() -> None:
 def test_a_turn_can_be_called_off_in_time() -> None:
     """Then the key that signs goes on as if nothing had been planned; a minute before, it is too late."""
     schedule = turned(FIRST, "b", 0.0, PLAN)
-    assert ended(schedule, "b", PUBLISH_FOR - PICK_UP, PLAN.drain) == FIRST
+    now = PUBLISH_FOR - PICK_UP
+    off = ended(schedule, "b", now, PLAN.drain)
+    assert off["a"] == FIRST["a"]
+    assert planned(off, now) is None
+    unaware = longest_unread_of(Policy()) + LIFE
+    assert states(off, now + unaware)["b"] == "pending", "accepted while somebody may use it all the same"
+    assert states(off, now + 2 * PLAN.drain)["b"] == "retired"
+    with pytest.raises(ConfigurationError, match="was called off"):
+        ended(off, "b", now, PLAN.drain)
+    assert ended(off, "b", now + 2 * PLAN.drain, PLAN.drain) == FIRST
     with pytest.raises(ConfigurationError, match="too late"):
         ended(schedule, "b", PUBLISH_FOR - PICK_UP + 1, PLAN.drain)
 

@@ -635,7 +635,8 @@ def test_retiring_by_hand(keeper: KeyKeeper, clock: Clock) -> None:
     keeper.rotate(PLAN, kid="b")
     assert keeper.retire("b", drain=PLAN.drain).state == "pending"
     assert [(info.kid, info.state, info.verifying_at) for info in keeper.load().infos()] == [
-        ("a", "active", None)
+        ("a", "active", None),
+        ("b", "pending", None),
     ]
     keeper.rotate(PLAN, kid="c")
     clock.now += PUBLISH_FOR
@@ -647,4 +648,20 @@ def test_retiring_by_hand(keeper: KeyKeeper, clock: Clock) -> None:
         keeper.retire("x", drain=PLAN.drain)
     clock.now += PLAN.drain
     assert keeper.retire("a", drain=PLAN.drain).state == "retired"
-    assert [info.kid for info in keeper.load().infos()] == ["c"]
+    assert [info.kid for info in keeper.load().infos()] == ["b", "c"]
+
+
+def test_a_turn_that_was_called_off_is_survived_by_who_has_not_noticed(
+    keeper: KeyKeeper, path: Path, clock: Clock
+) -> None:
+    """A worker that cannot read switches all the same; what it signs is accepted by the others."""
+    keeper.rotate(PLAN, kid="b")
+    with (
+        SharedKeyRing(FileKeyStore(path), refresh_every="1m", clock=clock) as unaware,
+        SharedKeyRing(FileKeyStore(path), refresh_every="1m", clock=clock) as aware,
+    ):
+        keeper.retire("b", drain=PLAN.drain)
+        aware.refresh()
+        clock.now += PUBLISH_FOR
+        assert (signer(unaware), signer(aware)) == ("b", "a")
+        assert accepts(aware, sign_with(unaware))

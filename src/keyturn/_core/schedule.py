@@ -270,7 +270,8 @@ def ended(schedule: Schedule, kid: str, now: float, drain: float) -> dict[str, T
 
     Args:
         schedule: The ring as it is.
-        kid: The key. A pending one is forgotten, and a turn to it called off; a retired one is forgotten.
+        kid: The key. A turn to it is called off: then it is accepted for as long as processes may use it
+            that have not noticed that. Another pending one, or a retired one, is forgotten.
         now: POSIX seconds.
         drain: How long the tokens live that a key may have signed last, in seconds, where no turn has planned
             its end.
@@ -285,13 +286,21 @@ def ended(schedule: Schedule, kid: str, now: float, drain: float) -> dict[str, T
         raise ConfigurationError(
             f"the key {kid} signs from {_moment(times.active_at)}: it is too late to call that off everywhere"
         )
+    if state == "pending" and times.retired_at is not None:
+        raise ConfigurationError(
+            f"the turn to the key {kid} was called off; servers that have not noticed may use it, so it "
+            f"is accepted until {_moment(times.retired_at)}"
+        )
     if state == "verifying" and now < (safe := safe_from(times, drain)):
         raise ConfigurationError(
             f"tokens that the key {kid} has signed may be alive until {_moment(safe)}; a key that has leaked "
             "is dropped with `keyturn keys rotate --emergency`"
         )
     changed = retired(schedule, kid, now)
-    if state != "verifying":
+    if kid == planned(schedule, now):
+        # Who has not noticed signs for at most one drain more (`longest_unread_of`), and that lives for one.
+        changed[kid] = Times(times.created_at, retired_at=now + 2 * drain)
+    elif state != "verifying":
         del changed[kid]  # nobody needs to know of it any more
     return changed
 
