@@ -430,3 +430,10 @@ def test_a_fork_while_another_thread_changes_the_keys() -> None:
     with ring._lock, ring._swapping:
         wait = fork(lambda: ring.rotate().state == "active")
     assert wait() == 0
+
+
+def test_no_random_name_is_an_option_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that begins with a dash is drawn again."""
+    drawn = iter([bytes([0xF8]) + bytes(11), bytes([0xFB]) + bytes(11), bytes(12)])
+    monkeypatch.setattr("keyturn.keys.secrets.token_bytes", lambda _: next(drawn))
+    assert KeyRing.generate("EdDSA").infos()[0].kid == "A" * 16

@@ -278,8 +278,14 @@ def new_entry(alg: Algorithm, kid: str | None, times: Times) -> Entry:
     Raises:
         ConfigurationError: The algorithm or the name is not acceptable.
     """
-    name = encode_base64url(secrets.token_bytes(_KID_BYTES)).decode() if kid is None else kid
-    return entry_of(name, alg, _new_material(alg), times)
+    return entry_of(_random_kid() if kid is None else kid, alg, _new_material(alg), times)
+
+
+def _random_kid() -> str:
+    """Draw a name. None that begins with a dash: on a command line that would be an option."""
+    while (kid := encode_base64url(secrets.token_bytes(_KID_BYTES)).decode()).startswith("-"):
+        pass
+    return kid
 
 
 def _new_material(alg: Algorithm) -> Material:

@@ -132,14 +132,14 @@ def _signing(signer: Signer, verifying: Key) -> Callable[[bytes], bytes]:
         try:
             signature = bytes(signer.sign(message))
         except Exception as error:
-            _LOG.warning("keyturn: the signer %s failed: %s", verifying.kid, type(error).__name__)
+            _LOG.warning("the signer %s failed: %s", verifying.kid, type(error).__name__)
             raise StoreUnavailable(
                 "The signing key cannot be used right now; try again.", detail=_FAILED
             ) from error
         # Costs little beside the call. A service may answer with another version of a key than the one whose
         # public part was read at the start: nobody would accept the token, and the session would be lost.
         if not verifying.verify(message, signature):
-            _LOG.error("keyturn: the signer %s returned a signature that does not verify", verifying.kid)
+            _LOG.error("the signer %s returned a signature that does not verify", verifying.kid)
             raise StoreUnavailable("The signing key cannot be used right now; try again.", detail=_WRONG)
         return signature
 

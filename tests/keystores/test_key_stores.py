@@ -24,6 +24,7 @@ from keyturn.keystores.redis import RedisKeyStore
 from keyturn.keystores.sql import SQLKeyStore
 from keyturn.sealing import Seal
 from keyturn.stores import schema
+from keyturn.stores._redis.keys import key_of_ring
 from keyturn.stores.engines import engine_from_url
 from tests.support.processes import fork, free_port
 from tests.support.sql import EVERY_SQL, database, empty
@@ -306,6 +307,30 @@ def test_a_redis_that_forgets_is_warned_of(redis_url: str, caplog: pytest.LogCap
     with closing(key_store_from_url(redis_url)) as store:
         store.prepare()
     assert "append-only file" in caplog.text
+
+
+def test_what_something_else_has_changed_is_noticed(redis_url: str, tmp_path: Path) -> None:
+    """A document without its version, or with another's, would not be followed: one clear sentence."""
+    engine = create_engine(f"sqlite:///{tmp_path}/keys.db")
+    schema.upgrade(engine)
+    client = Redis.from_url(redis_url)
+
+    def in_sql() -> None:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE keyturn_keys SET document = '{}'")
+
+    changes: list[tuple[KeyStore, Callable[[], object]]] = [
+        (SQLKeyStore(engine), in_sql),
+        (RedisKeyStore(client), lambda: client.hset(key_of_ring("keyturn"), "document", "{}")),
+        (RedisKeyStore(client, prefix="other"), lambda: client.hdel(key_of_ring("other"), "version")),
+    ]
+    for store, change in changes:
+        assert store.replace(document(1), version=None)
+        change()
+        with pytest.raises(ConfigurationError, match="put both back together"):
+            store.read()
+    engine.dispose()
+    client.close()
 
 
 def test_clients_of_the_application_are_used(redis_url: str, tmp_path: Path) -> None:

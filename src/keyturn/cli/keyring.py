@@ -160,6 +160,8 @@ def encrypt(settings: Settings) -> None:
     with kept_keys(settings) as keeper:
         keeper.encrypt(settings.seal)
     click.echo(f"{_capital(settings.keys_place)} is encrypted.")
+    click.echo("Each server needs the secret from now on: one without it goes on, and does not start again.")
+    click.echo("Backups hold the keys in clear; `keyturn keys rotate` turns to one that they do not hold.")
 
 
 def _plan(settings: Settings, publish_for: str | None, drain: str | None) -> TurnPlan:
@@ -183,7 +185,7 @@ def _plan(settings: Settings, publish_for: str | None, drain: str | None) -> Tur
 
 
 def _tell_turn(turn: Turn) -> None:
-    new, old, now = turn.new, turn.old, time.time()
+    new, old, now = turn.new, turn.old, turn.new.created_at
     begins, ends = new.active_at or now, old.retired_at or now
     click.echo(f"A new key is published from now on: {new.kid} ({new.alg}).")
     click.echo(f"  {relative(begins, now)}: it begins to sign. {old.kid} goes on verifying.")
