@@ -254,6 +254,15 @@ def test_schedules_that_cannot_be() -> None:
             Times(0.0, *wrong)
 
 
+@pytest.mark.parametrize("at", [-1.0, 1e300, float("inf"), float("nan")])
+def test_times_that_are_none(at: float) -> None:
+    """No error of a later command says it better than the one where they are read."""
+    with pytest.raises(ConfigurationError, match="no moments of this age"):
+        Times(at)
+    with pytest.raises(ConfigurationError, match="no moments of this age"):
+        Times(1.0, active_at=at)
+
+
 def test_a_clock_that_is_behind_finds_a_key_that_signs() -> None:
     """An emergency on a machine whose clock is ahead leaves a gap here: the new key signs early, not none."""
     schedule = replaced(turned(FIRST, "b", 0.0, PLAN), "c", 1000.0, everything=False)

@@ -27,6 +27,7 @@ JWKS_MAX_AGE: Final = 300  # seconds that a published JWK Set may be cached
 PICK_UP: Final = 60.0  # seconds in which every process has read a change, and by which clocks may differ
 PUBLISH_AT_LEAST: Final = JWKS_MAX_AGE + PICK_UP
 PUBLISH_FOR: Final = 600.0
+_LATEST: Final = 253_402_300_799.0  # the end of the year 9999
 KEEP: Final = 30 * 86_400.0
 NEVER: Final = math.inf
 
@@ -54,7 +55,9 @@ class Times:
             ConfigurationError: They are.
         """
         known = [each for each in (self.active_at, self.verifying_at, self.retired_at) if each is not None]
-        if known != sorted(known) or not all(map(math.isfinite, (self.created_at, *known))):
+        if not all(0 <= each <= _LATEST for each in (self.created_at, *known)):  # also where it is NaN
+            raise ConfigurationError("the times of a key are no moments of this age")
+        if known != sorted(known):
             raise ConfigurationError("the times of a key are not in the order of its life")
         if self.active_at is not None and self.verifying_at is None and self.retired_at is not None:
             raise ConfigurationError("a key that signs cannot be retired before another signs")
