@@ -438,3 +438,19 @@ def test_no_random_name_is_an_option_of_a_command(monkeypatch: pytest.MonkeyPatc
     drawn = iter([bytes([0xF8]) + bytes(11), bytes([0xFB]) + bytes(11), bytes(12)])
     monkeypatch.setattr("keyturn.keys.secrets.token_bytes", lambda _: next(drawn))
     assert KeyRing.generate("EdDSA").infos()[0].kid == "A" * 16
+
+
+def test_members_of_others_are_kept_and_not_published(tmp_path: Path) -> None:
+    """Who adds a note to a key finds it again after a change; it is nobody else's business."""
+    path = tmp_path / "keys.json"
+    KeyRing.generate("EdDSA", kid="a").save(path)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["keys"][0]["note"] = "made in the vault"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    ring = KeyRing.load(path)
+    ring.rotate()
+    ring.save(path)
+    first, second = json.loads(path.read_text(encoding="utf-8"))["keys"]
+    assert (first["note"], "note" in second) == ("made in the vault", False)
+    assert all("note" not in key for key in ring.jwks()["keys"])
+    assert "vault" not in repr(ring)

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from keyturn._core.encoding import EncodingError, is_array, is_object, parse_json_object
-from keyturn._core.jwk import Material, algorithm_of, jwk_of, material_from_jwk, prepare, serves
+from keyturn._core.jwk import (
+    PRIVATE_MEMBERS,
+    PUBLIC_MEMBERS,
+    Material,
+    algorithm_of,
+    jwk_of,
+    material_from_jwk,
+    prepare,
+    serves,
+)
 from keyturn._core.keyset import Algorithm, Key, KeySet, key_set
 from keyturn._core.schedule import TIME_NAMES, KeyState, Times, check, next_change, since, states
 from keyturn.errors import ConfigurationError
@@ -60,12 +69,14 @@ class Entry:
         times: When it is in which state.
         public: Its public part as a JWK; None for a secret, which has none.
         material: What it is made of; None where something else holds it, such as a KMS.
+        others: Members of its JWK that mean nothing here; they are kept, and not published.
     """
 
     key: Key
     times: Times
     public: Mapping[str, Any] | None = field(default=None, repr=False)
     material: Material | None = field(default=None, repr=False)
+    others: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +239,7 @@ def _to_jwk(entry: Entry) -> dict[str, Any]:
         raise ConfigurationError(f"the private key {entry.key.kid!r} is held elsewhere: it cannot be saved")
     named = {name: getattr(entry.times, name) for name in TIME_NAMES}
     return {
+        **entry.others,
         **jwk_of(entry.material, private=True),
         "use": "sig",
         "alg": entry.key.alg,
@@ -245,7 +257,9 @@ def _from_jwk(jwk: object, now: float) -> Entry:
         raise ConfigurationError(
             "a key file holds a key without a kid, of an unknown kind or for another use"
         )
-    return entry_of(kid, alg, material_from_jwk(kid, jwk), _times(jwk, kid, now))
+    entry = entry_of(kid, alg, material_from_jwk(kid, jwk), _times(jwk, kid, now))
+    ours = PUBLIC_MEMBERS | PRIVATE_MEMBERS | _TIMES
+    return replace(entry, others={name: value for name, value in jwk.items() if name not in ours})
 
 
 def _serial_of(document: Mapping[str, Any]) -> int:
