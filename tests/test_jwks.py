@@ -19,6 +19,7 @@ from keyturn.errors import ConfigurationError, StoreUnavailable
 from keyturn.jwks import MAX_JWKS_BYTES, RemoteKeys, load_jwks
 from keyturn.keys import KeyRing
 from tests.support.issuer import Issuer, issuer, self_signed
+from tests.support.processes import fork
 from tests.support.tokens import CLAIMS, NOW, ring, segment
 
 EC: dict[str, Any] = {**ring("ES256").jwks()["keys"][0]}
@@ -329,6 +330,14 @@ def test_threads_that_start_together_fetch_once(endpoint: Issuer) -> None:
         thread.join()
     assert results == [1] * 8
     assert endpoint.requests == 1
+
+
+def test_a_fork_while_another_thread_fetches(endpoint: Issuer) -> None:
+    """The child waits for no lock of a thread that it does not have, and fetches by itself."""
+    keys = remote(endpoint)
+    with keys._lock:
+        wait = fork(lambda: bool(keys.current(1000.0).keys))
+    assert wait() == 0
 
 
 def test_https_with_a_private_authority(tmp_path: Path) -> None:

@@ -749,7 +749,17 @@ def test_a_token_that_never_rotates_moves_to_the_active_key(bench: Callable[...,
     assert b.refresh(moved.refresh_token).refresh_token == moved.refresh_token
 
 
-class Turning:
+class Known:
+    """What a key source says of which nothing can be unknown."""
+
+    def may_miss_keys(self) -> bool:
+        return False
+
+    def unread_for(self) -> float:
+        return 0.0
+
+
+class Turning(Known):
     """A key source that a test turns from one ring to the next."""
 
     def __init__(self, ring: KeyRing) -> None:
@@ -862,7 +872,7 @@ def test_a_token_without_a_session_is_not_renewed(bench: Callable[..., Bench]) -
 def test_without_an_active_key_nothing_is_issued(bench: Callable[..., Bench]) -> None:
     """A ring that only verifies is a configuration error at the first attempt to sign."""
 
-    class Verifying:
+    class Verifying(Known):
         current = KeySet(None, RING.current.keys)
 
     b = bench(keys=Verifying())

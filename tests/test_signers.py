@@ -159,6 +159,22 @@ def test_a_signer_that_is_out_at_the_start_is_an_outage() -> None:
         KeyRing.from_signer(hsm, refresh_secret=SECRET)
 
 
+def test_a_public_key_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that is away is an outage, and what is no JWK is a mistake; nothing escapes as it was."""
+
+    def away(_: Hsm) -> Mapping[str, Any]:
+        raise OSError("10.0.0.1 does not answer")
+
+    monkeypatch.setattr(Hsm, "public_jwk", away)
+    with pytest.raises(StoreUnavailable, match="cannot be read right now: OSError") as caught:
+        KeyRing.from_signer(Hsm(), refresh_secret=SECRET)
+    assert caught.value.detail == "signer"
+    for wrong in (None, 7, {"kty": b"EC"}):
+        monkeypatch.setattr(Hsm, "public_jwk", lambda _, wrong=wrong: wrong)
+        with pytest.raises(ConfigurationError, match="is no JWK"):
+            KeyRing.from_signer(Hsm(), refresh_secret=SECRET)
+
+
 def test_what_a_signer_must_not_be() -> None:
     """A private key in its public part, another kind of key, a bad name, a weak secret, a key given twice."""
 

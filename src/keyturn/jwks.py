@@ -28,6 +28,7 @@ from keyturn._core.schedule import JWKS_MAX_AGE
 from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError, StoreUnavailable
 from keyturn.files import read_file
+from keyturn.forks import in_forked_children
 
 MAX_JWKS_BYTES: Final = 256 * 1024
 MAX_JWKS_KEYS: Final = 100
@@ -89,7 +90,8 @@ class RemoteKeys:
         self._cooldown = seconds(cooldown, name="cooldown")
         self._max_age = seconds(max_age, name="max_age")
         self._opener = _opener(self._url, ssl_context)
-        self._lock = threading.Lock()
+        self._start_afresh()
+        in_forked_children(self, RemoteKeys._start_afresh)
         self._keys: KeySet | None = None
         self._tried_at: float | None = None
         self._fetched_at: float | None = None
@@ -97,6 +99,10 @@ class RemoteKeys:
     def __repr__(self) -> str:
         """Show the URL."""
         return f"RemoteKeys({self._url!r})"
+
+    def _start_afresh(self) -> None:
+        """Begin with no lock taken: in a forked child, who fetched is not there."""
+        self._lock = threading.Lock()
 
     @property
     def failing(self) -> bool:

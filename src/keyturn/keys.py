@@ -13,6 +13,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self, get_args
 
@@ -54,6 +55,9 @@ class KeyRing(TimedKeys):
     def __init__(self, ring: Ring, clock: Clock, now: float) -> None:
         """Use `generate`, `from_secret`, `from_signer` or `load` instead."""
         super().__init__(ring, clock, now)
+
+    def _start_afresh(self) -> None:
+        super()._start_afresh()
         self._lock = threading.Lock()
 
     @classmethod
@@ -176,7 +180,8 @@ class KeyRing(TimedKeys):
         Raises:
             ConfigurationError: The file cannot be written, or a key is held elsewhere.
         """
-        write_private_file(Path(path), sealed(self._held[0].to_json(), seal), what="key file")
+        ring = self._held[0].next(self._clock())
+        write_private_file(Path(path), sealed(ring.to_json(), seal), what="key file")
 
     def add(self, alg: Algorithm | None = None, kid: str | None = None) -> KeyInfo:
         """Add a new key as pending: it is published and accepted, and signs once it is activated.
@@ -252,7 +257,7 @@ class KeyRing(TimedKeys):
     def _add(self, alg: Algorithm | None, kid: str | None, now: float) -> KeyInfo:
         ring = self._held[0]
         entry = new_entry(alg or ring.find(signing(ring.schedule, now)).key.alg, kid, Times(now))
-        ring, view = self._put(Ring((*ring.entries, entry)), now)
+        ring, view = self._put(replace(ring, entries=(*ring.entries, entry)), now)
         return ring.infos(view.states)[-1]
 
     def _activate(self, kid: str, now: float) -> KeyInfo:
@@ -273,8 +278,14 @@ def new_entry(alg: Algorithm, kid: str | None, times: Times) -> Entry:
     Raises:
         ConfigurationError: The algorithm or the name is not acceptable.
     """
-    name = encode_base64url(secrets.token_bytes(_KID_BYTES)).decode() if kid is None else kid
-    return entry_of(name, alg, _new_material(alg), times)
+    return entry_of(_random_kid() if kid is None else kid, alg, _new_material(alg), times)
+
+
+def _random_kid() -> str:
+    """Draw a name. None that begins with a dash: on a command line that would be an option."""
+    while (kid := encode_base64url(secrets.token_bytes(_KID_BYTES)).decode()).startswith("-"):
+        pass
+    return kid
 
 
 def _new_material(alg: Algorithm) -> Material:

@@ -6,22 +6,23 @@ under a key of 32 bytes (`dir`, section 4.5).
 
 from __future__ import annotations
 
+import warnings
 from base64 import b64decode
 from binascii import Error as BinasciiError
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self, TypeAlias
 
 from joserfc import jwe
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import OctKey
 
-from keyturn._core.encoding import EncodingError, decode_base64url, parse_json_object
+from keyturn._core.encoding import EncodingError, decode_base64url, encode_base64url, parse_json_object
 from keyturn.errors import ConfigurationError
 
 Algorithm: TypeAlias = Literal["PBES2-HS512+A256KW", "dir"]
 
 ITERATIONS: Final = 210_000  # OWASP Password Storage Cheat Sheet (2023), for PBKDF2-HMAC-SHA512
-MOST_ITERATIONS: Final = 2_000_000  # what a document may ask of us: some seconds
+MOST_ITERATIONS: Final = 300_000  # what a document may ask of us, and the most that joserfc does
 _LEAST_ITERATIONS: Final = 1000  # RFC 7518, section 4.8.1.2
 _SHORTEST_PASSPHRASE: Final = 12
 _KEY_BYTES: Final = 32
@@ -46,16 +47,37 @@ class Seal:
     secret: bytes = field(repr=False)
     iterations: int = field(default=ITERATIONS, repr=False)
 
+    def __post_init__(self) -> None:
+        """Refuse what would make a document that is weak, or that nobody can open again.
+
+        Raises:
+            ConfigurationError: It is such a thing.
+        """
+        if self.alg == "dir":
+            if len(self.secret) != _KEY_BYTES:
+                raise ConfigurationError(f"the key that encrypts the keys must have {_KEY_BYTES} bytes")
+            return
+        if self.alg != "PBES2-HS512+A256KW":
+            raise ConfigurationError("the keys are encrypted with PBES2-HS512+A256KW or with dir")
+        if len(self.secret) < _SHORTEST_PASSPHRASE:
+            raise ConfigurationError(
+                f"the passphrase of the keys must have at least {_SHORTEST_PASSPHRASE} characters"
+            )
+        if type(self.iterations) is not int or not ITERATIONS <= self.iterations <= MOST_ITERATIONS:
+            raise ConfigurationError(
+                f"iterations must be a number from {ITERATIONS:,} to {MOST_ITERATIONS:,}"
+            )
+
     @classmethod
     def from_passphrase(cls, passphrase: str, *, iterations: int = ITERATIONS) -> Self:
         """Use a passphrase, of which a slow function makes the key.
 
         Args:
             passphrase: At least 12 characters; several random words are good.
-            iterations: Of PBKDF2.
+            iterations: Of PBKDF2, from 210,000 to 300,000.
 
         Raises:
-            ConfigurationError: It is too short.
+            ConfigurationError: It is too short, or there are too few or too many iterations.
         """
         if len(passphrase) < _SHORTEST_PASSPHRASE:
             raise ConfigurationError(
@@ -86,14 +108,19 @@ class Seal:
         return cls("dir", key)
 
     def close(self, document: bytes) -> bytes:
-        """Encrypt a document."""
+        """Encrypt a document, and see that it can be decrypted again.
+
+        Raises:
+            ConfigurationError: It cannot.
+        """
         header: dict[str, Any] = {"alg": self.alg, "enc": _ENC, "cty": "jwk-set+json"}
         if self.alg != "dir":
             header["p2c"] = self.iterations
-        sealed = jwe.encrypt_compact(
-            header, document, OctKey.import_key(self.secret), algorithms=[self.alg, _ENC]
-        )
-        return sealed.encode() + b"\n"
+        sealed = jwe.encrypt_compact(header, document, self._key(), algorithms=[self.alg, _ENC])
+        written = sealed.encode() + b"\n"
+        if self.open(written) != document:
+            raise ConfigurationError("the keys could not be decrypted again: they were not written")
+        return written
 
     def open(self, sealed: bytes) -> bytes:
         """Decrypt a document.
@@ -107,15 +134,18 @@ class Seal:
             raise ConfigurationError(_needs(str(alg), instead=True))
         try:
             return (
-                jwe.decrypt_compact(
-                    sealed.strip(), OctKey.import_key(self.secret), algorithms=[self.alg, _ENC]
-                ).plaintext
-                or b""
+                jwe.decrypt_compact(sealed.strip(), self._key(), algorithms=[self.alg, _ENC]).plaintext or b""
             )
         except _FAULTS:
             pass
         what = "key" if self.alg == "dir" else "passphrase"
         raise ConfigurationError(f"the keys cannot be decrypted: the {what} is wrong, or they were changed")
+
+    def _key(self) -> OctKey:
+        jwk: dict[str, str | list[str]] = {"kty": "oct", "k": encode_base64url(self.secret).decode()}
+        with warnings.catch_warnings():  # of a short passphrase, as if it were the key itself
+            warnings.simplefilter("ignore", SecurityWarning)
+            return OctKey.import_key(jwk)
 
 
 def is_sealed(document: bytes) -> bool:

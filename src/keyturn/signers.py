@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from keyturn._core.encoding import dump_json, parse_json_object
+from keyturn._core.encoding import EncodingError, dump_json, parse_json_object
 from keyturn._core.jwk import PRIVATE_MEMBERS, PUBLIC_MEMBERS, algorithm_of, public_from_jwk
 from keyturn._core.keyset import Algorithm, Key
 from keyturn._core.ring import Entry
@@ -90,12 +90,13 @@ def entry_of_signer(signer: Signer, refresh_secret: bytes, times: Times) -> Entr
 
     Raises:
         ConfigurationError: The name, the algorithm or the public key is not acceptable, or the secret weak.
+        StoreUnavailable: The public key cannot be read now.
     """
     check_secret(refresh_secret)
     if inspect.iscoroutinefunction(signer.sign):
         raise ConfigurationError("a signer's `sign` must return the signature, not a coroutine")
     kid, alg = signer.kid, signer.alg
-    public = parse_json_object(dump_json(dict(signer.public_jwk())))
+    public = _public_of(signer, kid)
     if not PRIVATE_MEMBERS.isdisjoint(public):
         raise ConfigurationError(f"the signer {kid!r} gives its private key away")
     if algorithm_of({**public, "alg": alg}) != alg:
@@ -105,6 +106,20 @@ def entry_of_signer(signer: Signer, refresh_secret: bytes, times: Times) -> Entr
     secret = derive(refresh_secret, f"keyturn refresh of signer v1 {kid}")
     key = replace(verifying, sign=_signing(signer, verifying), refresh_secret=secret)
     return Entry(key, times, members)
+
+
+def _public_of(signer: Signer, kid: str) -> dict[str, Any]:
+    try:
+        given = signer.public_jwk()
+    except Exception as error:
+        raise StoreUnavailable(
+            f"the public key of the signer {kid!r} cannot be read right now: {type(error).__name__}",
+            detail=_FAILED,
+        ) from error
+    try:
+        return parse_json_object(dump_json(dict(given)))
+    except (EncodingError, TypeError, ValueError):
+        raise ConfigurationError(f"the public key of the signer {kid!r} is no JWK") from None
 
 
 def try_signer(key: Key) -> None:
@@ -132,14 +147,14 @@ def _signing(signer: Signer, verifying: Key) -> Callable[[bytes], bytes]:
         try:
             signature = bytes(signer.sign(message))
         except Exception as error:
-            _LOG.warning("keyturn: the signer %s failed: %s", verifying.kid, type(error).__name__)
+            _LOG.warning("the signer %s failed: %s", verifying.kid, type(error).__name__)
             raise StoreUnavailable(
                 "The signing key cannot be used right now; try again.", detail=_FAILED
             ) from error
         # Costs little beside the call. A service may answer with another version of a key than the one whose
         # public part was read at the start: nobody would accept the token, and the session would be lost.
         if not verifying.verify(message, signature):
-            _LOG.error("keyturn: the signer %s returned a signature that does not verify", verifying.kid)
+            _LOG.error("the signer %s returned a signature that does not verify", verifying.kid)
             raise StoreUnavailable("The signing key cannot be used right now; try again.", detail=_WRONG)
         return signature
 

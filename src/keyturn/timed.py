@@ -25,7 +25,7 @@ class TimedKeys:
         """Begin with a ring, as it is at a moment."""
         self._clock = clock
         self._start_afresh()
-        in_forked_children(self, TimedKeys._start_afresh)
+        in_forked_children(self, type(self)._start_afresh)  # noqa: SLF001  (its own)
         self._put(ring, now)
 
     def _start_afresh(self) -> None:
@@ -50,6 +50,14 @@ class TimedKeys:
         """Give the public keys as a JWK Set (RFC 7517, section 5); secrets are never in it."""
         ring, view = self._view()
         return ring.jwks(view.states)
+
+    def may_miss_keys(self) -> bool:
+        """Tell whether there may be keys that are not known here: not where nobody else changes them."""
+        return False
+
+    def unread_for(self) -> float:
+        """Tell for how many seconds a change of the keys may have gone unnoticed."""
+        return 0.0
 
     def __repr__(self) -> str:
         """Show names, algorithms and states."""

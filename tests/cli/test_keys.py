@@ -92,8 +92,12 @@ def test_a_key_is_not_dropped_too_early(place: Place) -> None:
     assert "signs now" in invoke("retire", first["kid"], *place, status=1).output
     invoke("rotate", *place)
     pending = listed(*place)[1]["kid"]
-    assert "it has signed nothing" in invoke("retire", pending, *place).stdout
-    assert [(row["kid"], row["next"]) for row in listed(*place)] == [(first["kid"], "")]
+    assert "is called off" in invoke("retire", pending, *place).stdout
+    rows = listed(*place)
+    assert [row["kid"] for row in rows] == [first["kid"], pending]
+    assert rows[0]["next"] == ""
+    assert re.fullmatch(f"retired from {MOMENT}", rows[1]["next"])
+    assert "was called off" in invoke("retire", pending, *place, status=1).output
     assert "no key 'x'" in invoke("retire", "x", *place, status=1).output
     with kept(place, ahead=-PUBLISH_FOR - 1) as earlier:  # as if this had been done a while ago
         earlier.replace()
@@ -180,6 +184,10 @@ def test_a_secret_is_never_shown_and_not_taken_from_the_command_line(empty_folde
     assert "hunter2" not in short
     both = {"KEYTURN_KEYS_PASSPHRASE": PASSPHRASE, "KEYTURN_KEYS_KEY": "A" * 42 + "E"}
     assert "one of them is enough" in invoke("list", status=2, env=both).output
+    for name in both:
+        for empty in ("", "  "):
+            said = invoke("list", status=2, env={name: empty}).output
+            assert f"{name} is empty: unset it, or give the secret" in said
     Path("keyturn.toml").write_text("keys_passphrase = 123456789012\n", encoding="utf-8")
     said = invoke("list", status=2).output
     assert "keys_passphrase must be a text" in said
@@ -191,7 +199,7 @@ def test_a_secret_is_never_shown_and_not_taken_from_the_command_line(empty_folde
     [
         (["rotate", "--publish-for", "1m"], 2, "--publish-for must be at least 6m"),
         (["rotate", "--publish-for", "soon"], 2, "--publish-for must be a duration"),
-        (["rotate", "--drain", "7d"], 2, "--drain must be at least 8d1m5s"),
+        (["rotate", "--drain", "7d"], 2, "--drain must be at least 8d1m15s"),
         (["rotate", "--all"], 2, "--all needs --emergency"),
         (["rotate", "--emergency", "--drain", "90d"], 2, "waits for nothing"),
         (["rotate", "--alg", "none"], 2, "none"),
@@ -216,3 +224,17 @@ def test_a_drain_that_is_shorter_for_those_who_know(empty_folder: Path) -> None:
     invoke("generate")
     told = json.loads(invoke("rotate", "--drain", "2d", "--idle-ttl", "12h", "--json").stdout)
     assert told["old"]["retired_at"] == pytest.approx(told["new"]["active_at"] + 2 * DAY)
+
+
+def test_another_algorithm_is_not_chosen_by_accident(empty_folder: Path) -> None:
+    """A secret is published nowhere, so other services would refuse all: it is asked for, each time."""
+    invoke("generate", "--alg", "ES256")
+    for emergency in ((), ("--emergency",)):
+        said = invoke("rotate", "--alg", "HS256", *emergency, status=1).output
+        assert "HS256 has no public key" in said
+    assert [row["alg"] for row in listed()] == ["ES256"]
+    assert "must accept EdDSA" in invoke("rotate", "--alg", "EdDSA").output
+    (pending,) = (row["kid"] for row in listed() if row["state"] == "pending")
+    assert "is called off" in invoke("retire", pending).stdout
+    assert "HS256 has no public key" in invoke("rotate", "--alg", "HS256", "--yes").output
+    assert {row["alg"] for row in listed()} == {"ES256", "EdDSA", "HS256"}

@@ -22,6 +22,7 @@ from keyturn._core.schedule import (
     drain_of,
     ended,
     least_drain_of,
+    longest_unread_of,
     next_change,
     planned,
     replaced,
@@ -226,7 +227,16 @@ def test_a_key_is_ended_only_where_nothing_of_it_is_alive() -> None:
 def test_a_turn_can_be_called_off_in_time() -> None:
     """Then the key that signs goes on as if nothing had been planned; a minute before, it is too late."""
     schedule = turned(FIRST, "b", 0.0, PLAN)
-    assert ended(schedule, "b", PUBLISH_FOR - PICK_UP, PLAN.drain) == FIRST
+    now = PUBLISH_FOR - PICK_UP
+    off = ended(schedule, "b", now, PLAN.drain)
+    assert off["a"] == FIRST["a"]
+    assert planned(off, now) is None
+    unaware = longest_unread_of(Policy()) + LIFE
+    assert states(off, now + unaware)["b"] == "pending", "accepted while somebody may use it all the same"
+    assert states(off, now + 2 * PLAN.drain)["b"] == "retired"
+    with pytest.raises(ConfigurationError, match="was called off"):
+        ended(off, "b", now, PLAN.drain)
+    assert ended(off, "b", now + 2 * PLAN.drain, PLAN.drain) == FIRST
     with pytest.raises(ConfigurationError, match="too late"):
         ended(schedule, "b", PUBLISH_FOR - PICK_UP + 1, PLAN.drain)
 
@@ -244,6 +254,15 @@ def test_schedules_that_cannot_be() -> None:
             Times(0.0, *wrong)
 
 
+@pytest.mark.parametrize("at", [-1.0, 1e300, float("inf"), float("nan")])
+def test_times_that_are_none(at: float) -> None:
+    """No error of a later command says it better than the one where they are read."""
+    with pytest.raises(ConfigurationError, match="no moments of this age"):
+        Times(at)
+    with pytest.raises(ConfigurationError, match="no moments of this age"):
+        Times(1.0, active_at=at)
+
+
 def test_a_clock_that_is_behind_finds_a_key_that_signs() -> None:
     """An emergency on a machine whose clock is ahead leaves a gap here: the new key signs early, not none."""
     schedule = replaced(turned(FIRST, "b", 0.0, PLAN), "c", 1000.0, everything=False)
@@ -254,9 +273,9 @@ def test_a_clock_that_is_behind_finds_a_key_that_signs() -> None:
 @pytest.mark.parametrize(
     ("policy", "usual", "least"),
     [
-        (Policy(), 90 * DAY + 5, 8 * DAY + 5),
+        (Policy(), 90 * DAY + 5, 8 * DAY + 15),
         (Policy(idle_ttl=None), 90 * DAY + 5, 90 * DAY + 5),
-        (Policy(recovery_window=0), 90 * DAY + 5, 7 * DAY + 5),
+        (Policy(recovery_window=0), 90 * DAY + 5, 7 * DAY + 15),
         (Policy(idle_ttl="24h", absolute_ttl="36h"), 1.5 * DAY + 5, 1.5 * DAY + 5),
     ],
 )
@@ -265,6 +284,12 @@ def test_how_long_a_key_drains(policy: Policy, usual: float, least: float) -> No
     assert drain_of(policy) == usual + PICK_UP
     assert least_drain_of(policy) == least + PICK_UP
     assert TurnPlan.of(policy).drain == drain_of(policy)
+
+
+def test_how_long_a_process_signs_without_reading() -> None:
+    """Less than the shortest turn takes; but never so short that a pause between two readings counts."""
+    assert longest_unread_of(Policy()) == least_drain_of(Policy()) - PICK_UP
+    assert longest_unread_of(Policy(access_ttl="5s", idle_ttl="20s", recovery_window=0)) == PUBLISH_AT_LEAST
 
 
 def test_a_new_key_is_published_for_longer_than_it_is_cached() -> None:

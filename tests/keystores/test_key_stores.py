@@ -24,6 +24,7 @@ from keyturn.keystores.redis import RedisKeyStore
 from keyturn.keystores.sql import SQLKeyStore
 from keyturn.sealing import Seal
 from keyturn.stores import schema
+from keyturn.stores._redis.keys import key_of_ring
 from keyturn.stores.engines import engine_from_url
 from tests.support.processes import fork, free_port
 from tests.support.sql import EVERY_SQL, database, empty
@@ -155,7 +156,7 @@ def test_of_two_who_turn_the_keys_one_does(opener: Opener) -> None:
 
 def test_an_encrypted_ring_is_kept_everywhere(store: KeyStore) -> None:
     """The document may be a JWE; the store need not know."""
-    seal = Seal.from_passphrase("correct horse battery staple", iterations=1000)
+    seal = Seal.from_key(bytes(range(32)))
     keeper = KeyKeeper(store, seal=seal)
     keeper.create("ES256", kid="shown")
     keeper.rotate(TurnPlan(drain=1000.0))
@@ -202,6 +203,44 @@ def test_a_file_stays_its_owners(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
+    """Else the file behind the link keeps the old keys, for whoever reads it there."""
+    (tmp_path / "real").mkdir()
+    behind, link = tmp_path / "real" / "keys.json", tmp_path / "keys.json"
+    link.symlink_to(behind)
+    store = FileKeyStore(link)
+    assert store.replace(document(1), version=None)
+    found = store.read()
+    assert found is not None
+    assert store.replace(document(2), version=found.version)
+    assert link.is_symlink()
+    assert behind.read_bytes() == document(2)
+    link.unlink()
+    link.symlink_to(link)
+    with pytest.raises(ConfigurationError):
+        store.replace(document(3), version=None)
+
+
+def test_what_a_crash_has_left_is_removed(tmp_path: Path) -> None:
+    """It holds private keys; what else is in the folder stays."""
+    store = FileKeyStore(tmp_path / "keys.json")
+    for name in (".keys.json.abcd1234.new", ".other.json.abcd1234.new", ".keys.json.notes"):
+        (tmp_path / name).write_bytes(b"{}")
+    assert store.replace(document(1), version=None)
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        ".keys.json.notes",
+        ".other.json.abcd1234.new",
+        "keys.json",
+    ]
+
+
+def test_a_pipe_is_no_key_file(tmp_path: Path) -> None:
+    """It would be waited for, for ever."""
+    os.mkfifo(tmp_path / "keys.json", 0o600)
+    with pytest.raises(ConfigurationError, match="is no file"):
+        FileKeyStore(tmp_path / "keys.json").read()
+
+
 def test_a_file_that_others_may_touch_is_refused(tmp_path: Path) -> None:
     """It is not read and not replaced; only an option with a loud name lets it pass."""
     path = tmp_path / "keys.json"
@@ -225,7 +264,7 @@ def test_who_writes_for_too_long_is_not_waited_for(tmp_path: Path, monkeypatch: 
     """The lock is another's: an outage, and nothing was changed."""
     monkeypatch.setattr("keyturn.keystores.files._PATIENCE", 0.05)
     store = FileKeyStore(tmp_path / "keys.json")
-    with store._alone(), pytest.raises(StoreUnavailable, match="Another process"):
+    with store._alone(tmp_path), pytest.raises(StoreUnavailable, match="Another process"):
         FileKeyStore(tmp_path / "keys.json").replace(b"{}", version=None)
     assert store.read() is None
     assert store.replace(b"{}", version=None), "the lock is given back"
@@ -268,6 +307,30 @@ def test_a_redis_that_forgets_is_warned_of(redis_url: str, caplog: pytest.LogCap
     with closing(key_store_from_url(redis_url)) as store:
         store.prepare()
     assert "append-only file" in caplog.text
+
+
+def test_what_something_else_has_changed_is_noticed(redis_url: str, tmp_path: Path) -> None:
+    """A document without its version, or with another's, would not be followed: one clear sentence."""
+    engine = create_engine(f"sqlite:///{tmp_path}/keys.db")
+    schema.upgrade(engine)
+    client = Redis.from_url(redis_url)
+
+    def in_sql() -> None:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE keyturn_keys SET document = '{}'")
+
+    changes: list[tuple[KeyStore, Callable[[], object]]] = [
+        (SQLKeyStore(engine), in_sql),
+        (RedisKeyStore(client), lambda: client.hset(key_of_ring("keyturn"), "document", "{}")),
+        (RedisKeyStore(client, prefix="other"), lambda: client.hdel(key_of_ring("other"), "version")),
+    ]
+    for store, change in changes:
+        assert store.replace(document(1), version=None)
+        change()
+        with pytest.raises(ConfigurationError, match="put both back together"):
+            store.read()
+    engine.dispose()
+    client.close()
 
 
 def test_clients_of_the_application_are_used(redis_url: str, tmp_path: Path) -> None:

@@ -8,17 +8,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from keyturn._core.schedule import PUBLISH_FOR, TurnPlan
-from keyturn.errors import ConfigurationError
+from keyturn._core.schedule import PUBLISH_FOR, TurnPlan, longest_unread_of
+from keyturn.errors import AccessTokenError, ConfigurationError, InvalidToken, StoreUnavailable
 from keyturn.keys import KeyRing
 from keyturn.keystores import KeyKeeper, SharedKeyRing, key_store_from_url
 from keyturn.keystores.files import FileKeyStore
 from keyturn.manager import TokenManager
+from keyturn.policy import Policy
 from keyturn.sealing import Seal
 from keyturn.stores.memory import MemoryStore
 from keyturn.testing.proxy import Proxy
@@ -224,6 +227,160 @@ def test_a_process_that_was_idle_reads_before_it_answers(
     assert signer(ring) == done.new.kid
 
 
+def managed(ring: SharedKeyRing, clock: Clock) -> TokenManager:
+    """Give a manager that signs with a ring."""
+    return TokenManager(
+        store=MemoryStore(), keys=ring, issuer="https://auth.example.com", audience="api", clock=clock
+    )
+
+
+@pytest.mark.parametrize("refresh_format", ["opaque", "jwt"])
+def test_a_worker_that_cannot_read_the_keys_judges_no_unknown_one(
+    refresh_format: Any, keeper: KeyKeeper, path: Path, clock: Clock
+) -> None:
+    """Its key may have been made meanwhile: an outage, for each kind of token, until the keys can be read."""
+    with (
+        SharedKeyRing(FileKeyStore(path), refresh_every="1m", clock=clock) as behind,
+        SharedKeyRing(FileKeyStore(path), refresh_every="1m", clock=clock) as ahead,
+    ):
+        keeper.replace()
+        ahead.refresh()
+        ours, theirs = (
+            TokenManager(
+                store=MemoryStore(),
+                keys=keys,
+                policy=Policy(refresh_format=refresh_format),
+                issuer="https://auth.example.com",
+                audience="api",
+                clock=clock,
+            )
+            for keys in (behind, ahead)
+        )
+        pair = theirs.issue("alice")
+        kept = path.read_bytes()
+        path.unlink()
+        behind._try_to_refresh()
+        assert behind.failing
+        uses: list[Callable[[], object]] = [
+            lambda: ours.refresh(pair.refresh_token),
+            lambda: ours.verify_refresh(pair.refresh_token),
+            lambda: ours.inspect(pair.refresh_token),
+            lambda: ours.revoke_token(pair.refresh_token),
+            lambda: ours.authenticate(pair.access_token),
+            lambda: ours.verify_access(pair.access_token),
+            lambda: ours.renew(pair.access_token),
+            lambda: ours.deny(pair.access_token),
+        ]
+        for use in uses:
+            with pytest.raises(StoreUnavailable) as caught:
+                use()
+            assert caught.value.detail == "keys"
+        with pytest.raises(InvalidToken):
+            ours.refresh("ktr_" + "A" * 60)
+        own = ours.issue("bob")
+        assert ours.refresh(own.refresh_token).rotated, "what is known is judged as ever"
+        path.write_bytes(kept)
+        path.chmod(0o600)
+        behind._try_to_refresh()
+        assert ours.verify_refresh(pair.refresh_token).generation == 0
+        with pytest.raises(AccessTokenError):
+            ours.verify_access(own.access_token)
+        ours.close()
+        theirs.close()
+
+
+def test_an_unknown_key_is_looked_for_soon_and_seldom(keeper: KeyKeeper, path: Path, clock: Clock) -> None:
+    """The thread reads at once, but however many tokens come, once more in each pause and no oftener."""
+    with SharedKeyRing(FileKeyStore(path), refresh_every="1m", clock=clock) as ring:
+        ring.follow()
+        wait_until(lambda: ring._thread is not None and ring._wake.is_set() is False, what="the thread")
+        done = keeper.replace()
+        assert not ring.may_miss_keys()
+        wait_until(lambda: signer(ring) == done.new.kid, what="the change, long before its minute")
+        wait_until(lambda: not ring._wake.is_set(), what="a thread that waits")
+        for _ in range(100):
+            assert not ring.may_miss_keys()
+        assert not ring._wake.is_set(), "nobody asks for another reading within the minute"
+
+
+def test_following_is_begun_without_a_reading(ring: SharedKeyRing, keeper: KeyKeeper) -> None:
+    """An event loop may begin it after a pause of any length: the thread reads, and nobody waits."""
+    done = keeper.replace()
+    ring._looked -= 3600
+    with ring._reading:  # whoever would read now would wait
+        ring.follow()
+        assert signer(ring) == "a"
+        assert ring.may_miss_keys(), "nothing was read for an hour"
+    wait_until(lambda: signer(ring) == done.new.kid, what="the change")
+    assert not ring.may_miss_keys()
+    (only,) = threads()
+    ring.follow()
+    assert threads() == [only]
+
+
+def test_a_thread_that_cannot_be_started_stops_nobody(
+    keeper: KeyKeeper,
+    path: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The good keys hold, the log says why, and it is tried again after a pause."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with SharedKeyRing(FileKeyStore(path), refresh_every=QUICK, clock=clock) as ring:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            ring._looked -= 3600
+            assert signer(ring) == "a"
+            assert signer(ring) == "a"
+            assert ring.failing
+        assert "RuntimeError" in caplog.text
+        wait_until(lambda: signer(ring) == "a" and threads() != [], what="the thread")
+        wait_until(lambda: not ring.failing, what="a reading")
+
+
+def test_who_has_not_read_for_as_long_as_a_key_drains_signs_nothing(
+    ring: SharedKeyRing, clock: Clock, path: Path
+) -> None:
+    """A turn may have begun and ended meanwhile: what it signs would be refused by all others."""
+    manager = managed(ring, clock)
+    pair = manager.issue("alice")
+    longest = longest_unread_of(manager.policy)
+    path.unlink()
+    ring._looked -= longest - 5
+    assert manager.refresh(pair.refresh_token).rotated
+    ring._looked -= 10
+    signs: list[Callable[[], object]] = [
+        lambda: manager.issue("alice"),
+        lambda: manager.refresh(pair.refresh_token),
+        lambda: manager.renew(pair.access_token),
+        lambda: manager.sign_access("alice"),
+    ]
+    for sign in signs:
+        with pytest.raises(StoreUnavailable):
+            sign()
+    assert manager.verify_access(pair.access_token).user_id == "alice", "verifying goes on"
+    manager.close()
+
+
+def test_the_log_says_it_again(ring: SharedKeyRing, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Once per reason, and every ten minutes as long as it lasts."""
+
+    def lines() -> int:
+        ring._try_to_refresh()
+        return len(caplog.records)
+
+    path.chmod(0o644)
+    assert [lines(), lines()] == [1, 1]
+    path.unlink()
+    assert [lines(), lines()] == [2, 2]
+    ring._told_at -= 601
+    assert [lines(), lines()] == [3, 3]
+
+
 def test_an_idle_process_goes_on_in_an_outage(ring: SharedKeyRing, path: Path) -> None:
     """Where even that first reading fails, the keys that are known hold, and the log says why."""
     path.unlink()
@@ -256,10 +413,8 @@ def test_an_outage_keeps_the_last_good_keys(
             path.chmod(0o600)
             wait_until(lambda: not ring.failing, what="the end of the outage")
     told = [record.getMessage() for record in caplog.records]
-    assert [("cannot be read" in each, "again" in each) for each in told] == [
-        (True, False),
-        (False, True),
-    ] * 3
+    ends = ["again" in each for each in told]  # a write that is half done is one more reason to be told
+    assert [end for end, _ in groupby(ends)] == [False, True] * 3
     assert str(path) in told[0]
 
 
@@ -356,9 +511,7 @@ def test_a_fork_while_another_thread_reads(keeper: KeyKeeper, path: Path, clock:
 
 def test_a_manager_signs_with_what_holds(ring: SharedKeyRing, keeper: KeyKeeper, clock: Clock) -> None:
     """Sessions live through a whole turn: each refresh moves them to the key that signs."""
-    manager = TokenManager(
-        store=MemoryStore(), keys=ring, issuer="https://auth.example.com", audience="api", clock=clock
-    )
+    manager = managed(ring, clock)
     pair = manager.issue("alice")
     keeper.rotate(PLAN, kid="b")
     ring.refresh()
@@ -384,7 +537,7 @@ def test_what_a_ring_refuses_at_its_start(path: Path, keeper: KeyKeeper, tmp_pat
     """No keys, keys that cannot be decrypted, a pause that is too long for a turn."""
     with pytest.raises(ConfigurationError, match="`keyturn keys generate` makes them"):
         SharedKeyRing(FileKeyStore(tmp_path / "none.json"))
-    seal = Seal.from_passphrase("correct horse battery staple", iterations=1000)
+    seal = Seal.from_key(bytes(range(32)))
     keeper.encrypt(seal)
     with pytest.raises(ConfigurationError, match="it is missing"):
         SharedKeyRing(FileKeyStore(path))
@@ -394,27 +547,84 @@ def test_what_a_ring_refuses_at_its_start(path: Path, keeper: KeyKeeper, tmp_pat
             SharedKeyRing(FileKeyStore(path), seal=seal, refresh_every=pause)
 
 
-def test_encryption_is_switched_on_by_a_change(keeper: KeyKeeper, path: Path, clock: Clock) -> None:
-    """A ring in clear is read by who has a secret; the next change encrypts it, and workers follow."""
-    seal = Seal.from_passphrase("correct horse battery staple", iterations=1000)
+def test_encryption_is_switched_on_by_hand(
+    keeper: KeyKeeper, path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who has a secret reads keys in clear at the start alone, with a warning, and changes none of them."""
+    seal = Seal.from_key(bytes(range(32)))
     with SharedKeyRing(FileKeyStore(path), seal=seal, clock=clock) as ring:
         assert signer(ring) == "a"
-        KeyKeeper(FileKeyStore(path), seal=seal, clock=clock).rotate(PLAN, kid="b")
+        assert "in clear" in caplog.text
+        ours = KeyKeeper(FileKeyStore(path), seal=seal, clock=clock)
+        changes: list[Callable[[], object]] = [
+            lambda: ours.rotate(PLAN),
+            ours.replace,
+            lambda: ours.retire("a", drain=0),
+        ]
+        for change in changes:
+            with pytest.raises(ConfigurationError, match="are in clear"):
+                change()
+        ring.refresh()
+        ours.encrypt(seal)
+        ours.rotate(PLAN, kid="b")
         assert b"kid" not in path.read_bytes()
         ring.refresh()
         assert [info.kid for info in ring.infos()] == ["a", "b"]
         assert "secret" not in repr(ring)
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_planted_keys_are_refused(
+    encrypted: bool,  # noqa: FBT001
+    keeper: KeyKeeper,
+    path: Path,
+    tmp_path: Path,
+    clock: Clock,
+) -> None:
+    """With a secret, keys in clear are nobody's after the start, also where they were in clear then."""
+    seal = Seal.from_key(bytes(range(32)))
+    if encrypted:
+        keeper.encrypt(seal)
+    with SharedKeyRing(FileKeyStore(path), seal=seal, clock=clock) as ring:
+        KeyRing.generate("EdDSA", kid="planted").save(path)
+        with pytest.raises(ConfigurationError, match="are in clear"):
+            ring.refresh()
+        assert signer(ring) == "a"
+
+
+def test_an_older_document_is_refused(keeper: KeyKeeper, path: Path, clock: Clock) -> None:
+    """What was dropped in an emergency does not come back with an encrypted copy of before."""
+    seal = Seal.from_key(bytes(range(32)))
+    keeper.encrypt(seal)
+    before = path.read_bytes()
+    ours = KeyKeeper(FileKeyStore(path), seal=seal, clock=clock)
+    with SharedKeyRing(FileKeyStore(path), seal=seal, clock=clock) as ring:
+        done = ours.replace()
+        ring.refresh()
+        kept = path.read_bytes()
+        path.write_bytes(before)
+        with pytest.raises(ConfigurationError, match="older than those that were read"):
+            ring.refresh()
+        assert signer(ring) == done.new.kid
+        path.write_bytes(kept)
+        ring.refresh()
+        clock.now -= 3600  # a clock that is behind makes no change an older one
+        ours.replace()
+        ring.refresh()
+        ours.start_over("EdDSA")
+        ring.refresh()
+        assert signer(ring) != done.new.kid
+
+
 def test_the_secret_is_changed(keeper: KeyKeeper, path: Path) -> None:
     """Read with the old one, written with the new one: the same keys; the old one opens them no more."""
-    old, new = (Seal.from_passphrase(f"{word} horse battery staple", iterations=1000) for word in ("a", "b"))
+    old, new = (Seal.from_key(bytes(range(first, first + 32))) for first in (0, 1))
     keeper.encrypt(old)
     KeyKeeper(FileKeyStore(path), seal=old).encrypt(new)
     again = KeyKeeper(FileKeyStore(path), seal=new)
     assert again.load().infos() == KeyRing.load(path, seal=new).infos()
     assert [info.kid for info in again.load().infos()] == ["a"]
-    with pytest.raises(ConfigurationError, match="passphrase is wrong"):
+    with pytest.raises(ConfigurationError, match="key is wrong"):
         KeyKeeper(FileKeyStore(path), seal=old).load()
     again.encrypt(None)
     assert KeyRing.load(path).infos()[0].kid == "a"
@@ -425,7 +635,8 @@ def test_retiring_by_hand(keeper: KeyKeeper, clock: Clock) -> None:
     keeper.rotate(PLAN, kid="b")
     assert keeper.retire("b", drain=PLAN.drain).state == "pending"
     assert [(info.kid, info.state, info.verifying_at) for info in keeper.load().infos()] == [
-        ("a", "active", None)
+        ("a", "active", None),
+        ("b", "pending", None),
     ]
     keeper.rotate(PLAN, kid="c")
     clock.now += PUBLISH_FOR
@@ -437,4 +648,20 @@ def test_retiring_by_hand(keeper: KeyKeeper, clock: Clock) -> None:
         keeper.retire("x", drain=PLAN.drain)
     clock.now += PLAN.drain
     assert keeper.retire("a", drain=PLAN.drain).state == "retired"
-    assert [info.kid for info in keeper.load().infos()] == ["c"]
+    assert [info.kid for info in keeper.load().infos()] == ["b", "c"]
+
+
+def test_a_turn_that_was_called_off_is_survived_by_who_has_not_noticed(
+    keeper: KeyKeeper, path: Path, clock: Clock
+) -> None:
+    """A worker that cannot read switches all the same; what it signs is accepted by the others."""
+    keeper.rotate(PLAN, kid="b")
+    with (
+        SharedKeyRing(FileKeyStore(path), refresh_every="1m", clock=clock) as unaware,
+        SharedKeyRing(FileKeyStore(path), refresh_every="1m", clock=clock) as aware,
+    ):
+        keeper.retire("b", drain=PLAN.drain)
+        aware.refresh()
+        clock.now += PUBLISH_FOR
+        assert (signer(unaware), signer(aware)) == ("b", "a")
+        assert accepts(aware, sign_with(unaware))

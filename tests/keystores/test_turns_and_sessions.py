@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyturn._core.schedule import PUBLISH_FOR
+from keyturn._core.schedule import PUBLISH_FOR, least_drain_of
 from keyturn.errors import ConfigurationError
 from keyturn.keystores import KeyKeeper, SharedKeyRing, TurnPlan
 from keyturn.keystores.files import FileKeyStore
@@ -27,7 +27,7 @@ actions = st.sampled_from(["rotate", "rotate", "refresh", "lose an answer"])
 class Story:
     """One user, one session after the other, under keys that turn."""
 
-    def __init__(self, folder: str, *, rests: bool) -> None:
+    def __init__(self, folder: str, *, rests: bool, policy: Policy = POLICY) -> None:
         store = FileKeyStore(Path(folder) / "keys.json")
         self.now = 1_000_000.0
         self.rests = rests
@@ -37,7 +37,7 @@ class Story:
         self.manager = TokenManager(
             store=MemoryStore(),
             keys=self.ring,
-            policy=POLICY,
+            policy=policy,
             issuer="https://auth.example.com",
             audience="api",
             clock=lambda: self.now,
@@ -101,3 +101,19 @@ def test_no_turn_ends_a_session(taken: list[tuple[float, str]], rests: bool) -> 
                 case _:
                     story.lose_an_answer()
         story.close()
+
+
+def test_the_least_drain_covers_answers_that_are_lost_twice(tmp_path: Path) -> None:
+    """At the idle limit, at the end of the recovery window, and of the race window after that: one token."""
+    policy = Policy(
+        access_ttl="1h", idle_ttl="2d", absolute_ttl="10d", recovery_window="24h", race_window="30m"
+    )
+    story = Story(str(tmp_path), rests=False, policy=policy)
+    story.keeper.rotate(TurnPlan(drain=least_drain_of(policy)))
+    story.wait(PUBLISH_FOR - 1)
+    story.sign_in()  # the last token under the old key
+    for pause in (2 * DAY - 1, DAY - 1, HOUR / 2 - 1):
+        story.wait(pause)
+        pair = story.manager.refresh(story.pair.refresh_token)
+    assert pair.session_id == story.pair.session_id
+    story.close()

@@ -25,6 +25,7 @@ from starlette.routing import Mount, Route
 from keyturn import events
 from keyturn.errors import ConfigurationError
 from keyturn.keys import KeyRing
+from keyturn.manager import TokenManager
 from keyturn.publishing import Events
 from keyturn.server import Settings, create_app
 from keyturn.server.app import build_app
@@ -34,6 +35,7 @@ from keyturn.server.opening import Service, open_service
 from keyturn.server.page import CONTENT_SECURITY_POLICY
 from keyturn.server.safety import check_safety
 from keyturn.server.users import User
+from keyturn.stores.memory import MemoryStore
 from tests.support.processes import wait_until
 
 PASSWORD = "correct horse"
@@ -210,6 +212,33 @@ def test_health_says_whether_the_store_answers(running: Running, tmp_path: Path)
     answer = running.http.get("/healthz")
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
+
+
+def test_keys_that_cannot_be_read_are_an_outage(running: Running, tmp_path: Path) -> None:
+    """A token under a key that is unknown here is not judged then: 503, and its cookie stays."""
+    other = KeyRing.generate()
+    theirs = TokenManager(
+        store=MemoryStore(), keys=other, issuer=running.service.manager.issuer, audience="keyturn"
+    )
+    pair = theirs.issue("alice")
+    theirs.close()
+    cookie = {
+        "cookie": f"{running.service.settings.cookie}={pair.refresh_token}",
+        "origin": str(running.http.base_url),
+    }
+    bearer = {"authorization": f"Bearer {pair.access_token}"}
+    assert running.http.get("/auth/me", headers=bearer).status_code == 401
+    (tmp_path / "keys.json").unlink()
+    running.service.keys._try_to_refresh()
+    for answer in (
+        running.http.get("/healthz"),
+        running.http.get("/auth/me", headers=bearer),
+        running.http.post("/auth/refresh", json={"refresh_token": pair.refresh_token}),
+        running.http.post("/auth/refresh", headers=cookie),
+    ):
+        assert answer.status_code == 503, answer.text
+        assert answer.headers["Retry-After"]
+        assert "set-cookie" not in answer.headers
 
 
 def test_it_can_be_mounted_in_another_application(tmp_path: Path) -> None:

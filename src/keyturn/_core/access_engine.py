@@ -15,9 +15,10 @@ from keyturn._core.ids import parse_session_id
 from keyturn._core.inputs import check_identifier, check_reason, check_user_id
 from keyturn._core.keyset import KeySet
 from keyturn._core.lines import lines_of_denial
-from keyturn._core.minting import KeySource, Material, Mint
+from keyturn._core.minting import KeySource, Material, Mint, keys_unavailable
 from keyturn._core.outcomes import CheckOutcome
 from keyturn._core.records import Millis
+from keyturn._core.schedule import longest_unread_of
 from keyturn._core.settling import confirmation, settle_check, settle_renew
 from keyturn._core.steps import Plan, Settled, Step
 from keyturn._core.verifying import Rules, Verifier
@@ -64,13 +65,28 @@ class AccessEngine(Generic[ClaimsT]):
         self.audited = audited
         self._keys = keys
         self._mint = Mint(issuer, audience, milliseconds(policy.access_ttl))
-        self._rules = Rules(issuer, audience, policy.leeway, codec, policy.verified_tokens)
+        self._rules = Rules(
+            issuer, audience, policy.leeway, codec, policy.verified_tokens, keys.may_miss_keys
+        )
+        self._longest_unread = longest_unread_of(policy)
         self._prepared = self._prepare(keys.current)
 
     @property
     def material(self) -> Material:
         """Everything prepared from the keys that are valid now."""
         return self._current()[0]
+
+    @property
+    def signing(self) -> Material:
+        """The same, to sign with.
+
+        Raises:
+            StoreUnavailable: The keys were not read for so long that others may refuse what they sign.
+        """
+        material = self.material
+        if self._keys.unread_for() > self._longest_unread:
+            raise keys_unavailable()
+        return material
 
     @property
     def verifier(self) -> Verifier[ClaimsT]:
@@ -142,7 +158,7 @@ class AccessEngine(Generic[ClaimsT]):
         return Step(
             Check(sid, claims.token_id, now),
             partial(
-                settle_renew, mint=self._mint, material=self.material, claims=claims, now=now, entropy=entropy
+                settle_renew, mint=self._mint, material=self.signing, claims=claims, now=now, entropy=entropy
             ),
         )
 
@@ -161,7 +177,7 @@ class AccessEngine(Generic[ClaimsT]):
             raise InvalidInput("ttl must be at least 1 second")
         own = checked_claims(self.codec, claims)
         ends = now + milliseconds(lifetime)
-        key = self.material.active
+        key = self.signing.active
         return self._mint.access(
             check_user_id(user_id), own, key, now=now, ends=ends, entropy=entropy
         ).access_token

@@ -23,6 +23,7 @@ from keyturn._core.inputs import (
     check_user_id,
 )
 from keyturn._core.lines import lines_of_issue, lines_of_refresh, lines_of_revocation
+from keyturn._core.minting import keys_unavailable
 from keyturn._core.outcomes import CreateOutcome, LookupOutcome, RefreshOutcome, Revocation
 from keyturn._core.records import Millis, RevokeReason, Session
 from keyturn._core.refresh_tokens import (
@@ -116,7 +117,7 @@ class Engine(AccessEngine[ClaimsT]):
             device=check_device(device),
             jkt=None if jkt is None else check_thumbprint(jkt),
         )
-        material = self.material
+        material = self.signing
         branch = branch_of(secret, session.sid, 0, check_context(context))
         refresh = material.refresh.encode(RefreshToken(session.sid, 0, branch, secret), material.active)
         pair = self._mint.pair(
@@ -133,10 +134,11 @@ class Engine(AccessEngine[ClaimsT]):
         """Redeem a refresh token. What its tag does not vouch for is refused before the store is asked."""
         check_context(context)
         proven = None if jkt is None else check_thumbprint(jkt)
-        material = self.material
+        material = self.signing
         try:
             presented, key = material.refresh.decode(token)
         except BadRefreshToken as error:
+            self._check_known(error)
             return _reject(error, now)
         race, recovery = self._windows
         policy = self.policy
@@ -187,6 +189,7 @@ class Engine(AccessEngine[ClaimsT]):
 
         Raises:
             InvalidToken: It is not ours.
+            StoreUnavailable: Its key is unknown here, and may exist all the same.
         """
         presented, key = self._read_refresh(token)
         return RefreshTokenInfo(str(presented.sid), presented.gen, key.kid)
@@ -265,7 +268,17 @@ class Engine(AccessEngine[ClaimsT]):
         try:
             return self.material.refresh.decode(token)
         except BadRefreshToken as error:
+            self._check_known(error)
             raise InvalidToken(detail=str(error)) from None
+
+    def _check_known(self, error: BadRefreshToken) -> None:
+        """Judge no token whose key may exist, although it is unknown here.
+
+        Raises:
+            StoreUnavailable: It is one.
+        """
+        if error.unknown_key and self._keys.may_miss_keys():
+            raise keys_unavailable() from None
 
 
 def _reject(error: BadRefreshToken, now: Millis) -> Settled[TokenPair]:

@@ -12,7 +12,7 @@ from keyturn._core.jwt import JwtReader, sign_jwt
 from keyturn._core.keyset import Key, KeySet
 from keyturn._core.records import Millis, Session
 from keyturn._core.refresh_tokens import AnyFormat, RefreshToken
-from keyturn.errors import ConfigurationError
+from keyturn.errors import ConfigurationError, StoreUnavailable
 from keyturn.results import AccessToken, TokenPair, rests_until
 
 
@@ -27,6 +27,19 @@ class KeySource(Protocol):
     def jwks(self) -> dict[str, Any]:
         """Give the public keys as a JWK Set (RFC 7517, section 5)."""
         ...
+
+    def may_miss_keys(self) -> bool:
+        """Be told that a token names a key that is not here, and say whether it may exist all the same."""
+        ...
+
+    def unread_for(self) -> float:
+        """Tell for how many seconds a change of the keys may have gone unnoticed."""
+        ...
+
+
+def keys_unavailable() -> StoreUnavailable:
+    """Make the error that says nothing about a token: the keys cannot be read where they are kept."""
+    return StoreUnavailable("The signing keys cannot be read right now; try again.", detail="keys")
 
 
 @dataclass(frozen=True, slots=True)

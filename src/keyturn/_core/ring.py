@@ -7,17 +7,32 @@ in members of its own, which others ignore.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from keyturn._core.encoding import EncodingError, is_array, is_object, parse_json_object
-from keyturn._core.jwk import Material, algorithm_of, jwk_of, material_from_jwk, prepare, serves
+from keyturn._core.jwk import (
+    PRIVATE_MEMBERS,
+    PUBLIC_MEMBERS,
+    Material,
+    algorithm_of,
+    jwk_of,
+    material_from_jwk,
+    prepare,
+    serves,
+)
 from keyturn._core.keyset import Algorithm, Key, KeySet, key_set
 from keyturn._core.schedule import TIME_NAMES, KeyState, Times, check, next_change, since, states
 from keyturn.errors import ConfigurationError
 
 MAX_DOCUMENT_BYTES: Final = 1024 * 1024
+_PREFIX: Final = "keyturn_"
+_FORMAT: Final = f"{_PREFIX}format"
+_SERIAL: Final = f"{_PREFIX}serial"
+_TIMES: Final = frozenset(f"{_PREFIX}{name}" for name in TIME_NAMES)
+_OURS: Final = 1
+_NEWER: Final = "it was written by a newer version of Keyturn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +69,14 @@ class Entry:
         times: When it is in which state.
         public: Its public part as a JWK; None for a secret, which has none.
         material: What it is made of; None where something else holds it, such as a KMS.
+        others: Members of its JWK that mean nothing here; they are kept, and not published.
     """
 
     key: Key
     times: Times
     public: Mapping[str, Any] | None = field(default=None, repr=False)
     material: Material | None = field(default=None, repr=False)
+    others: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +100,12 @@ class Ring:
 
     Attributes:
         entries: The keys, in the order in which they came.
+        serial: It grows with each change that is kept, so that an older document is known for one; 0: it was
+            never kept, or others wrote it.
     """
 
     entries: tuple[Entry, ...]
+    serial: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a ring in which not exactly one key signs at every moment.
@@ -129,9 +149,12 @@ class Ring:
             more: Keys that are new.
         """
         every = (*self.entries, *more)
-        return Ring(
-            tuple(replace(each, times=schedule[each.key.kid]) for each in every if each.key.kid in schedule)
-        )
+        kept = (replace(each, times=schedule[each.key.kid]) for each in every if each.key.kid in schedule)
+        return replace(self, entries=tuple(kept))
+
+    def next(self, now: float) -> Ring:
+        """Give the ring as it is kept next, with a higher serial: also than that of a ring that was lost."""
+        return replace(self, serial=max(self.serial + 1, round(now * 1000)))
 
     def infos(self, known: Mapping[str, KeyState]) -> list[KeyInfo]:
         """Describe all keys in their states."""
@@ -153,7 +176,12 @@ class Ring:
         Raises:
             ConfigurationError: A private key is held elsewhere, so that it cannot be written.
         """
-        return json.dumps({"keys": [_to_jwk(entry) for entry in self.entries]}, indent=2).encode() + b"\n"
+        document = {
+            _FORMAT: _OURS,
+            _SERIAL: self.serial,
+            "keys": [_to_jwk(entry) for entry in self.entries],
+        }
+        return json.dumps(document, indent=2).encode() + b"\n"
 
 
 def entry_of(kid: str, alg: Algorithm, material: Material, times: Times) -> Entry:
@@ -178,12 +206,18 @@ def ring_from_json(data: bytes, now: float, *, where: str) -> Ring:
         ConfigurationError: It is malformed, or a key is malformed or weak.
     """
     try:
-        jwks = parse_json_object(data).get("keys")
+        document = parse_json_object(data)
     except EncodingError as error:
-        raise ConfigurationError(f"{where} is no key file: {error}") from None
+        pem = ": it is PEM; a JWK Set is needed" if data.lstrip().startswith(b"-----BEGIN") else f": {error}"
+        raise ConfigurationError(f"{where} is no key file{pem}") from None
+    jwks = document.get("keys")
     if not is_array(jwks):
         raise ConfigurationError(f'{where} is no key file: it has no list "keys"')
-    return Ring(tuple(_from_jwk(jwk, now) for jwk in jwks))
+    try:
+        serial = _serial_of(document)
+        return Ring(tuple(_from_jwk(jwk, now) for jwk in jwks), serial)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{where}: {error}") from None
 
 
 def _info(entry: Entry, state: KeyState) -> KeyInfo:
@@ -205,6 +239,7 @@ def _to_jwk(entry: Entry) -> dict[str, Any]:
         raise ConfigurationError(f"the private key {entry.key.kid!r} is held elsewhere: it cannot be saved")
     named = {name: getattr(entry.times, name) for name in TIME_NAMES}
     return {
+        **entry.others,
         **jwk_of(entry.material, private=True),
         "use": "sig",
         "alg": entry.key.alg,
@@ -216,12 +251,31 @@ def _to_jwk(entry: Entry) -> dict[str, Any]:
 def _from_jwk(jwk: object, now: float) -> Entry:
     if not is_object(jwk):
         raise ConfigurationError("a key file holds something that is no key")
+    _check_members(jwk, _TIMES)
     kid, alg = jwk.get("kid"), algorithm_of(jwk)
     if not isinstance(kid, str) or alg is None or not serves(jwk, "sign"):
         raise ConfigurationError(
             "a key file holds a key without a kid, of an unknown kind or for another use"
         )
-    return entry_of(kid, alg, material_from_jwk(kid, jwk), _times(jwk, kid, now))
+    entry = entry_of(kid, alg, material_from_jwk(kid, jwk), _times(jwk, kid, now))
+    ours = PUBLIC_MEMBERS | PRIVATE_MEMBERS | _TIMES
+    return replace(entry, others={name: value for name, value in jwk.items() if name not in ours})
+
+
+def _serial_of(document: Mapping[str, Any]) -> int:
+    _check_members(document, {_FORMAT, _SERIAL})
+    if document.get(_FORMAT, _OURS) != _OURS:
+        raise ConfigurationError(_NEWER)
+    serial = document.get(_SERIAL, 0)
+    if type(serial) is not int or serial < 0:
+        raise ConfigurationError(f"{_SERIAL} must be a whole number")
+    return serial
+
+
+def _check_members(found: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse members of a later version: to drop what they mean could let a key sign that must not."""
+    if any(name.startswith(_PREFIX) and name not in known for name in found):
+        raise ConfigurationError(_NEWER)
 
 
 def _times(jwk: Mapping[str, Any], kid: str, now: float) -> Times:

@@ -27,6 +27,7 @@ JWKS_MAX_AGE: Final = 300  # seconds that a published JWK Set may be cached
 PICK_UP: Final = 60.0  # seconds in which every process has read a change, and by which clocks may differ
 PUBLISH_AT_LEAST: Final = JWKS_MAX_AGE + PICK_UP
 PUBLISH_FOR: Final = 600.0
+_LATEST: Final = 253_402_300_799.0  # the end of the year 9999
 KEEP: Final = 30 * 86_400.0
 NEVER: Final = math.inf
 
@@ -54,7 +55,9 @@ class Times:
             ConfigurationError: They are.
         """
         known = [each for each in (self.active_at, self.verifying_at, self.retired_at) if each is not None]
-        if known != sorted(known) or not all(map(math.isfinite, (self.created_at, *known))):
+        if not all(0 <= each <= _LATEST for each in (self.created_at, *known)):  # also where it is NaN
+            raise ConfigurationError("the times of a key are no moments of this age")
+        if known != sorted(known):
             raise ConfigurationError("the times of a key are not in the order of its life")
         if self.active_at is not None and self.verifying_at is None and self.retired_at is not None:
             raise ConfigurationError("a key that signs cannot be retired before another signs")
@@ -99,11 +102,20 @@ def least_drain_of(policy: Policy) -> float:
     """Tell the same where no session was given limits of its own: those that are not used end earlier.
 
     A session's last token from a key is redeemed before the idle limit; where the answer is lost then, it is
-    redeemed once more within the recovery window.
+    redeemed once more within the recovery window, and within the race window after that.
     """
     if policy.idle_ttl is None:
         return drain_of(policy)
-    return min(drain_of(policy), policy.idle_ttl + policy.recovery_window + policy.leeway + PICK_UP)
+    repeats = policy.recovery_window + policy.race_window
+    return min(drain_of(policy), policy.idle_ttl + repeats + policy.leeway + PICK_UP)
+
+
+def longest_unread_of(policy: Policy) -> float:
+    """Tell for how long a process may sign without reading the keys, in seconds.
+
+    A turn that it has not noticed may have ended by then, so that others refuse what it signs.
+    """
+    return max(PUBLISH_AT_LEAST, least_drain_of(policy) - PICK_UP)
 
 
 def signing(schedule: Schedule, now: float) -> str:
@@ -261,7 +273,8 @@ def ended(schedule: Schedule, kid: str, now: float, drain: float) -> dict[str, T
 
     Args:
         schedule: The ring as it is.
-        kid: The key. A pending one is forgotten, and a turn to it called off; a retired one is forgotten.
+        kid: The key. A turn to it is called off: then it is accepted for as long as processes may use it
+            that have not noticed that. Another pending one, or a retired one, is forgotten.
         now: POSIX seconds.
         drain: How long the tokens live that a key may have signed last, in seconds, where no turn has planned
             its end.
@@ -276,13 +289,21 @@ def ended(schedule: Schedule, kid: str, now: float, drain: float) -> dict[str, T
         raise ConfigurationError(
             f"the key {kid} signs from {_moment(times.active_at)}: it is too late to call that off everywhere"
         )
+    if state == "pending" and times.retired_at is not None:
+        raise ConfigurationError(
+            f"the turn to the key {kid} was called off; servers that have not noticed may use it, so it "
+            f"is accepted until {_moment(times.retired_at)}"
+        )
     if state == "verifying" and now < (safe := safe_from(times, drain)):
         raise ConfigurationError(
             f"tokens that the key {kid} has signed may be alive until {_moment(safe)}; a key that has leaked "
             "is dropped with `keyturn keys rotate --emergency`"
         )
     changed = retired(schedule, kid, now)
-    if state != "verifying":
+    if kid == planned(schedule, now):
+        # Who has not noticed signs for at most one drain more (`longest_unread_of`), and that lives for one.
+        changed[kid] = Times(times.created_at, retired_at=now + 2 * drain)
+    elif state != "verifying":
         del changed[kid]  # nobody needs to know of it any more
     return changed
 

@@ -6,12 +6,14 @@ forgotten with it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, cast
 
 from keyturn._core.access_claims import AccessClaims, read_access_token
 from keyturn._core.claims import ClaimsCodec
 from keyturn._core.jwt import JwtReader
+from keyturn._core.minting import keys_unavailable
 from keyturn._core.readonly import plain, read_only
 from keyturn._core.verified import Verified, VerifiedTokens, key_of
 from keyturn.errors import AccessTokenError
@@ -28,6 +30,8 @@ class Rules(Generic[ClaimsT]):
         leeway: Tolerated clock skew, seconds.
         codec: Reads the application's claims.
         remembered: How many verified tokens are remembered; 0: none.
+        may_miss_keys: Is told of a token whose key is unknown, and says whether that key may exist all the
+            same; then the token is not judged.
     """
 
     issuer: str
@@ -35,6 +39,7 @@ class Rules(Generic[ClaimsT]):
     leeway: float
     codec: ClaimsCodec[ClaimsT]
     remembered: int
+    may_miss_keys: Callable[[], bool] = bool
 
 
 class Verifier(Generic[ClaimsT]):
@@ -73,6 +78,7 @@ class Verifier(Generic[ClaimsT]):
 
         Raises:
             AccessTokenError: It is not acceptable; `detail` says by which rule.
+            StoreUnavailable: Its key is unknown here, and may exist all the same.
         """
         key = key_of(token)
         if key is not None and (known := self._tokens.get(key)) and known.begins <= now < known.ends:
@@ -95,16 +101,22 @@ class Verifier(Generic[ClaimsT]):
 
         Raises:
             AccessTokenError: It is not acceptable; `detail` says by which rule.
+            StoreUnavailable: Its key is unknown here, and may exist all the same.
         """
         rules = self._rules
-        return read_access_token(
-            self._reader,
-            token,
-            issuer=rules.issuer,
-            audience=rules.audience,
-            now=now,
-            leeway=rules.leeway,
-        )
+        try:
+            return read_access_token(
+                self._reader,
+                token,
+                issuer=rules.issuer,
+                audience=rules.audience,
+                now=now,
+                leeway=rules.leeway,
+            )
+        except AccessTokenError as error:
+            if error.detail != "unknown_key" or not rules.may_miss_keys():
+                raise
+        raise keys_unavailable()
 
     def principal_of(self, verified: Verified[ClaimsT]) -> Principal[ClaimsT]:
         """Give who a verified token speaks for, with claims that nobody else can change.

@@ -120,6 +120,7 @@ def rotate(
         raise click.UsageError("--all needs --emergency")
     plan = _plan(settings, publish_for, drain)
     with kept_keys(settings) as keeper:
+        _check_algorithm(keeper.load().infos(), alg, yes=yes)
         turn = keeper.rotate(plan, alg)
     if as_json:
         print_json({"new": asdict(turn.new), "old": asdict(turn.old)})
@@ -135,6 +136,11 @@ def retire(settings: Settings, *, kid: str) -> None:
     with kept_keys(settings) as keeper:
         before = keeper.retire(kid, drain=drain_of(settings))
     match before.state:
+        case "pending" if before.active_at is not None:
+            click.echo(
+                f"The turn to {kid} is called off. The key stays accepted for now: a server that cannot read "
+                "the keys has not noticed, and may sign with it."
+            )
         case "pending":
             click.echo(f"{kid} is gone; it has signed nothing.")
         case "retired":
@@ -154,6 +160,8 @@ def encrypt(settings: Settings) -> None:
     with kept_keys(settings) as keeper:
         keeper.encrypt(settings.seal)
     click.echo(f"{_capital(settings.keys_place)} is encrypted.")
+    click.echo("Each server needs the secret from now on: one without it goes on, and does not start again.")
+    click.echo("Backups hold the keys in clear; `keyturn keys rotate` turns to one that they do not hold.")
 
 
 def _plan(settings: Settings, publish_for: str | None, drain: str | None) -> TurnPlan:
@@ -177,7 +185,7 @@ def _plan(settings: Settings, publish_for: str | None, drain: str | None) -> Tur
 
 
 def _tell_turn(turn: Turn) -> None:
-    new, old, now = turn.new, turn.old, time.time()
+    new, old, now = turn.new, turn.old, turn.new.created_at
     begins, ends = new.active_at or now, old.retired_at or now
     click.echo(f"A new key is published from now on: {new.kid} ({new.alg}).")
     click.echo(f"  {relative(begins, now)}: it begins to sign. {old.kid} goes on verifying.")
@@ -194,6 +202,7 @@ def _replace(
             info for info in before if info.state in {"active", "pending"} or (everything and _verifies(info))
         ]
         staying = [info for info in before if _verifies(info) and not everything]
+        _check_algorithm(before, alg, yes=yes)
         for line in _costs(settings, going, staying):
             click.echo(line, err=as_json)
         if not yes:
@@ -203,6 +212,23 @@ def _replace(
         print_json(_replacement(done))
     else:
         click.echo(f"{_names(done.dropped)} dropped. {done.new.kid} ({done.new.alg}) signs now.")
+
+
+def _check_algorithm(before: list[KeyInfo], alg: Algorithm | None, *, yes: bool) -> None:
+    """Say what another algorithm means for those who verify; without a public key, ask."""
+    (old,) = (info.alg for info in before if info.state == "active")
+    if alg is None or alg == old:
+        return
+    if alg != "HS256":
+        click.echo(f"Services that verify tokens must accept {alg}, not {old} alone.", err=True)
+        return
+    click.echo(
+        "HS256 has no public key: services that verify with the published keys will refuse every new token, "
+        "for good.",
+        err=True,
+    )
+    if not yes:
+        click.confirm("Does nobody but these servers verify tokens?", abort=True, err=True)
 
 
 def _costs(settings: Settings, going: list[KeyInfo], staying: list[KeyInfo]) -> list[str]:
@@ -262,7 +288,7 @@ def _next(info: KeyInfo) -> str:
             return f"signs from {moment(info.active_at)}"
         case "active" if info.verifying_at is not None:
             return f"only verifies from {moment(info.verifying_at)}"
-        case "verifying" if info.retired_at is not None:
+        case "verifying" | "pending" if info.retired_at is not None:
             return f"retired from {moment(info.retired_at)}"
         case _:
             return ""

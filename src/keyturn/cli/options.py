@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -12,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from keyturn.errors import ConfigurationError
-from keyturn.server.settings import BY_NAME, SETTINGS, Setting, Settings, check_names
+from keyturn.server.settings import BY_NAME, SETTINGS, Setting, Settings, check_names, check_secret
 from keyturn.server.words import short_span
 from keyturn.stores.urls import masked
 
@@ -132,6 +133,10 @@ def _refuse_on_the_command_line(ctx: click.Context, param: click.Parameter, valu
     setting = BY_NAME[str(param.name)]
     if ctx.get_parameter_source(setting.name) is ParameterSource.COMMANDLINE:
         raise click.UsageError(f"others can see a command line: set {setting.variable} instead")
+    try:
+        check_secret(setting, os.environ.get(setting.variable))  # click takes an empty one for none
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from None
     return value
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from keyturn._core.ring import MAX_DOCUMENT_BYTES
 from keyturn.errors import ConfigurationError, StoreUnavailable
-from keyturn.files import read_file, write_private_file
+from keyturn.files import read_file, remove_leftovers, resolved, write_private_file
 from keyturn.keystores.protocol import Document
 
 __all__ = ["FileKeyStore"]
@@ -61,20 +61,22 @@ class FileKeyStore:
 
     def replace(self, data: bytes, /, *, version: str | None) -> bool:
         """See `KeyStore.replace`."""
-        with self._alone():
+        path = resolved(self._path, what=_WHAT)  # once: what is locked is what is replaced
+        with self._alone(path.parent):
             found = self.read()
             if (None if found is None else found.version) != version:
                 return False
-            write_private_file(self._path, data, what=_WHAT)
+            remove_leftovers(path)
+            write_private_file(path, data, what=_WHAT)
         return True
 
     def close(self) -> None:
         """See `KeyStore.close`: there is nothing to give back."""
 
     @contextmanager
-    def _alone(self) -> Generator[None]:
+    def _alone(self, parent: Path) -> Generator[None]:
         """Keep other writers away. The folder is locked, because the file itself is replaced."""
-        folder = self._opened(self._path.parent)
+        folder = self._opened(parent)
         try:
             deadline = time.monotonic() + _PATIENCE
             while not self._is_locked(folder):

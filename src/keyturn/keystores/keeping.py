@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from keyturn._core.keyset import Algorithm
-from keyturn._core.ring import KeyInfo, Ring, ring_from_json
+from keyturn._core.ring import KeyInfo, Ring
 from keyturn._core.schedule import Times, TurnPlan, ended, replaced, signing, turned
 from keyturn.errors import ConfigurationError, StoreUnavailable
 from keyturn.keys import KeyRing, new_entry
-from keyturn.keystores.protocol import KeyStore
-from keyturn.sealing import Seal, is_sealed, sealed, unsealed
+from keyturn.keystores.documents import check_sealed, existing, ring_of
+from keyturn.keystores.protocol import Document, KeyStore
+from keyturn.sealing import Seal, is_sealed, sealed
 from keyturn.timed import SYSTEM_CLOCK, Clock
 
 T = TypeVar("T")
@@ -103,7 +104,8 @@ class KeyKeeper:
         for _ in range(_TRIES):
             found = self._store.read()
             version = None if found is None else found.version
-            if self._store.replace(self._new(alg, None), version=version):
+            new = self._new(alg, None, after=None if found is None else self._understood(found))
+            if self._store.replace(new, version=version):
                 return
         raise _too_busy()
 
@@ -115,7 +117,8 @@ class KeyKeeper:
             StoreError: The store cannot be asked.
         """
         now = self._clock()
-        return KeyRing(self._read(now)[0], self._clock, now)
+        ring = ring_of(existing(self._store), self._store.where, self._seal, now)
+        return KeyRing(ring, self._clock, now)
 
     def is_encrypted(self) -> bool:
         """Tell whether what is kept is encrypted."""
@@ -128,7 +131,7 @@ class KeyKeeper:
         Args:
             seal: What to encrypt them with from now on; None: they are kept in clear.
         """
-        self._change(lambda ring, _: (ring, None), seal)
+        self._change(lambda ring, _: (ring, None), seal, clear=True)
 
     def rotate(self, plan: TurnPlan, alg: Algorithm | None = None, kid: str | None = None) -> Turn:
         """Plan a whole turn: a new key is published now and signs later; then the old one drains and retires.
@@ -205,24 +208,37 @@ class KeyKeeper:
 
         return self._change(end, self._seal)
 
-    def _change(self, decide: Callable[[Ring, float], tuple[Ring, T]], seal: Seal | None) -> T:
+    def _change(
+        self, decide: Callable[[Ring, float], tuple[Ring, T]], seal: Seal | None, *, clear: bool = False
+    ) -> T:
+        """Make a change until nobody else was faster.
+
+        Args:
+            decide: Makes it, on the ring of a moment.
+            seal: What to encrypt the result with.
+            clear: Whether keys in clear are accepted, although there is something to decrypt them with.
+        """
         for _ in range(_TRIES):
             now = self._clock()
-            ring, version = self._read(now)
-            changed, result = decide(ring, now)
-            if self._store.replace(sealed(changed.to_json(), seal), version=version):
+            document = existing(self._store)
+            if self._seal is not None and not clear:
+                check_sealed(document, self._store.where)
+            changed, result = decide(ring_of(document, self._store.where, self._seal, now), now)
+            if self._store.replace(sealed(changed.next(now).to_json(), seal), version=document.version):
                 return result
         raise _too_busy()
 
-    def _read(self, now: float) -> tuple[Ring, str]:
-        found, where = self._store.read(), self._store.where
-        if found is None:
-            raise ConfigurationError(f"there are no keys in {where}: `keyturn keys generate` makes them")
-        return ring_from_json(unsealed(found.data, self._seal), now, where=where), found.version
+    def _understood(self, document: Document) -> Ring | None:
+        try:
+            return ring_of(document, self._store.where, self._seal, self._clock())
+        except ConfigurationError:
+            return None
 
-    def _new(self, alg: Algorithm, kid: str | None) -> bytes:
+    def _new(self, alg: Algorithm, kid: str | None, *, after: Ring | None = None) -> bytes:
         now = self._clock()
-        return sealed(Ring((new_entry(alg, kid, Times(now, active_at=now)),)).to_json(), self._seal)
+        serial = 0 if after is None else after.serial
+        ring = Ring((new_entry(alg, kid, Times(now, active_at=now)),), serial)
+        return sealed(ring.next(now).to_json(), self._seal)
 
 
 def _infos(ring: Ring, now: float) -> list[KeyInfo]:

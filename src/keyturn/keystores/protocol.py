@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol, Self
 
+from keyturn.errors import ConfigurationError
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -23,6 +25,21 @@ class Document:
     def of(cls, data: bytes) -> Self:
         """Give content its version: its SHA-256."""
         return cls(data, sha256(data).hexdigest())
+
+    @classmethod
+    def kept(cls, data: bytes, version: str | None, where: str) -> Self:
+        """Take content that is kept beside its version.
+
+        Raises:
+            ConfigurationError: The version is another's, so that a change would not be noticed.
+        """
+        document = cls.of(data)
+        if document.version != version:
+            raise ConfigurationError(
+                f"the keys in {where} were changed by something else than Keyturn: their version is not that "
+                "of their content; put both back together"
+            )
+        return document
 
 
 class KeyStore(Protocol):

@@ -92,7 +92,7 @@ class RedisKeyStore:
 
     def read(self) -> Document | None:
         """See `KeyStore.read`."""
-        return channels.run(self._channel, _read(self._key))
+        return channels.run(self._channel, _read(self._key, self._where))
 
     def replace(self, data: bytes, /, *, version: str | None) -> bool:
         """See `KeyStore.replace`."""
@@ -103,10 +103,12 @@ class RedisKeyStore:
         self._channel.close()
 
 
-def _read(key: bytes) -> Operation[Document | None]:
+def _read(key: bytes, where: str) -> Operation[Document | None]:
     found: Any = yield Call(None, (key,), ("HMGET", key, "document", "version"))
     data, version = found
-    return None if data is None else Document(data, version.decode())
+    if data is None:
+        return None
+    return Document.kept(data, None if version is None else version.decode("utf-8", "replace"), where)
 
 
 def _swap(key: bytes, version: str | None, new: Document) -> Operation[bool]:

@@ -7,12 +7,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, Self
 
-from keyturn._core.ring import Ring, ring_from_json
+from keyturn._core.ring import Ring
 from keyturn._core.schedule import NEVER, PICK_UP
 from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.forks import in_forked_children
-from keyturn.sealing import Seal, unsealed
+from keyturn.keystores.documents import check_sealed, existing, ring_of
+from keyturn.sealing import Seal, is_sealed
 from keyturn.timed import SYSTEM_CLOCK, Clock, TimedKeys
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class SharedKeyRing(TimedKeys):
     process that has been idle for more than a minute since its start.
 
     A turn is planned in advance, so all processes switch at one moment, also while the store cannot be
-    asked. Until it can be asked again, the last good keys hold, and the log says so.
+    asked. Until it can be asked again, the last good keys hold, and the log says so; a token whose key is
+    unknown is not judged then (`StoreUnavailable`), because that key may have been made meanwhile.
 
     Examples:
         >>> import tempfile
@@ -56,7 +58,9 @@ class SharedKeyRing(TimedKeys):
 
         Args:
             store: Where they are; it is closed with the ring.
-            seal: What they are encrypted with; keys that are not encrypted are read all the same.
+            seal: What they are encrypted with. Keys that are not encrypted are read all the same, but only
+                here, and the log warns of them: later, such keys are refused, and encrypted ones that are
+                older than those that were read.
             refresh_every: How often to look for changes: at most a minute, which is what a turn allows for.
             clock: Gives POSIX seconds.
 
@@ -70,12 +74,19 @@ class SharedKeyRing(TimedKeys):
         self._store = store
         self._seal = seal
         self._closed = False
-        self._failing = False
+        self._trouble: str | None = None
+        self._told_at = self._asked_at = self._retry_at = -NEVER
         now = clock()
-        document = _existing(store)
+        document = existing(store)
+        if seal is not None and not is_sealed(document.data):
+            _LOG.warning(
+                "the keys in %s are in clear, although there is a secret to encrypt them with: whoever can "
+                "write there chooses who signs; if they are yours, run `keyturn keys encrypt`",
+                store.where,
+            )
         self._looked = time.monotonic()
         self._begin_following()
-        super().__init__(self._parsed(document, now), clock, now)
+        super().__init__(ring_of(document, store.where, seal, now), clock, now)
         self._version = document.version
         self._read_at = now
         in_forked_children(self, SharedKeyRing._begin_following)
@@ -83,12 +94,36 @@ class SharedKeyRing(TimedKeys):
     @property
     def failing(self) -> bool:
         """Whether the last reading failed, so that a change may not be known here."""
-        return self._failing
+        return self._trouble is not None
 
     @property
     def read_at(self) -> float:
         """When the store was last read with success, POSIX seconds."""
         return self._read_at
+
+    def may_miss_keys(self) -> bool:
+        """Be told of an unknown `kid`: look for changes soon, and say whether it may be a key's all the same.
+
+        That is so while the store cannot be read. The reading is the thread's, and unknown names cause no
+        more than one in each pause between two: nobody can make a server read all the time.
+        """
+        now = time.monotonic()
+        if now - self._asked_at >= self._every:
+            self._asked_at = now
+            self._wake.set()
+        return self.failing or self._age() > PICK_UP
+
+    def unread_for(self) -> float:
+        """Tell for how many seconds a change of the keys may have gone unnoticed."""
+        return self._age()
+
+    def follow(self) -> None:
+        """Begin to follow changes now, in the thread; it reads nothing itself, so an event loop may call it.
+
+        What serves requests calls it when it starts, after the fork where there is one. Else the thread
+        begins with the first request that needs it.
+        """
+        self._follow(read_first=False)
 
     def refresh(self) -> None:
         """Look for changes now; it blocks.
@@ -98,9 +133,9 @@ class SharedKeyRing(TimedKeys):
             StoreError: The store cannot be asked.
         """
         with self._reading:
-            document, now = _existing(self._store), self._clock()
+            document, now = existing(self._store), self._clock()
             if document.version != self._version:
-                self._put(self._parsed(document, now), now)
+                self._put(self._accepted(document, now), now)
                 self._version = document.version
             elif self._is_ahead(now):  # the clock was set back
                 self._put(self._held[0], now)
@@ -108,8 +143,9 @@ class SharedKeyRing(TimedKeys):
 
     def close(self) -> None:
         """End the thread, and close the store. The keys that are known go on to hold."""
-        self._closed = True
-        self._stop.set()
+        with self._starting:  # a thread that begins now is seen here, and none begins later
+            self._closed = True
+        self._wake.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread() and thread.is_alive():
             thread.join(_PATIENCE)
@@ -128,14 +164,14 @@ class SharedKeyRing(TimedKeys):
         self._until = _AT_ONCE
         self._reading = threading.Lock()
         self._starting = threading.Lock()
-        self._stop = threading.Event()
+        self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
     def _view(self) -> tuple[Ring, View]:
         # What was just read need not be followed yet: so a server that opens the ring and then forks has no
         # thread at the fork.
         if self._thread is None and not self._closed and self._age() >= self._every:
-            self._follow()
+            self._follow(read_first=self._age() > PICK_UP)
         return super()._view()
 
     def _age(self) -> float:
@@ -148,22 +184,32 @@ class SharedKeyRing(TimedKeys):
             self._until = _AT_ONCE
         return held
 
-    def _follow(self) -> None:
+    def _follow(self, *, read_first: bool) -> None:
+        """Begin the thread, unless there is one.
+
+        Args:
+            read_first: Whether to wait for one reading: after a long pause, others may sign with new keys.
+        """
         with self._starting:
-            if self._thread is None and not self._closed:
-                if (
-                    self._age() > PICK_UP
-                ):  # idle since its start, or since a fork: others may sign with new keys
-                    self._try_to_refresh()
-                thread = threading.Thread(target=self._look_again, name="keyturn-keys", daemon=True)
+            if self._thread is not None or self._closed or time.monotonic() < self._retry_at:
+                return
+            if read_first:
+                self._try_to_refresh()
+            thread = threading.Thread(target=self._look_again, name="keyturn-keys", daemon=True)
+            try:
                 thread.start()
-                self._thread = thread
-                self._put(None, _AT_ONCE)
+            except RuntimeError as error:  # too many threads; the good keys hold, and it is tried again
+                self._retry_at = time.monotonic() + self._every
+                self._tell_of(error)
+                return
+            self._thread = thread
+            self._put(None, _AT_ONCE)
 
     def _look_again(self) -> None:
-        self._try_to_refresh()
-        while not self._stop.wait(self._every):
+        while not self._closed:
             self._try_to_refresh()
+            self._wake.wait(self._every)
+            self._wake.clear()
 
     def _try_to_refresh(self) -> None:
         try:
@@ -171,34 +217,43 @@ class SharedKeyRing(TimedKeys):
         except Exception as error:  # noqa: BLE001  (whatever it is, the last good keys hold)
             self._tell_of(error)
         else:
-            if self._failing:
-                self._failing = False
-                _LOG.info("keyturn: the keys in %s can be read again", self._store.where)
+            if self._trouble is not None:
+                self._trouble = None
+                _LOG.info("the keys in %s can be read again", self._store.where)
 
     def _tell_of(self, error: Exception) -> None:
-        if not self._failing:
-            self._failing = True
-            reason = str(error) if isinstance(error, KeyturnError) else type(error).__name__
-            _LOG.warning(
-                "keyturn: the keys in %s cannot be read, so the last known ones hold: %s",
-                self._store.where,
-                reason,
-            )
+        """Log why the keys cannot be read: when that begins or changes, and now and then while it lasts."""
+        reason = str(error) if isinstance(error, KeyturnError) else type(error).__name__
+        now = time.monotonic()
+        if reason != self._trouble or now - self._told_at >= _REMIND_AFTER:
+            self._told_at = now
+            where = self._store.where
+            _LOG.warning("the keys in %s cannot be read, so the last known ones hold: %s", where, reason)
+        self._trouble = reason
 
     def _is_ahead(self, now: float) -> bool:
         ring, view = self._held
         return ring.at(now).states != view.states
 
-    def _parsed(self, document: Document, now: float) -> Ring:
-        return ring_from_json(unsealed(document.data, self._seal), now, where=self._store.where)
+    def _accepted(self, document: Document, now: float) -> Ring:
+        """Read a change. Where keys are encrypted, who can write the store must not choose them.
 
-
-def _existing(store: KeyStore) -> Document:
-    document = store.read()
-    if document is None:
-        raise ConfigurationError(f"there are no keys in {store.where}: `keyturn keys generate` makes them")
-    return document
+        Raises:
+            ConfigurationError: It cannot be read, is in clear, or is an older document put back.
+        """
+        where = self._store.where
+        if self._seal is None:
+            return ring_of(document, where, None, now)
+        check_sealed(document, where)
+        ring = ring_of(document, where, self._seal, now)
+        if ring.serial < self._held[0].serial:
+            raise ConfigurationError(
+                f"the keys in {where} are older than those that were read before: if you have put them back, "
+                "start this process again"
+            )
+        return ring
 
 
 _AT_ONCE: Final = -NEVER
+_REMIND_AFTER: Final = 600.0  # seconds between two lines of the log about one trouble
 _PATIENCE: Final = 30.0  # seconds, for a reading that is on its way

@@ -89,7 +89,7 @@ class SQLKeyStore:
     def read(self) -> Document | None:
         """See `KeyStore.read`."""
         row: Any = self._run(lambda connection: connection.execute(_READ).one_or_none(), safe=True)
-        return None if row is None else Document(row[0].encode(), row[1])
+        return None if row is None else Document.kept(row[0].encode(), row[1], self._where)
 
     def replace(self, data: bytes, /, *, version: str | None) -> bool:
         """See `KeyStore.replace`."""

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from keyturn._core.minting import keys_unavailable
 from keyturn.errors import KeyturnError, StoreError
 from keyturn.http import replies
 from keyturn.server.logs import AccessLog
@@ -55,13 +56,16 @@ def build_app(service: Service) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        service.keys.follow()  # here, after a fork: the first request would wait for a reading
         with suppress(StoreError):  # else the store is asked about each token until it can be read
             await service.manager.start()
         yield
         await service.close()
 
     async def health(_: Request) -> Response:
-        """Say whether the server can do its work: the store must answer."""
+        """Say whether the server can do its work: the store must answer, and the keys must be readable."""
+        if service.keys.failing:
+            raise keys_unavailable()
         await service.manager.sessions("healthz", limit=1)
         return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 

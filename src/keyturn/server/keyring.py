@@ -73,7 +73,8 @@ def open_ring(settings: Settings, sessions: Store) -> tuple[SharedKeyRing, bool]
             )
         keeper = KeyKeeper(store, seal=settings.seal)
         is_new = keeper.create(settings.key_algorithm)
-        if (warning := warning_of(settings, keeper)) is not None:
+        # With a secret, the ring warns of keys in clear by itself.
+        if settings.seal is None and (warning := warning_of(settings, keeper)) is not None:
             LOG.warning("%s", warning)
         ring = SharedKeyRing(store, seal=settings.seal, refresh_every=settings.keys_refresh)
         undo.pop_all()
@@ -86,7 +87,8 @@ def warning_of(settings: Settings, keeper: KeyKeeper) -> str | None:
         return None
     if settings.seal is not None:
         return (
-            "the keys are not encrypted yet: `keyturn keys encrypt` does it now, else their next change will"
+            "the keys are not encrypted yet, so they cannot be changed: if they are yours, run "
+            "`keyturn keys encrypt`"
         )
     if settings.keys_url is not None:
         return (

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from keyturn.errors import ConfigurationError
+from keyturn.keystores import SharedKeyRing
 from keyturn.manager import AsyncTokenManager
 from keyturn.server.databases import open_async_store, open_engine, open_store, open_users, prepare_store
 from keyturn.server.demo import has_demo_users
@@ -32,6 +33,7 @@ class Service:
     Attributes:
         settings: The settings.
         manager: The lifecycle.
+        keys: What it signs with.
         login: Checks who signs in.
         users: The table of users; None with an authenticator of the application's own.
         new_keys: Whether the keys were made just now.
@@ -40,6 +42,7 @@ class Service:
 
     settings: Settings
     manager: AsyncTokenManager
+    keys: SharedKeyRing
     login: Login
     users: Users | None
     new_keys: bool
@@ -81,6 +84,7 @@ def open_service(settings: Settings, *, demo: bool = False) -> Service:
         return Service(
             settings=settings,
             manager=manager,
+            keys=keys,
             login=login,
             users=users if own is None else None,
             new_keys=new_keys,

@@ -155,6 +155,8 @@ class Settings(Policy, HttpSettings):
         """What the stored keys are encrypted with; None: they are kept in clear."""
         if self.keys_passphrase is not None and self.keys_key is not None:
             raise ConfigurationError("keys_passphrase and keys_key: one of them is enough")
+        for name in ("keys_passphrase", "keys_key"):
+            check_secret(BY_NAME[name], getattr(self, name))
         if self.keys_key is not None:
             return Seal.from_key(self.keys_key)
         return None if self.keys_passphrase is None else Seal.from_passphrase(self.keys_passphrase)
@@ -266,6 +268,16 @@ def rate_of(text: str) -> limits.RateLimitItem:
     if rate.amount < 1:
         raise ConfigurationError("login_rate must let at least one attempt through, or be off")
     return rate
+
+
+def check_secret(setting: Setting, value: str | None) -> None:
+    """Refuse a secret that is empty: who gave it meant to give one.
+
+    Raises:
+        ConfigurationError: It is empty.
+    """
+    if value is not None and not value.strip():
+        raise ConfigurationError(f"{setting.variable} is empty: unset it, or give the secret")
 
 
 def check_names(names: Mapping[str, object], *, where: str) -> None:
