@@ -155,4 +155,4 @@ def write(results: Results, about: dict[str, str], plan: Plan, output: Path) -> 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(prog_name="keyturn bench"))
