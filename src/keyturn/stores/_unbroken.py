@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any, TypeVar
 
 from keyturn.errors import ConfigurationError
@@ -32,8 +33,14 @@ class Unbroken:
         """Start a piece of work and wait for its end."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        self._working.add(loop.create_task(self._carry_out(work, answer)))  # the loop itself holds no task
-        return await answer
+        task = loop.create_task(self._carry_out(work, answer))
+        self._working.add(task)  # the loop itself holds no task
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if (task.done() or task.cancelling()) and getcoroutinestate(work) == CORO_CREATED:
+                work.close()  # the loop ends, and what has not begun never will
+            raise
 
     async def _carry_out(self, work: Coroutine[Any, Any, T], answer: asyncio.Future[T]) -> None:
         try:
