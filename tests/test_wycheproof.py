@@ -72,8 +72,8 @@ def load(jwks: list[dict[str, Any]], path: Path) -> KeySet:
     try:
         if not any("k" in jwk for jwk in jwks):
             return load_jwks({"keys": jwks})
-        states = ["active", *["verifying"] * (len(jwks) - 1)]
-        entries = [{**jwk, "keyturn_state": state} for jwk, state in zip(jwks, states, strict=True)]
+        verifying = {"keyturn_created_at": 0, "keyturn_active_at": 0, "keyturn_verifying_at": 1}
+        entries = [jwks[0], *({**jwk, **verifying} for jwk in jwks[1:])]
         path.write_text(json.dumps({"keys": entries}), encoding="utf-8")
         path.chmod(0o600)
         return KeyRing.load(path).current

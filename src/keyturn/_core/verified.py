@@ -74,8 +74,8 @@ class VerifiedTokens(Generic[ClaimsT]):
         self._younger[key] = verified
 
 
-def key_of(token: object) -> bytes | None:
-    """Give a token's key: SHA-256 of it; None for what cannot be one."""
+def key_of(token: object) -> bytes:
+    """Give a token's key: SHA-256 of it; nothing, which is no token's, for what cannot be one."""
     if type(token) is not str or len(token) > MAX_TOKEN_LENGTH or not token.isascii():
-        return None
+        return b""
     return sha256(token.encode()).digest()

@@ -65,8 +65,7 @@ class Verifier(Generic[ClaimsT]):
             token: What a client sent.
             now: POSIX seconds.
         """
-        key = key_of(token)
-        found = None if key is None else self._tokens.get(key)
+        found = self._tokens.get(key_of(token))
         return found if found is not None and found.begins <= now < found.ends else None
 
     def verify(self, token: object, now: float) -> Verified[ClaimsT]:
@@ -81,15 +80,14 @@ class Verifier(Generic[ClaimsT]):
             StoreUnavailable: Its key is unknown here, and may exist all the same.
         """
         key = key_of(token)
-        if key is not None and (known := self._tokens.get(key)) and known.begins <= now < known.ends:
+        if (known := self._tokens.get(key)) and known.begins <= now < known.ends:
             return known
         subject, sid, jti, members, issued_at, expires_at, auth_time, gen, jkt = self.read(token, now)
         own = read_only(members)
         shared = self._rules.codec.load(own) if self._rules.codec.shared else cast("ClaimsT", None)
         principal = Principal(subject, sid, jti, shared, issued_at, expires_at, auth_time, gen, jkt)
         verified = Verified(principal, None if self._rules.codec.shared else own, self._rules.leeway)
-        if key is not None:
-            self._tokens.put(key, verified)
+        self._tokens.put(key, verified)
         return verified
 
     def read(self, token: object, now: float) -> AccessClaims:
