@@ -39,10 +39,10 @@ def test_no_more_than_so_many_are_kept() -> None:
     for number, key in enumerate(keys(1000)):
         tokens.put(key, verified(number))
         assert len(tokens) <= 10
-        found = tokens.get(key)
+        found = tokens.get(key, 5)
         assert found is not None
         assert found.principal.token_id == str(number)
-    assert [tokens.get(key) is not None for key in keys(1000)[-5:]] == [True] * 5
+    assert [tokens.get(key, 5) is not None for key in keys(1000)[-5:]] == [True] * 5
 
 
 def test_what_is_used_stays() -> None:
@@ -52,14 +52,14 @@ def test_what_is_used_stays() -> None:
     tokens.put(often, verified(0))
     for number, key in enumerate(crowd):
         tokens.put(key, verified(number))
-        assert tokens.get(often) is not None
+        assert tokens.get(often, 5) is not None
 
 
 def test_none_are_kept_where_none_are_wanted() -> None:
     """With 0 there is no memory at all."""
     tokens: VerifiedTokens[dict[str, Any]] = VerifiedTokens(0)
     tokens.put(keys(1)[0], verified(0))
-    assert (len(tokens), tokens.get(keys(1)[0])) == (0, None)
+    assert (len(tokens), tokens.get(keys(1)[0], 5)) == (0, None)
 
 
 def test_no_token_is_kept_in_clear() -> None:
@@ -76,7 +76,7 @@ def test_no_token_is_kept_in_clear() -> None:
 def test_what_cannot_be_a_token_has_no_key(strange: object) -> None:
     """Such things are left to those who refuse them; they raise nothing here, and match no token."""
     assert key_of(strange) == b""
-    assert VerifiedTokens(10).get(key_of(strange)) is None
+    assert VerifiedTokens(10).get(key_of(strange), 5) is None
 
 
 @given(st.dictionaries(st.text(max_size=5), JSON, max_size=4))

@@ -58,12 +58,12 @@ class VerifiedTokens(Generic[ClaimsT]):
         """Give how many there are; one that has just moved counts twice."""
         return len(self._younger) + len(self._older)
 
-    def get(self, key: bytes) -> Verified[ClaimsT] | None:
-        """Give a token by its key, if it was verified before."""
+    def get(self, key: bytes, now: float) -> Verified[ClaimsT] | None:
+        """Give a token by its key, if it was verified before and is acceptable now, POSIX seconds."""
         found = self._younger.get(key)
         if found is None and (found := self._older.get(key)) is not None:
             self.put(key, found)
-        return found
+        return found if found is not None and found.begins <= now < found.ends else None
 
     def put(self, key: bytes, verified: Verified[ClaimsT]) -> None:
         """Keep a token."""

@@ -65,8 +65,7 @@ class Verifier(Generic[ClaimsT]):
             token: What a client sent.
             now: POSIX seconds.
         """
-        found = self._tokens.get(key_of(token))
-        return found if found is not None and found.begins <= now < found.ends else None
+        return self._tokens.get(key_of(token), now)
 
     def verify(self, token: object, now: float) -> Verified[ClaimsT]:
         """Accept a token on its signature and claims, and remember it.
@@ -80,7 +79,7 @@ class Verifier(Generic[ClaimsT]):
             StoreUnavailable: Its key is unknown here, and may exist all the same.
         """
         key = key_of(token)
-        if (known := self._tokens.get(key)) and known.begins <= now < known.ends:
+        if (known := self._tokens.get(key, now)) is not None:
             return known
         subject, sid, jti, members, issued_at, expires_at, auth_time, gen, jkt = self.read(token, now)
         own = read_only(members)
