@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event, Lock, Thread, current_thread
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from weakref import ref
 
 from keyturn.errors import StoreError
@@ -23,6 +24,8 @@ from keyturn.stores.protocol import AsyncRevocationLog, RevocationLog
 if TYPE_CHECKING:
     from keyturn.policy import Policy
     from keyturn.stores.protocol import AsyncBell, Bell
+
+LogT = TypeVar("LogT")
 
 PATIENCE: Final = 5.0  # seconds to wait for a thread to end: a statement on its way is let through
 
@@ -41,32 +44,49 @@ def async_log_of(store: object) -> AsyncRevocationLog | None:
     return store if inspect.iscoroutinefunction(store.follow) else None
 
 
-class Follower:
-    """Follows a log in a thread, which begins when it is first needed and ends with the follower."""
+class _Following(ABC, Generic[LogT]):
+    """What followers of both colours have: a log, how far it was read, and a view."""
 
     def __init__(
         self,
-        log: RevocationLog,
+        log: LogT,
         policy: Policy,
         clock: Callable[[], float],
         told: Callable[[StoreError], object],
     ) -> None:
         """Start nothing yet: see `Reading`."""
-        self._log = log
+        self._log: LogT = log
         self.view = RevocationView.of(policy)
         self._reading = Reading(self.view, clock, told)
         self._rest = rest_of(policy.max_staleness)
+        self._ended = Event()
         self._start()
-        in_forked_children(self, Follower._start_in_child)
+        in_forked_children(self, type(self).start_in_child)
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Have nothing that follows yet."""
+
+    @abstractmethod
+    def start_in_child(self) -> None:
+        """Have nothing of the parent's, and read everything again; what was closed stays so."""
+
+    def doubt(self) -> None:
+        """Accept nothing on the word of the view before the log was read again."""
+        self._reading.doubt()
+
+
+class Follower(_Following[RevocationLog]):
+    """Follows a log in a thread, which begins when it is first needed and ends with the follower."""
 
     def _start(self) -> None:
         self._lock = Lock()
-        self._ended = Event()
         self._thread: Thread | None = None
         self._bell: Bell | None = None
 
-    def _start_in_child(self) -> None:
-        closed = self._ended.is_set()
+    def start_in_child(self) -> None:
+        """See `_Following`."""
+        closed, self._ended = self._ended.is_set(), Event()  # one of the parent's threads may hold its lock
         self._start()  # the thread is not here, and the bell is the parent's
         if closed:
             self._ended.set()
@@ -88,10 +108,6 @@ class Follower:
                 self._reading.failed(error)
             else:
                 self._thread = thread
-
-    def doubt(self) -> None:
-        """Accept nothing on the word of the view before the log was read again."""
-        self._reading.doubt()
 
     def start(self) -> None:
         """Have the log followed from now on, and read it to its end first.
@@ -197,33 +213,18 @@ def _work(known: ref[Follower]) -> None:
             rest.bell.close()
 
 
-class AsyncFollower:
+class AsyncFollower(_Following[AsyncRevocationLog]):
     """Follows a log in a task of the running event loop: `Follower` with `await`.
 
     In the loop itself, because a thread beside a busy loop is late by seconds.
     """
 
-    def __init__(
-        self,
-        log: AsyncRevocationLog,
-        policy: Policy,
-        clock: Callable[[], float],
-        told: Callable[[StoreError], object],
-    ) -> None:
-        """Start nothing yet: see `Reading`."""
-        self._log = log
-        self.view = RevocationView.of(policy)
-        self._reading = Reading(self.view, clock, told)
-        self._rest = rest_of(policy.max_staleness)
-        self._ended = Event()
-        self._start()
-        in_forked_children(self, AsyncFollower._start_in_child)
-
     def _start(self) -> None:
         self._task: asyncio.Task[None] | None = None
         self._bell: AsyncBell | None = None
 
-    def _start_in_child(self) -> None:
+    def start_in_child(self) -> None:
+        """See `_Following`."""
         self._start()
         self._reading.start_afresh()
 
@@ -234,10 +235,6 @@ class AsyncFollower:
             return
         self._bell = None  # it belonged to a loop that has ended
         self._task = loop.create_task(_work_async(ref(self)), name="keyturn-follower")
-
-    def doubt(self) -> None:
-        """Accept nothing on the word of the view before the log was read again."""
-        self._reading.doubt()
 
     async def start(self) -> None:
         """Have the log followed from now on, and read it to its end first.
