@@ -11,8 +11,7 @@ try:
     from sqlalchemy import bindparam, select, update
 
     from keyturn.stores import schema
-    from keyturn.stores._sql import engines, servers
-    from keyturn.stores._sql.errors import translated
+    from keyturn.stores._sql.connected import Connected
     from keyturn.stores._sql.retries import tried
     from keyturn.stores._sql.statements import unless_there
     from keyturn.stores._sql.tables import rings
@@ -43,7 +42,7 @@ _SWAP: Final = (
 )
 
 
-class SQLKeyStore:
+class SQLKeyStore(Connected):
     """A key store in the table `keyturn_keys`."""
 
     def __init__(self, engine: Engine) -> None:
@@ -52,10 +51,7 @@ class SQLKeyStore:
         Raises:
             ConfigurationError: No store can be on this engine.
         """
-        engines.accept(engine)
-        self._engine: Engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._owned = False
-        self._checked = False
+        super().__init__(engine)
         self._where = masked(engine.url.render_as_string())
 
     @classmethod
@@ -101,11 +97,6 @@ class SQLKeyStore:
         values = {"was": version, "new_version": new.version, "new_document": data.decode()}
         return self._changed(_SWAP, values)
 
-    def close(self) -> None:
-        """See `KeyStore.close`. An engine of the application's stays open."""
-        if self._owned:
-            self._engine.dispose()
-
     def _changed(self, statement: Executable, values: dict[str, str]) -> bool:
         def change(connection: Connection) -> bool:
             done = connection.execute(statement, values, execution_options={"preserve_rowcount": True})
@@ -115,10 +106,3 @@ class SQLKeyStore:
 
     def _run(self, work: Callable[[Connection], T], *, safe: bool) -> T:
         return tried(partial(self._on_connection, work), safe=safe)
-
-    def _on_connection(self, work: Callable[[Connection], T]) -> T:
-        with translated(), self._engine.connect() as connection:
-            if not self._checked:
-                servers.check(connection, ours=self._owned)
-                self._checked = True
-            return work(connection)

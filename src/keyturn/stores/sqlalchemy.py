@@ -16,6 +16,7 @@ from keyturn.stores._sql import missing_extra
 try:
     from keyturn.stores import schema
     from keyturn.stores._sql import engines, operations, servers
+    from keyturn.stores._sql.connected import Connected
     from keyturn.stores._sql.errors import translated
     from keyturn.stores._sql.retries import async_tried, tried
     from keyturn.stores._sql.running import flavour_of, run
@@ -67,7 +68,7 @@ __all__ = ["AsyncSQLAlchemyStore", "SQLAlchemyStore", "metadata"]
 T = TypeVar("T")
 
 
-class SQLAlchemyStore:
+class SQLAlchemyStore(Connected):
     """A store in an SQL database, for threads and processes.
 
     Examples:
@@ -91,10 +92,7 @@ class SQLAlchemyStore:
         Raises:
             ConfigurationError: The store could not keep its promises on this engine.
         """
-        engines.accept(engine)
-        self._engine: Engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._owned = False
-        self._checked = False
+        super().__init__(engine)
         self._turns = Turns(engines.BUSY_TIMEOUT) if engine.dialect.name == "sqlite" else None
         self._flavour = flavour_of(engine.dialect)
 
@@ -159,13 +157,6 @@ class SQLAlchemyStore:
                 return self._on_connection(partial(run, operation=make()))
 
         return tried(once, safe=safe)
-
-    def _on_connection(self, work: Callable[[Connection], T]) -> T:
-        with translated(), self._engine.connect() as connection:
-            if not self._checked:
-                servers.check(connection, ours=self._owned)
-                self._checked = True
-            return work(connection)
 
     def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
@@ -233,11 +224,6 @@ class SQLAlchemyStore:
 
     def bell(self) -> None:
         """See `RevocationLog.bell`: there is none, and followers poll."""
-
-    def close(self) -> None:
-        """See `Store.close`. An engine of the application's stays open."""
-        if self._owned:
-            self._engine.dispose()
 
 
 class AsyncSQLAlchemyStore:
