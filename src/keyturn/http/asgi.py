@@ -5,14 +5,14 @@ Source: the ASGI specification, HTTP message format, 2.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from keyturn.http.asgi_sockets import serve_socket
+from keyturn.http.asgi_sockets import Gone, serve_socket
 from keyturn.http.asgi_types import AsgiApp, Message, Receive, Scope, Send
 from keyturn.http.endpoints import AsyncEndpoints
 from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard
-from keyturn.http.messages import MAX_BODY, Headers, HttpReply, HttpRequest
+from keyturn.http.messages import MAX_BODY, HttpReply, HttpRequest
 from keyturn.http.replies import unreadable_body
 
 _NO_CONTENT: Final = 204
@@ -38,17 +38,21 @@ class AsgiEndpoints:
 class AsgiGuard:
     """An ASGI application behind a guard that judges by paths."""
 
-    def __init__(self, app: AsgiApp, guard: AsyncGuard, admit: Callable[[Scope, Admitted], object]) -> None:
+    def __init__(
+        self, app: AsgiApp, guard: AsyncGuard, admit: Callable[[Scope, Admitted], object], *, gone: Gone = ()
+    ) -> None:
         """Guard an application.
 
         Args:
             app: The application.
             guard: Says who may pass.
             admit: Tells the framework who asks, by what it puts into the scope.
+            gone: See `GuardedSocket.run`.
         """
         self._app = app
         self._guard = guard
         self._admit = admit
+        self._gone = gone
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one connection pass, or answer it."""
@@ -63,11 +67,36 @@ class AsgiGuard:
                 verdict=verdict,
                 guard=self._guard,
                 admit=self._admit,
+                gone=self._gone,
             )
         if isinstance(verdict, HttpReply):
             return await _send(verdict, scope, send)
         self._admit(scope, verdict)
-        return await self._app(scope, receive, _with_headers(send, verdict.headers))
+        if verdict.headers:
+            send = _with_headers(send, verdict.headers)
+        return await self._app(scope, receive, send)
+
+
+class AsgiHeaders:
+    """An application to whose answers whoever authenticates further in may add headers.
+
+    That finds a list for them in the scope, under `HEADERS_KEY`.
+    """
+
+    def __init__(self, app: AsgiApp) -> None:
+        """Wrap an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http" or HEADERS_KEY in scope:
+            return await self._app(scope, receive, send)
+        headers = scope[HEADERS_KEY] = list[tuple[str, str]]()
+        return await self._app(scope, receive, _with_headers(send, headers))
+
+
+HEADERS_KEY: Final = "keyturn.headers"
+"""Where in the scope of a request the headers are that its answer must carry, as `Admitted.headers`."""
 
 
 def read_scope(scope: Scope, body: bytes = b"") -> HttpRequest:
@@ -123,15 +152,13 @@ async def _send(reply: HttpReply, scope: Scope, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
 
 
-def _with_headers(send: Send, headers: Headers) -> Send:
-    """Put headers into the answer, instead of those of the same names."""
-    if not headers:
-        return send
-    ours = _encoded(headers)
-    names = {name for name, _ in ours} - {name.lower().encode() for name in LIST_VALUED}
+def _with_headers(send: Send, headers: Sequence[tuple[str, str]]) -> Send:
+    """Put headers into the answer, as they are when it begins, instead of those of the same names."""
 
     async def send_with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
+        if headers and message["type"] == "http.response.start":
+            ours = _encoded(headers)
+            names = {name for name, _ in ours} - {name.lower().encode() for name in LIST_VALUED}
             theirs = [pair for pair in message.get("headers", ()) if pair[0].lower() not in names]
             message["headers"] = [*theirs, *ours]
         await send(message)
@@ -139,5 +166,5 @@ def _with_headers(send: Send, headers: Headers) -> Send:
     return send_with_headers
 
 
-def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]

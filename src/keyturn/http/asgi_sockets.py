@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from contextlib import suppress
+from typing import Final, TypeAlias
 
 from keyturn.http.asgi_types import AsgiApp, Message, Receive, Scope, Send
 from keyturn.http.credentials import SOCKET_PROTOCOL, without_tokens
@@ -18,6 +19,10 @@ from keyturn.http.sockets import Ending
 _POLICY_VIOLATION: Final = 1008  # RFC 6455, section 7.4.1
 _NORMAL: Final = 1000  # the same
 _DENIAL: Final = "websocket.http.response"  # the extension of that name
+
+
+Gone: TypeAlias = tuple[type[Exception], ...]
+"""What a framework raises in an application that uses a socket which is closed."""
 
 
 class SocketGone(OSError):
@@ -39,20 +44,28 @@ class GuardedSocket:
         self._closed = asyncio.Event()
         self._closing: asyncio.Future[None] | None = None
 
+    @property
+    def is_guarded(self) -> bool:
+        """Whether it closes when something is over: `close_when` was called."""
+        return self._closing is not None
+
     def close_when(self, over: Awaitable[Ending]) -> None:
         """Close it when something is over, which says how, unless the application is done before that."""
         self._closing = asyncio.ensure_future(self._close(over))
 
-    async def run(self, app: Callable[[Receive, Send], Awaitable[None]]) -> None:
+    async def run(self, app: Callable[[Receive, Send], Awaitable[None]], *, gone: Gone = ()) -> None:
         """Run an application on it.
 
         Args:
             app: Takes the two ends that it shall use.
+            gone: What is no error of the application once the socket was closed under it.
         """
+        ends: Gone = (SocketGone, *gone)
         try:
             await app(self.receive, self.send)
-        except SocketGone:
-            pass
+        except ends:
+            if self._ending is None:
+                raise
         finally:
             if self._closing is not None:
                 self._closing.cancel()
@@ -90,7 +103,8 @@ class GuardedSocket:
         if not self._done:
             self._ending = ending
             self._closed.set()
-            await self._send({"type": "websocket.close", "code": ending.code, "reason": ending.reason})
+            with suppress(SocketGone):  # a guard further out was first
+                await self._send({"type": "websocket.close", "code": ending.code, "reason": ending.reason})
 
 
 async def serve_socket(
@@ -101,6 +115,7 @@ async def serve_socket(
     verdict: Verdict,
     guard: AsyncGuard,
     admit: Callable[[Scope, Admitted], object],
+    gone: Gone = (),
 ) -> None:
     """Run an application on a WebSocket that closes when its session is over, or refuse the handshake.
 
@@ -111,6 +126,7 @@ async def serve_socket(
         verdict: What the guard says of the handshake.
         guard: Knows when the session is over.
         admit: Tells the framework who asks.
+        gone: See `GuardedSocket.run`.
     """
     receive, send = ends
     if isinstance(verdict, HttpReply):
@@ -120,7 +136,7 @@ async def serve_socket(
     admit(scope, verdict)
     if verdict.principal is not None:
         socket.close_when(guard.until_over(verdict.principal))
-    await socket.run(app)
+    await socket.run(app, gone=gone)
 
 
 async def refuse_socket(scope: Scope, send: Send, reply: HttpReply) -> None:
@@ -139,16 +155,17 @@ class AsgiSockets:
     That finds the `GuardedSocket` in the scope, under `SOCKET_KEY`.
     """
 
-    def __init__(self, app: AsgiApp) -> None:
-        """Wrap an application."""
+    def __init__(self, app: AsgiApp, *, gone: Gone = ()) -> None:
+        """Wrap an application; for `gone` see `GuardedSocket.run`."""
         self._app = app
+        self._gone = gone
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "websocket" or SOCKET_KEY in scope:
             return await self._app(scope, receive, send)
         socket = scope[SOCKET_KEY] = GuardedSocket(scope, receive, send)
-        return await socket.run(lambda receive, send: self._app(scope, receive, send))
+        return await socket.run(lambda receive, send: self._app(scope, receive, send), gone=self._gone)
 
 
 SOCKET_KEY: Final = "keyturn.socket"
