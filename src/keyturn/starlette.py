@@ -9,8 +9,9 @@ app = Starlette(routes=[*auth.routes, Route("/orders", orders)], middleware=[Mid
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Final, Generic, TypeVar
 
 from typing_extensions import Unpack
 
@@ -28,7 +29,7 @@ try:
     from starlette.responses import Response
     from starlette.routing import Route
     from starlette.types import ASGIApp, Scope
-    from starlette.websockets import WebSocket
+    from starlette.websockets import WebSocket, WebSocketDisconnect
 except ImportError as error:
     raise ImportError("keyturn.starlette needs its extra: pip install 'keyturn[starlette]'") from error
 
@@ -52,11 +53,15 @@ from keyturn.http import (
     needs,
 )
 from keyturn.http.asgi import AsgiEndpoints, AsgiGuard, read_for_guard, read_scope
-from keyturn.http.asgi_sockets import serve_socket
+from keyturn.http.asgi_sockets import Gone, serve_socket
+from keyturn.http.lifespans import running
 from keyturn.manager import AsyncTokenManager
-from keyturn.results import Principal
+from keyturn.results import ClaimsT, Principal
 
 ConnectionT = TypeVar("ConnectionT", bound=HTTPConnection)
+
+GONE: Final[Gone] = (WebSocketDisconnect,)
+"""What Starlette raises in an endpoint whose socket is closed."""
 
 
 class CurrentUser(SimpleUser):
@@ -74,7 +79,7 @@ class CurrentUser(SimpleUser):
 
 
 class Refused(AuthenticationError):
-    """What the authentication backend raises; `Keyturn.on_error` turns it into the answer."""
+    """What refuses a request where nothing can be returned; `Keyturn.on_error` turns it into the answer."""
 
     def __init__(self, reply: HttpReply) -> None:
         """Carry the answer."""
@@ -82,17 +87,16 @@ class Refused(AuthenticationError):
         self.reply = reply
 
 
-class Keyturn(AuthenticationBackend):
-    """The endpoints and the guard of one application, and Starlette's authentication backend.
+class KeyturnBase(Generic[ClaimsT]):
+    """The endpoints and the guard of one application: what Starlette's and FastAPI's leaves share.
 
     Attributes:
         routes: The endpoints, to be added to the application's.
-        backend: For Starlette's `AuthenticationMiddleware`, with `on_error`; nobody need sign in.
     """
 
     def __init__(
         self,
-        manager: AsyncTokenManager[Any],
+        manager: AsyncTokenManager[ClaimsT],
         *,
         login: AsyncLogin | None = None,
         settings: HttpSettings | None = None,
@@ -101,36 +105,55 @@ class Keyturn(AuthenticationBackend):
         require: Requirements | None = None,
     ) -> None:
         """Set it up: see `keyturn.http.AsyncEndpoints`, and for `exempt` and `require` `AsyncGuard`."""
+        self._manager = manager
+        self._has_login = login is not None
         self._endpoints = AsyncEndpoints(manager, login=login, settings=settings, throttle=throttle)
         self._guard = AsyncGuard(manager, settings=settings, exempt=exempt, require=require)
         prefix = self._endpoints.settings.prefix
         paths = (prefix, f"{prefix}/{{path:path}}", JWKS_PATH)
-        self.backend: AuthenticationBackend = self
         self.routes = [Route(path, AsgiEndpoints(self._endpoints)) for path in paths]
+
+    @asynccontextmanager
+    async def lifespan(self, _: object) -> AsyncGenerator[None]:
+        """Start the manager, and close it at the end: `Starlette(lifespan=auth.lifespan)`.
+
+        A store that cannot be reached does not keep the application from starting.
+        """
+        async with running(self._manager):
+            yield
+
+    async def sign_in(self, request: Request, who: SignIn, *, transport: Transport = "cookie") -> Response:
+        """Begin a session for a user whom the application has accepted in its own way, and answer tokens."""
+        return answer(await self._endpoints.sign_in(read_scope(request.scope), who, transport=transport))
+
+    async def step_up(self, request: Request) -> Response:
+        """Answer an access token whose user has just signed in again, as the application has checked."""
+        return answer(await self._endpoints.step_up(read_scope(request.scope)))
+
+    def middleware(self, app: ASGIApp) -> ASGIApp:
+        """Guard a whole application by paths: `Middleware(auth.middleware)`; `request.user` says who asks."""
+        return AsgiGuard(app, self._guard, admit, gone=GONE)
+
+
+class Keyturn(KeyturnBase[ClaimsT], AuthenticationBackend):
+    """The endpoints and the guard of one application, and Starlette's authentication backend."""
+
+    @property
+    def backend(self) -> AuthenticationBackend:
+        """For Starlette's `AuthenticationMiddleware`, with `on_error`; nobody need sign in."""
+        return self
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
         """Say who asks; raise `Refused` where a token was sent that is not acceptable."""
-        answer = await self._guard.identify(read_for_guard(conn.scope, self._guard))
-        if isinstance(answer, HttpReply):
-            raise Refused(answer)
-        return _identity(answer)
+        verdict = await self._guard.identify(read_for_guard(conn.scope, self._guard))
+        if isinstance(verdict, HttpReply):
+            raise Refused(verdict)
+        return _identity(verdict)
 
     @staticmethod
     def on_error(_: HTTPConnection, error: AuthenticationError) -> Response:
         """Answer what `backend` refused: `AuthenticationMiddleware(app, auth.backend, auth.on_error)`."""
-        return _response(error.reply) if isinstance(error, Refused) else Response(status_code=400)
-
-    async def sign_in(self, request: Request, who: SignIn, *, transport: Transport = "cookie") -> Response:
-        """Begin a session for a user whom the application has accepted in its own way, and answer tokens."""
-        return _response(await self._endpoints.sign_in(read_scope(request.scope), who, transport=transport))
-
-    async def step_up(self, request: Request) -> Response:
-        """Answer an access token whose user has just signed in again, as the application has checked."""
-        return _response(await self._endpoints.step_up(read_scope(request.scope)))
-
-    def middleware(self, app: ASGIApp) -> ASGIApp:
-        """Guard a whole application by paths: `Middleware(auth.middleware)`; `request.user` says who asks."""
-        return AsgiGuard(app, self._guard, _admit)
+        return answer(error.reply) if isinstance(error, Refused) else Response(status_code=400)
 
     def require(
         self, *scopes: str, **options: Unpack[NeedsOptions]
@@ -154,8 +177,8 @@ class Keyturn(AuthenticationBackend):
                     await self._serve_socket(endpoint, connection, verdict)
                     return None
                 if isinstance(verdict, HttpReply):
-                    return _response(verdict)
-                _admit(connection.scope, verdict)
+                    return answer(verdict)
+                admit(connection.scope, verdict)
                 return _with_headers(await _call(endpoint, connection), verdict.headers)
 
             return guarded
@@ -171,7 +194,8 @@ class Keyturn(AuthenticationBackend):
             (socket.receive, socket.send),
             verdict=verdict,
             guard=self._guard,
-            admit=_admit,
+            admit=admit,
+            gone=GONE,
         )
 
 
@@ -188,7 +212,8 @@ def _with_headers(response: Response, headers: Headers) -> Response:
     return response
 
 
-def _admit(scope: Scope, admitted: Admitted) -> None:
+def admit(scope: Scope, admitted: Admitted) -> None:
+    """Tell Starlette who asks: `request.user` and `request.auth`."""
     scope["auth"], scope["user"] = _identity(admitted)
 
 
@@ -198,7 +223,8 @@ def _identity(admitted: Admitted) -> tuple[AuthCredentials, BaseUser]:
     return AuthCredentials(["authenticated", *admitted.scopes]), CurrentUser(admitted.principal)
 
 
-def _response(reply: HttpReply) -> Response:
+def answer(reply: HttpReply) -> Response:
+    """Write a reply as Starlette does."""
     response = Response(reply.body, reply.status)
     for name, value in reply.headers:
         response.headers.append(name, value)
