@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from keyturn.testing.http_suite import HttpConformance, SocketConformance
+from tests.http.fastapi_app import FastAPIFramework
 from tests.http.flask_app import FlaskFramework
 from tests.http.starlette_app import StarletteFramework
 
@@ -27,3 +28,13 @@ class TestFlask(HttpConformance):
     def framework(cls) -> FlaskFramework:
         """Flask."""
         return FlaskFramework()
+
+
+class TestFastAPI(SocketConformance):
+    """FastAPI over uvicorn."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def framework(cls) -> FastAPIFramework:
+        """FastAPI."""
+        return FastAPIFramework()
