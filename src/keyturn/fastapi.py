@@ -71,6 +71,8 @@ class Keyturn(KeyturnBase[ClaimsT]):
                 of an application that has them.
             lifespan: See `router`.
         """
+        for scheme in self._schemes:
+            scheme.model = self._schemes_seen_from(app.docs_url)[scheme.scheme_name]
         app.add_exception_handler(Refused, cast("Any", _refuse))  # it is for requests and for sockets
         app.add_middleware(AsgiHeaders)
         app.add_middleware(AsgiSockets, gone=GONE)
@@ -120,7 +122,7 @@ class Keyturn(KeyturnBase[ClaimsT]):
     def _dependency(self, wanted: Needs) -> Dependency:
         async def dependency(connection: HTTPConnection, asked: SecurityScopes, **_: None) -> object:
             _check_installed(connection)
-            needed = replace(wanted, scopes=(*wanted.scopes, *asked.scopes))
+            needed = replace(wanted, scopes=(*wanted.scopes, *asked.scopes)) if asked.scopes else wanted
             verdict = await self._guard.check(read_for_guard(connection.scope, self._guard), needed)
             if isinstance(verdict, HttpReply):
                 raise Refused(verdict)
@@ -149,8 +151,12 @@ class Keyturn(KeyturnBase[ClaimsT]):
 
     @cached_property
     def _schemes(self) -> tuple[_Scheme, ...]:
-        found = openapi.security_schemes(self._endpoints.settings, has_login=self._has_login)
-        return tuple(_Scheme(name, scheme) for name, scheme in found.items())
+        return tuple(_Scheme(name, model) for name, model in self._schemes_seen_from(None).items())
+
+    def _schemes_seen_from(self, page: str | None) -> dict[str, SecurityModel]:
+        settings = self._endpoints.settings
+        found = openapi.security_schemes(settings, has_login=self._has_login, page=page)
+        return {name: SecurityModel.model_validate(scheme) for name, scheme in found.items()}
 
     def _document(self, router: APIRouter, path: str, method: str, operation: openapi.Json) -> None:
         guarded = "security" in operation
@@ -172,9 +178,9 @@ class Keyturn(KeyturnBase[ClaimsT]):
 class _Scheme(SecurityBase):
     """A security scheme of the document. The guard reads the token itself, so nothing is read here."""
 
-    def __init__(self, name: str, scheme: openapi.Json) -> None:
+    def __init__(self, name: str, model: SecurityModel) -> None:
         self.scheme_name = name
-        self.model = SecurityModel.model_validate(scheme)
+        self.model = model
 
     async def __call__(self) -> None:
         pass

@@ -66,10 +66,10 @@ def application(world: World) -> Starlette:
 
 
 @contextmanager
-def serve(app: Starlette) -> Generator[str]:
+def serve(app: Starlette, *, log_level: str = "critical") -> Generator[str]:
     """Serve an ASGI application with uvicorn in a thread until the block ends, and give its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level=log_level, lifespan="off"))
         thread = Thread(target=server.run, args=([listener],))
         thread.start()
         try:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
 from typing import Any
 
 import httpx
@@ -24,29 +23,14 @@ from keyturn.http.asgi import read_scope
 from keyturn.starlette import Keyturn
 from keyturn.testing._http.wire import head
 from keyturn.testing.http_suite import World, check_password
+from tests.http.clients import PASSWORD, bearer, check_lifespan, client_of
 from tests.http.starlette_app import serve
-
-PASSWORD = "correct horse battery staple"
-
-
-@contextmanager
-def client_of(app: Starlette) -> Generator[httpx.Client]:
-    """Serve an application, and give a client for it."""
-    with serve(app) as url, httpx.Client(base_url=url, trust_env=False) as client:
-        yield client
 
 
 @requires("orders:read")
 async def orders(request: Request) -> Response:
     """Need a scope, by Starlette's own means."""
     return JSONResponse({"name": request.user.display_name, "principal": request.user.principal.user_id})
-
-
-def bearer(client: httpx.Client, username: str) -> dict[str, str]:
-    """Sign in and give the header that says so."""
-    body = {"username": username, "password": PASSWORD, "transport": "body"}
-    answer = client.post("/auth/login", json=body)
-    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
 def test_starlettes_own_authentication_works() -> None:
@@ -183,7 +167,7 @@ def test_the_endpoints_may_be_mounted_below_a_path() -> None:
 def test_an_unused_connection_of_a_client_that_left_is_no_error(capfd: pytest.CaptureFixture[str]) -> None:
     """A client that goes away in the middle of a body leaves no trace in the log."""
     auth = Keyturn(World().async_manager(), login=check_password)
-    with serve(Starlette(routes=auth.routes)) as url:
+    with serve(Starlette(routes=auth.routes), log_level="error") as url:
         host, _, port = url.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port)), timeout=20) as wire:
             wire.sendall(head("POST", "/auth/refresh", ("Content-Length", "100")) + b"{")
@@ -208,3 +192,8 @@ def test_an_endpoint_says_how_revocation_is_checked() -> None:
         assert client.post("/auth/logout-all", json={}, headers=headers).json() == {"revoked": 1}
         answers = [client.get(path, headers=headers) for path in ("/trusting", "/strict")]
         assert [answer.status_code for answer in answers] == [200, 401]
+
+
+async def test_the_lifespan_starts_the_manager_and_closes_it() -> None:
+    """A store that cannot be read does not keep the application from starting."""
+    await check_lifespan(lambda manager: Starlette(lifespan=Keyturn(manager).lifespan))

@@ -5,6 +5,7 @@ What the endpoints do is not decided here; a test asks a server what is said her
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
@@ -160,7 +161,7 @@ _ENDPOINTS: Final = (
 )
 
 
-def security_schemes(settings: HttpSettings, *, has_login: bool) -> dict[str, Json]:
+def security_schemes(settings: HttpSettings, *, has_login: bool, page: str | None = None) -> dict[str, Json]:
     """Give the security schemes: the access token itself and, with a login check, the way to get one.
 
     The latter lets the "Authorize" button of a document's page sign in with a user name and a password.
@@ -168,12 +169,22 @@ def security_schemes(settings: HttpSettings, *, has_login: bool) -> dict[str, Js
     Args:
         settings: How tokens travel.
         has_login: Whether there is a login check.
+        page: The path of that page, where it is one page and moves with the application below another path:
+            Swagger UI then finds the login from there. None: the login is looked for at the root.
+
+    Examples:
+        >>> found = security_schemes(HttpSettings(), has_login=True, page="/docs")
+        >>> found[PASSWORD_SCHEME]["flows"]["password"]["tokenUrl"]
+        'auth/login'
     """
     if settings.access_header.lower() != DEFAULT_ACCESS_HEADER.lower():  # consoles can send it nowhere else
         return {BEARER_SCHEME: {"type": "apiKey", "in": "header", "name": settings.access_header}}
     schemes: dict[str, Json] = {BEARER_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     if has_login:
-        flow = {"tokenUrl": f"{settings.prefix}/login", "scopes": dict[str, str]()}
+        url = f"{settings.prefix}/login"
+        if page is not None:
+            url = posixpath.relpath(url, posixpath.dirname(page))
+        flow = {"tokenUrl": url, "scopes": dict[str, str]()}
         schemes[PASSWORD_SCHEME] = {"type": "oauth2", "flows": {"password": flow}}
     return schemes
 
