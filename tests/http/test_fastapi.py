@@ -20,6 +20,7 @@ from keyturn.http import HttpSettings, SignIn
 from keyturn.testing._http.world import check_refusal
 from keyturn.testing.http_suite import World, check_password
 from tests.http.clients import bearer, check_lifespan, client_of
+from tests.support.processes import wait_until
 
 auth = Keyturn(World().async_manager(), login=check_password)
 renewing = Keyturn(
@@ -349,3 +350,16 @@ def test_a_socket_guarded_twice_over_closes_once(capfd: pytest.CaptureFixture[st
             client.post("/auth/logout-all", headers=headers)
             assert closing_of(socket) == 3000
     assert capfd.readouterr().err == ""
+
+
+def test_a_socket_is_watched_while_it_is_open() -> None:
+    """However many dependencies guard it, nobody watches its session when the client has left."""
+    manager = World().async_manager()
+    keyturn = Keyturn(manager, login=check_password)
+    app = made(keyturn)
+    guards = [Depends(keyturn.current), Depends(keyturn.require("profile"))]
+    app.websocket("/twice", dependencies=guards)(talk)
+    with client_of(app) as client, opened(client, "/twice", bearer(client, "ann")) as socket:
+        wait_until(lambda: len(manager.watchers) > 0, what="a watch")
+        socket.close()
+        wait_until(lambda: len(manager.watchers) == 0, what="its end")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Final, TypeAlias
 
 from keyturn.http.asgi_types import AsgiApp, Message, Receive, Scope, Send
@@ -103,8 +102,7 @@ class GuardedSocket:
         if not self._done:
             self._ending = ending
             self._closed.set()
-            with suppress(SocketGone):  # a guard further out was first
-                await self._send({"type": "websocket.close", "code": ending.code, "reason": ending.reason})
+            await self._send({"type": "websocket.close", "code": ending.code, "reason": ending.reason})
 
 
 async def serve_socket(
