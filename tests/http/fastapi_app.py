@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse
 from keyturn import Principal
 from keyturn.fastapi import Keyturn
 from keyturn.starlette import CurrentUser
-from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, check_password
-from tests.http.starlette_app import serve
+from keyturn.testing.http_suite import FRESH, PATHS, World
+from tests.http.starlette_app import options, serve
 
 
 def say(principal: Principal[Any] | None) -> dict[str, str | None]:
@@ -61,14 +61,7 @@ def add_routes(app: FastAPI, auth: Keyturn[dict[str, Any]]) -> None:
 
 def application(world: World) -> FastAPI:
     """Build what the suite asks for."""
-    auth = Keyturn(
-        world.async_manager(),
-        login=check_password,
-        settings=world.settings,
-        throttle=Throttle(),
-        exempt=EXEMPT,
-        require=REQUIRE,
-    )
+    auth = Keyturn(world.async_manager(), **options(world))
     app = FastAPI()
     auth.install(app)
     add_routes(app, auth)

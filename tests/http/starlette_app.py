@@ -6,6 +6,7 @@ import socket
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from threading import Thread
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -40,16 +41,20 @@ async def feed(socket: WebSocket) -> None:
             await socket.send_text(await socket.receive_text())
 
 
+def options(world: World) -> dict[str, Any]:
+    """Give what a leaf is set up with, beside its manager."""
+    return {
+        "login": check_password,
+        "settings": world.settings,
+        "throttle": Throttle(),
+        "exempt": EXEMPT,
+        "require": REQUIRE,
+    }
+
+
 def application(world: World) -> Starlette:
     """Build what the suite asks for."""
-    auth = Keyturn(
-        world.async_manager(),
-        login=check_password,
-        settings=world.settings,
-        throttle=Throttle(),
-        exempt=EXEMPT,
-        require=REQUIRE,
-    )
+    auth = Keyturn(world.async_manager(), **options(world))
     routes = [
         *auth.routes,
         Route("/private", auth.require()(who_async)),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any
 
 import httpx
@@ -202,15 +202,22 @@ def test_an_application_may_sign_people_in_itself() -> None:
 
 
 async def test_the_lifespan_comes_with_the_endpoints() -> None:
-    """Unless the application says that it has its own."""
+    """Unless the application says that it manages the manager; what else it has of a lifespan stays."""
+    own: list[str] = []
+
+    @asynccontextmanager
+    async def owned(_: FastAPI) -> AsyncGenerator[None]:
+        yield
+        own.append("closed")
 
     def app(manager: AsyncTokenManager, *, lifespan: bool) -> FastAPI:
-        app = FastAPI()
+        app = FastAPI(lifespan=owned)
         Keyturn(manager).install(app, lifespan=lifespan)
         return app
 
     await check_lifespan(lambda manager: app(manager, lifespan=True))
     await check_lifespan(lambda manager: app(manager, lifespan=False), manages=False)
+    assert own == ["closed"] * 4
 
 
 def documented() -> dict[str, Any]:

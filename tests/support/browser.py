@@ -1,6 +1,6 @@
-"""Where Chromium is, and what its absence means. It knows no page.
+"""Where Chromium and Swagger UI are, and what their absence means. It knows no page.
 
-The one rule: in CI (`CI=true`) a missing browser is a failure; elsewhere it is a skip that names the one
+The one rule: in CI (`CI=true`) what is missing is a failure; elsewhere it is a skip that names the one
 command that brings it.
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -21,10 +23,20 @@ def require_chromium() -> str:
     for name in BROWSERS:
         if found := shutil.which(name):
             return found
-    message = f"no Chromium on PATH ({', '.join(BROWSERS)}); on Debian: {INSTALL}"
-    if in_ci():
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
+    raise _missing(f"no Chromium on PATH ({', '.join(BROWSERS)}); on Debian: {INSTALL}")
+
+
+def require_swagger_ui() -> Path:
+    """Return the folder of Swagger UI's own files, or end the test as the rule above says."""
+    package = "drf_spectacular_sidecar"  # pages fetch them from a CDN, which tests do not
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise _missing("no Swagger UI: pip install drf-spectacular-sidecar")
+    return Path(spec.origin).parent / "static" / package / "swagger-ui-dist"
+
+
+def _missing(message: str) -> BaseException:
+    return pytest.fail.Exception(message, pytrace=False) if in_ci() else pytest.skip.Exception(message)
 
 
 def in_ci() -> bool:
