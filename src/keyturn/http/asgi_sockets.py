@@ -38,7 +38,7 @@ class GuardedSocket:
         self._ending: Ending | None = None
         self._closed = asyncio.Event()
         self._closing: asyncio.Future[None] | None = None
-        self._coming: asyncio.Future[Message] | None = None
+        self._coming: asyncio.Future[Any] | None = None
 
     def close_when(self, over: Awaitable[Ending]) -> None:
         """Close it when something is over, which says how, unless the application is done before that."""
@@ -62,7 +62,7 @@ class GuardedSocket:
         """Give the next message; the client has gone when the session is over."""
         if self._coming is None:
             self._coming = asyncio.ensure_future(self._receive())
-        closed = asyncio.ensure_future(self._closed.wait())
+        closed: asyncio.Future[Any] = asyncio.ensure_future(self._closed.wait())
         try:
             await asyncio.wait({self._coming, closed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -70,7 +70,8 @@ class GuardedSocket:
         if (ending := self._ending) is not None:
             return {"type": "websocket.disconnect", "code": ending.code, "reason": ending.reason}
         message, self._coming = self._coming, None  # not before: who stops waiting finds it the next time
-        return message.result()
+        received: Message = message.result()
+        return received
 
     async def send(self, message: Message) -> None:
         """Send a message.
