@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,11 +26,11 @@ def tutorial(request: pytest.FixtureRequest) -> Tutorial:
 
 
 @pytest.fixture
-def desk(tutorial: Tutorial, tmp_path: Path) -> Iterator[Path]:
+def desk(tutorial: Tutorial, tmp_path: Path) -> Path:
     """Give a reader's own copy of the example."""
     folder = tmp_path / tutorial.name
     shutil.copytree(tutorial.folder, folder, ignore=shutil.ignore_patterns("__pycache__", "*.db*"))
-    yield folder
+    return folder
 
 
 def environment(port: int) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """What a tutorial tells its reader to do, read from its text. It knows no framework.
 
 A comment before a fenced block says what the block is: `<!-- run -->` starts the application,
-`<!-- try: 200 401 -->` asks it and names the statuses that curl prints, `<!-- test: 3 passed -->` runs its tests,
-`<!-- set up -->` comes before all of them. `<!-- file: path -->` shows a file of the example.
+`<!-- try: 200 401 -->` asks it and names the statuses that curl prints, `<!-- test: 3 passed -->` runs its
+tests, `<!-- set up -->` comes before all of them. `<!-- file: path -->` shows a file of the example.
 """
 
 from __future__ import annotations
