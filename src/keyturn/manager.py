@@ -128,6 +128,11 @@ class TokenManager(ManagerBase[ClaimsT]):
         self._store = store
         self._load_claims = load_claims
 
+    @property
+    def store(self) -> Store:
+        """Where its sessions live."""
+        return self._store
+
     def issue(
         self,
         user_id: str,
@@ -529,6 +534,11 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         )
         self._store = store
         self._load_claims = load_claims
+
+    @property
+    def store(self) -> AsyncStore:
+        """Where its sessions live."""
+        return self._store
 
     async def issue(
         self,
