@@ -212,10 +212,8 @@ def test_a_bell_that_breaks_costs_no_revocation(rows: MemoryStore, follow: Calla
     wait_until(lambda: knows(one.view, later), what="the ring of the second")
 
 
-def test_an_exchanged_clock_is_the_followers_too(
-    rows: MemoryStore, follow: Callable[..., Following]
-) -> None:
-    """Whoever gives a manager another clock has its view judged and renewed by that one, and by the old again."""
+def test_an_exchanged_clock_is_the_followers_too(rows: MemoryStore, follow: Callable[..., Following]) -> None:
+    """A manager that is given another clock has its view read by that one, and then by the old one again."""
     one = follow()
     one.begin()
     turned = ManualClock()

@@ -943,12 +943,17 @@ def test_whoever_watches_sees_every_event(bench: Callable[..., Bench]) -> None:
     b = bench()
     noted: list[object] = []
     stops = [b.manager.events.watch(noted.append) for _ in range(2)]
-    b.manager.events.watch(lambda event: 1 / 0)
+    b.manager.events.watch(lambda _: 1 / 0)
     b.issue("u")
     for _ in range(3):
         with pytest.raises(InvalidToken):
             b.refresh("nonsense")
-    assert [type(event) for event in noted[::2]] == [Issued, RefreshRejected, RefreshRejected, RefreshRejected]
+    assert [type(event) for event in noted[::2]] == [
+        Issued,
+        RefreshRejected,
+        RefreshRejected,
+        RefreshRejected,
+    ]
     assert noted[::2] == noted[1::2]
     stops[0]()
     b.issue("u")

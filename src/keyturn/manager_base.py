@@ -121,10 +121,10 @@ class ManagerBase(Generic[ClaimsT]):
     def use_clock(self, clock: Callable[[], float]) -> Callable[[], float]:
         """Go by another clock from now on, and give the one before: for tests, which turn time.
 
-        It is one exchange for all that the manager does, its following of the revocation log included. Nothing
-        else has to be told: what is remembered (verified tokens, the view of what is revoked) is compared with
-        the moment whenever it is asked for, and the log is read anew where a clock is set back. A key ring has
-        a clock of its own.
+        It is one exchange for all that the manager does, following the revocation log included. Nothing else
+        has to be told: what is remembered (verified tokens, the view of what is revoked) is compared with the
+        moment whenever it is asked for, and the log is read anew where a clock is set back. A key ring has a
+        clock of its own.
 
         Args:
             clock: Gives POSIX seconds.

@@ -26,6 +26,19 @@ _SAMPLED: Final = frozenset(
 EventT = TypeVar("EventT", bound=Event)
 
 
+def kind_of(event: type) -> type[Event]:
+    """Give the type of event that a class stands for; the error `StoreUnavailable` for the event of its name.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    kind: type = StoreUnavailable if event is errors.StoreUnavailable else event
+    if kind not in get_args(Event):
+        name = getattr(event, "__name__", repr(event))
+        raise ConfigurationError(f"{name} is not an event: take one from keyturn.events")
+    return kind
+
+
 class Events:
     """The subscriptions of one manager. Safe for threads."""
 
@@ -62,10 +75,7 @@ class Events:
         Raises:
             ConfigurationError: That is no event type, or the handler cannot be called.
         """
-        kind: type = StoreUnavailable if event is errors.StoreUnavailable else event
-        if kind not in get_args(Event):
-            name = getattr(event, "__name__", repr(event))
-            raise ConfigurationError(f"{name} is not an event: take one from keyturn.events")
+        kind = kind_of(event)
         if not callable(handler):
             raise ConfigurationError("an event handler must be callable")
         mine = partial(handler)  # the same handler may have several subscriptions, and each ends by itself
