@@ -1,4 +1,4 @@
-"""The plugin in applications' own suites: Starlette, Flask and none, over stores and managers of both colours."""
+"""The plugin in the suites of applications: several frameworks, stores and managers of both colours."""
 
 from __future__ import annotations
 
@@ -220,3 +220,114 @@ def test_starlette(pytester: pytest.Pytester, store: str, client: str, starts: s
 def test_flask(pytester: pytest.Pytester, store: str) -> None:
     """In Flask, with a `TokenManager` and real threads in the races, the same tests pass."""
     run(pytester, conftest=FLASK.format(store=store), test_app=OVER_HTTP + POST).assert_outcomes(passed=TESTS)
+
+
+# Frameworks of which Keyturn's leaf is not needed here: their clients, and where they run the application.
+FASTAPI = """
+from fastapi import FastAPI, Header
+from fastapi.testclient import TestClient
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/me")
+async def me(authorization: str = Header()):
+    return {"user": (await manager.authenticate(authorization.removeprefix("Bearer "))).user_id}
+"""
+
+LITESTAR = """
+from litestar import Litestar, Request, get
+from litestar.testing import TestClient
+
+
+@get("/me")
+async def me(request: Request) -> dict[str, str]:
+    token = request.headers["Authorization"].removeprefix("Bearer ")
+    return {"user": (await manager.authenticate(token)).user_id}
+
+
+app = Litestar([me], lifespan=[lifespan])
+"""
+
+BEFORE = """
+import contextlib
+import pytest
+from keyturn import AsyncTokenManager, KeyRing
+from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore
+
+store = AsyncSQLAlchemyStore.from_url("sqlite:///sessions.db")
+manager = AsyncTokenManager(
+    store=store, keys=KeyRing.generate(), issuer="https://auth.example.com", audience="my-api"
+)
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app):
+    await store.create_schema()
+    await manager.start()
+    yield
+    await manager.close()
+"""
+
+AFTER = """
+
+@pytest.fixture
+def client():
+    with TestClient(app) as client:
+        yield client
+
+
+@pytest.fixture
+def keyturn_manager():
+    return manager
+"""
+
+IN_ITS_LOOP = """
+import pytest
+
+
+@pytest.mark.parametrize("time", range(2))
+def test_it(keyturn, client, time):
+    ann = keyturn.login_as("ann")
+    assert keyturn.simulate_race(ann).converged
+    assert client.get("/me", headers=ann.headers).json() == {"user": "ann"}
+    ann.assert_lives()
+
+
+async def by_itself(async_keyturn):
+    ann = await async_keyturn.login_as("ann")
+    assert (await async_keyturn.manager.authenticate(ann.access_token)).user_id == "ann"
+    assert (await async_keyturn.simulate_race(ann)).converged
+    await async_keyturn.manager.close()
+
+
+@pytest.mark.asyncio
+async def test_with_await(async_keyturn):
+    await by_itself(async_keyturn)
+
+
+@pytest.mark.anyio
+async def test_with_anyio(async_keyturn):
+    await by_itself(async_keyturn)
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+def test_without_an_application(keyturn):
+    assert keyturn.login_as("ann").lives
+
+
+def test_the_store_is_free_again(keyturn, client):
+    ann = keyturn.login_as("ann")
+    assert client.get("/me", headers=ann.headers).status_code == 200
+"""
+
+
+@pytest.mark.parametrize("framework", [FASTAPI, LITESTAR], ids=["fastapi", "litestar"])
+def test_one_store_goes_from_loop_to_loop(pytester: pytest.Pytester, framework: str) -> None:
+    """One application's tests with and without `await`, with and without a client, share a database store."""
+    result = run(pytester, conftest=BEFORE + framework + AFTER, test_app=IN_ITS_LOOP)
+    result.assert_outcomes(passed=6)

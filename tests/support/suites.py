@@ -40,3 +40,20 @@ def run(pytester: pytest.Pytester, *options: str, **files: str) -> pytest.RunRes
     pytester.makefile(".ini", pytest=INI)
     pytester.makepyfile(**files)
     return pytester.runpytest_inprocess(*PLUGIN, *QUIET, *options)
+
+
+# A conftest for a manager for threads and for nothing else.
+MANAGER = """
+import pytest
+from keyturn import KeyRing, TokenManager
+from keyturn.stores.memory import MemoryStore
+
+manager = TokenManager(
+    store=MemoryStore(), keys=KeyRing.generate(), issuer="https://auth.example.com", audience="my-api"
+)
+
+
+@pytest.fixture
+def keyturn_manager():
+    return manager
+"""

@@ -79,9 +79,12 @@ class Gate:
 
     def _place(self) -> dict[str, Any]:
         """Put the gate before each method; give what the store itself had under each name, if anything."""
-        own: dict[str, Any] | None = getattr(self._store, "__dict__", None)
-        if own is None:
-            raise LabError(f"a {type(self._store).__name__} has __slots__, so no gate can stand before it")
+        try:
+            own: dict[str, Any] = object.__getattribute__(self._store, "__dict__")
+        except AttributeError:
+            raise LabError(
+                f"a {type(self._store).__name__} has __slots__, so no gate can stand before it"
+            ) from None
         names = [name for name in _ASKED if hasattr(self._store, name)]
         before = {name: own.get(name) for name in names}
         for name in names:

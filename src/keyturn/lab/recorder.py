@@ -149,6 +149,7 @@ class Recorder:
         return tuple(event for event in self.all if type(event) is wanted)
 
     def _fitting(self, kind: type, having: dict[str, object]) -> list[Event]:
+        __tracebackhide__ = True  # as above
         wanted = kind_of(kind)
         known = [field.name for field in fields(wanted)]
         unknown = sorted(having.keys() - set(known))

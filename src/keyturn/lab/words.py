@@ -61,7 +61,7 @@ def words(event: Event) -> str:
 
 
 def span(seconds: float) -> str:
-    """Write how long after the beginning of a test something happened, or before it where a clock was set back.
+    """Write how long after a test began something happened; before it, where a clock was set back.
 
     Examples:
         >>> span(0), span(0.25), span(906), span(90 * 86400 + 3600), span(-1)
