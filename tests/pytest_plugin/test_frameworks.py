@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.suites import run
+from tests.support.suites import IN_ONE_LOOP, run
 
 pytest_plugins = ["pytester"]
 
@@ -249,37 +249,12 @@ async def me(request: Request) -> dict[str, str]:
 app = Litestar([me], lifespan=[lifespan])
 """
 
-BEFORE = """
-import contextlib
-import pytest
-from keyturn import AsyncTokenManager, KeyRing
-from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore
-
-store = AsyncSQLAlchemyStore.from_url("sqlite:///sessions.db")
-manager = AsyncTokenManager(
-    store=store, keys=KeyRing.generate(), issuer="https://auth.example.com", audience="my-api"
-)
-
-
-@contextlib.asynccontextmanager
-async def lifespan(app):
-    await store.create_schema()
-    await manager.start()
-    yield
-    await manager.close()
-"""
-
 AFTER = """
 
 @pytest.fixture
 def client():
     with TestClient(app) as client:
         yield client
-
-
-@pytest.fixture
-def keyturn_manager():
-    return manager
 """
 
 IN_ITS_LOOP = """
@@ -329,5 +304,5 @@ def test_the_store_is_free_again(keyturn, client):
 @pytest.mark.parametrize("framework", [FASTAPI, LITESTAR], ids=["fastapi", "litestar"])
 def test_one_store_goes_from_loop_to_loop(pytester: pytest.Pytester, framework: str) -> None:
     """One application's tests with and without `await`, with and without a client, share a database store."""
-    result = run(pytester, conftest=BEFORE + framework + AFTER, test_app=IN_ITS_LOOP)
+    result = run(pytester, conftest=IN_ONE_LOOP + framework + AFTER, test_app=IN_ITS_LOOP)
     result.assert_outcomes(passed=6)

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.support.sources import ROOT
-from tests.support.suites import run
+from tests.support.suites import IN_ONE_LOOP, run
 
 pytest_plugins = ["pytester"]
 
@@ -45,35 +45,16 @@ def test_the_guide_is_a_suite_that_passes(pytester: pytest.Pytester) -> None:
     run(pytester, shop=SHOP, **files).assert_outcomes(passed=tests)
 
 
-SHOP_WITH_AWAIT: Final = """
-import contextlib
-import pytest
+SHOP_WITH_AWAIT: Final = (
+    IN_ONE_LOOP
+    + """
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
-from keyturn import AsyncTokenManager, KeyRing
 from keyturn.starlette import Keyturn
-from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore
-
-store = AsyncSQLAlchemyStore.from_url("sqlite:///sessions.db")
-manager = AsyncTokenManager(
-    store=store, keys=KeyRing.generate(), issuer="https://auth.example.com", audience="my-api"
-)
-
-
-@contextlib.asynccontextmanager
-async def lifespan(app):
-    await store.create_schema()
-    yield
-    await manager.close()
-
 
 app = Starlette(routes=Keyturn(manager).routes, lifespan=lifespan)
-
-
-@pytest.fixture
-def keyturn_manager():
-    return manager
 """
+)
 
 TESTS_WITHOUT_AWAIT: Final = """
 def test_it(client, keyturn):

@@ -6,22 +6,8 @@ from typing import Any
 
 import pytest
 
-from keyturn import (
-    AuditLost,
-    Denied,
-    Issued,
-    RefreshConverged,
-    Refreshed,
-    RefreshForged,
-    RefreshRejected,
-    ReuseDetected,
-    Revoked,
-    SessionExpired,
-    StoreRolledBack,
-    StoreUnavailable,
-)
+from keyturn import Issued, StoreUnavailable, events
 from keyturn.events import Event
-from keyturn.events import StoreUnavailable as Outage
 from keyturn.lab import Recorder
 from keyturn.lab.words import words
 from tests.support.suites import MANAGER, run
@@ -117,51 +103,54 @@ def test_a_coroutines_failure_tells_it_too(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("event", "said"),
     [
-        (Issued(0, "ann", SID), "ann signed in: session …456789ab"),
-        (Refreshed(0, "ann", SID, 2), "session …456789ab of ann rotated to generation 2"),
-        (Refreshed(0, "ann", SID, 2, rotated=False), "its refresh token stayed"),
-        (RefreshConverged(0, "ann", SID, 2, "race"), "its successor, generation 2, once more: in a race"),
-        (RefreshConverged(0, "ann", SID, 2, "recovered"), "because its answer was lost"),
-        (RefreshRejected(0, "revoked", SID), "a refresh of session …456789ab was refused: revoked"),
-        (RefreshRejected(0, "invalid"), "a refresh was refused: invalid"),
-        (RefreshForged(0, "ann", SID, "k1"), "forged under key k1"),
-        (ReuseDetected(0, "ann", SID, 2, "stale", 3), "(stale), and 3 more of the user's with it"),
-        (SessionExpired(0, "ann", SID, "idle"), "session …456789ab of ann is past its idle limit"),
-        (Revoked(0, "ann", SID, "logout"), "session …456789ab of ann was ended: logout"),
-        (Denied(0, "ann", "t", "lost phone"), "an access token of ann was denied: lost phone"),
-        (StoreRolledBack(0, "ann", SID, 1, recovered=True), "has lost 1 of its writes"),
-        (Outage(0, "rotate"), "the store could not be asked: rotate"),
-        (AuditLost(0, 4, 9), "4 lines of the audit trail were lost"),
+        (events.Issued(0, "ann", SID), "ann signed in: session …456789ab"),
+        (events.Refreshed(0, "ann", SID, 2), "session …456789ab of ann rotated to generation 2"),
+        (events.Refreshed(0, "ann", SID, 2, rotated=False), "its refresh token stayed"),
+        (
+            events.RefreshConverged(0, "ann", SID, 2, "race"),
+            "its successor, generation 2, once more: in a race",
+        ),
+        (events.RefreshConverged(0, "ann", SID, 2, "recovered"), "because its answer was lost"),
+        (events.RefreshRejected(0, "revoked", SID), "a refresh of session …456789ab was refused: revoked"),
+        (events.RefreshRejected(0, "invalid"), "a refresh was refused: invalid"),
+        (events.RefreshForged(0, "ann", SID, "k1"), "forged under key k1"),
+        (events.ReuseDetected(0, "ann", SID, 2, "stale", 3), "(stale), and 3 more of the user's with it"),
+        (events.SessionExpired(0, "ann", SID, "idle"), "session …456789ab of ann is past its idle limit"),
+        (events.Revoked(0, "ann", SID, "logout"), "session …456789ab of ann was ended: logout"),
+        (events.Denied(0, "ann", "t", "lost phone"), "an access token of ann was denied: lost phone"),
+        (events.StoreRolledBack(0, "ann", SID, 1, recovered=True), "has lost 1 of its writes"),
+        (events.StoreUnavailable(0, "rotate"), "the store could not be asked: rotate"),
+        (events.AuditLost(0, 4, 9), "4 lines of the audit trail were lost"),
     ],
 )
 def test_every_event_has_words(event: Event, said: str) -> None:
     """Whatever happens can be told, and the recorder tells it."""
     assert said in words(event)
-    events = Recorder(began=0)
-    events.note(event)
-    assert said in repr(events)
+    recorder = Recorder(began=0)
+    recorder.note(event)
+    assert said in repr(recorder)
 
 
 def test_a_recorder_tells_types_and_fields_apart() -> None:
     """It gives the events of a type, the latest that fits, and forgets when it is told to."""
-    events = Recorder(began=0)
-    assert "Nothing happened" in repr(events)
+    recorder = Recorder(began=0)
+    assert "Nothing happened" in repr(recorder)
     told: list[Any] = [
         Issued(0, "ann", SID),
         Issued(1, "bob", SID),
         Issued(2, "ann", SID),
-        Outage(3, "check"),
+        events.StoreUnavailable(3, "check"),
     ]
     for event in told:
-        events.note(event)
-    assert list(events) == told
-    assert events.of(Issued) == tuple(told[:3])
-    assert events.assert_event(Issued, user_id="ann").at == 2
-    assert events.of(StoreUnavailable) == (told[3],), "the error stands for the event of its name"
-    assert events.assert_event(StoreUnavailable).operation == "check"
-    events.assert_no_event(Issued, user_id="eve")
+        recorder.note(event)
+    assert list(recorder) == told
+    assert recorder.of(Issued) == tuple(told[:3])
+    assert recorder.assert_event(Issued, user_id="ann").at == 2
+    assert recorder.of(StoreUnavailable) == (told[3],), "the error stands for the event of its name"
+    assert recorder.assert_event(StoreUnavailable).operation == "check"
+    recorder.assert_no_event(Issued, user_id="eve")
     with pytest.raises(AssertionError, match="none was expected"):
-        events.assert_no_event(StoreUnavailable)
-    events.clear()
-    events.assert_no_event(Issued)
-    assert len(events) == 0
+        recorder.assert_no_event(StoreUnavailable)
+    recorder.clear()
+    recorder.assert_no_event(Issued)
+    assert len(recorder) == 0

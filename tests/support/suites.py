@@ -57,3 +57,28 @@ manager = TokenManager(
 def keyturn_manager():
     return manager
 """
+
+# One for a manager and a store that belong to an event loop, with the lifespan of an application's.
+IN_ONE_LOOP = """
+import contextlib
+import pytest
+from keyturn import AsyncTokenManager, KeyRing
+from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore
+
+store = AsyncSQLAlchemyStore.from_url("sqlite:///sessions.db")
+manager = AsyncTokenManager(
+    store=store, keys=KeyRing.generate(), issuer="https://auth.example.com", audience="my-api"
+)
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app):
+    await store.create_schema()
+    yield
+    await manager.close()
+
+
+@pytest.fixture
+def keyturn_manager():
+    return manager
+"""

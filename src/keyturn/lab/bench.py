@@ -49,24 +49,6 @@ def opened(manager: Manager, settings: HttpSettings | None = None) -> Generator[
     Args:
         manager: The application's own.
         settings: How its tokens travel; None: the defaults.
-
-    Examples:
-        >>> from keyturn import Issued, KeyRing, TokenManager
-        >>> from keyturn.stores.memory import MemoryStore
-        >>> manager = TokenManager(
-        ...     store=MemoryStore(),
-        ...     keys=KeyRing.generate(),
-        ...     issuer="https://auth.example.com",
-        ...     audience="my-api",
-        ... )
-        >>> with opened(manager) as bench:
-        ...     pair = manager.issue("ann")
-        ...     bench.clock.advance("15m")
-        ...     bench.events.assert_event(Issued).user_id
-        'ann'
-        >>> manager.authenticate(pair.access_token).user_id  # the manager's own time has hardly passed
-        'ann'
-        >>> manager.close()
     """
     clock = ManualClock(manager.now())
     recorder = Recorder(began=clock())

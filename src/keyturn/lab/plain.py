@@ -70,12 +70,7 @@ class Lab(Common):
         >>> from keyturn import KeyRing, ReusedToken, TokenManager
         >>> from keyturn.lab import opened
         >>> from keyturn.stores.memory import MemoryStore
-        >>> manager = TokenManager(
-        ...     store=MemoryStore(),
-        ...     keys=KeyRing.generate(),
-        ...     issuer="https://auth.example.com",
-        ...     audience="my-api",
-        ... )
+        >>> manager = TokenManager(keys=KeyRing.generate(), store=MemoryStore(), issuer="i", audience="a")
         >>> with opened(manager) as bench, lab_on(bench) as keyturn:
         ...     ann = keyturn.login_as("ann")
         ...     thief = keyturn.steal(ann)

@@ -4,57 +4,45 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
-from keyturn.events import (
-    AuditLost,
-    Denied,
-    Event,
-    Issued,
-    RefreshConverged,
-    Refreshed,
-    RefreshForged,
-    RefreshRejected,
-    ReuseDetected,
-    Revoked,
-    SessionExpired,
-    StoreRolledBack,
-    StoreUnavailable,
-)
+from keyturn import events
 
 _UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60}
 _END: Final = 8  # characters of a session's id: its beginning is a moment, which many share
 
 
-def words(event: Event) -> str:
+def words(event: events.Event) -> str:
     """Say what happened.
 
     Examples:
-        >>> words(Issued(0, "ann", "01983e2c-0000-7000-8000-0123456789ab"))
+        >>> words(events.Issued(0, "ann", "01983e2c-0000-7000-8000-0123456789ab"))
         'ann signed in: session …456789ab'
-        >>> words(ReuseDetected(0, "ann", "01983e2c-0000-7000-8000-0123456789ab", 1, "fork"))
+        >>> words(events.ReuseDetected(0, "ann", "01983e2c-0000-7000-8000-0123456789ab", 1, "fork"))
         'session …456789ab of ann was ended: two clients have used one refresh token (fork)'
     """
     match event:
-        case Issued():
+        case events.Issued():
             return f"{event.user_id} signed in: {_named(event.session_id)}"
-        case Refreshed(rotated=True):
+        case events.Refreshed(rotated=True):
             return f"{_whose(event)} rotated to generation {event.generation}"
-        case Refreshed():
+        case events.Refreshed():
             return f"{_whose(event)} got a fresh access token, and its refresh token stayed"
-        case RefreshConverged():
+        case events.RefreshConverged():
             how = "in a race" if event.kind == "race" else "because its answer was lost"
             return f"{_whose(event)} got its successor, generation {event.generation}, once more: {how}"
-        case RefreshRejected():
+        case events.RefreshRejected():
             where = "" if event.session_id is None else f" of {_named(event.session_id)}"
             return f"a refresh{where} was refused: {event.reason}"
-        case RefreshForged() | StoreRolledBack() | StoreUnavailable() | AuditLost():
+        case (
+            events.RefreshForged() | events.StoreRolledBack() | events.StoreUnavailable() | events.AuditLost()
+        ):
             return _alarm(event)
-        case ReuseDetected():
+        case events.ReuseDetected():
             return f"{_whose(event)} was ended: {_REUSE[event.kind]} ({event.kind}){_others(event)}"
-        case SessionExpired():
+        case events.SessionExpired():
             return f"{_whose(event)} is past its {event.kind} limit"
-        case Revoked():
+        case events.Revoked():
             return f"{_whose(event)} was ended: {event.reason}"
-        case Denied():
+        case events.Denied():
             reason = f": {event.reason}" if event.reason else ""
             return f"an access token of {event.user_id} was denied{reason}"
     assert_never(event)
@@ -77,16 +65,18 @@ def span(seconds: float) -> str:
     return ("-" if seconds < 0 else "+") + "".join(parts)
 
 
-def _alarm(event: RefreshForged | StoreRolledBack | StoreUnavailable | AuditLost) -> str:
+def _alarm(
+    event: events.RefreshForged | events.StoreRolledBack | events.StoreUnavailable | events.AuditLost,
+) -> str:
     """Say what operators are told."""
     match event:
-        case RefreshForged():
+        case events.RefreshForged():
             return f"{_whose(event)}: a refresh token was forged under key {event.key_id}"
-        case StoreRolledBack():
+        case events.StoreRolledBack():
             return f"{_whose(event)}: the store has lost {event.lost} of its writes"
-        case StoreUnavailable():
+        case events.StoreUnavailable():
             return f"the store could not be asked: {event.operation}"
-        case AuditLost():
+        case events.AuditLost():
             return f"{event.count} lines of the audit trail were lost"
     assert_never(event)
 
@@ -103,16 +93,16 @@ def _named(session_id: str) -> str:
 
 
 def _whose(
-    event: Refreshed
-    | RefreshConverged
-    | RefreshForged
-    | ReuseDetected
-    | SessionExpired
-    | Revoked
-    | StoreRolledBack,
+    event: events.Refreshed
+    | events.RefreshConverged
+    | events.RefreshForged
+    | events.ReuseDetected
+    | events.SessionExpired
+    | events.Revoked
+    | events.StoreRolledBack,
 ) -> str:
     return f"{_named(event.session_id)} of {event.user_id}"
 
 
-def _others(event: ReuseDetected) -> str:
+def _others(event: events.ReuseDetected) -> str:
     return f", and {event.others} more of the user's with it" if event.others else ""
