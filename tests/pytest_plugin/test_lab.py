@@ -26,9 +26,10 @@ from keyturn import (
     TokenManager,
 )
 from keyturn.http import HttpSettings
-from keyturn.lab import AsyncLab, Bench, Lab, LabError, OwnLoop, lab_on, opened
+from keyturn.lab import AsyncLab, Bench, Lab, LabError, ManualClock, OwnLoop, lab_on, loops, opened, together
 from keyturn.stores.memory import AsyncMemoryStore, MemoryStore
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
+from keyturn.testing import clock, colours
 from keyturn.testing.colours import is_async
 
 RING = KeyRing.from_secret("a long secret of more than 32 bytes, for tests only")
@@ -404,3 +405,9 @@ def test_the_loop_of_the_plugin_lets_the_store_go(tmp_path: Path) -> None:
     assert asyncio.run(manager.authenticate(ann.access_token)).user_id == "ann"
     asyncio.run(manager.close())
     own.close()
+
+
+def test_what_has_moved_is_still_where_it_was() -> None:
+    """The kit's old names are the lab's new ones: one thing, once."""
+    assert clock.ManualClock is ManualClock
+    assert (colours.LoopThread, colours.together) == (loops.LoopThread, together.together)
