@@ -15,6 +15,7 @@ from keyturn import (
     InvalidToken, Issued, RefreshConverged, Refreshed, RefreshRejected, ReuseDetected, ReusedToken, Revoked,
     StoreUnavailable,
 )
+from keyturn.lab import LabError
 
 
 def test_signed_in(client, keyturn):
@@ -73,12 +74,25 @@ def test_a_thief_is_noticed_and_everybody_is_out(client, keyturn):
     assert client.get("/me", headers=thief.headers).status_code == 401
 
 
+def test_what_a_client_got_over_http_is_taken(client, keyturn):
+    ann = keyturn.login_as("ann")
+    keyturn.clock.advance("1h")
+    answer = post(client, "/auth/refresh", ann.body)
+    ann.take(answer.json if isinstance(answer.json, dict) else answer.json())
+    assert client.get("/me", headers=ann.headers).status_code == 200
+    keyturn.clock.advance("25h")
+    ann.refresh()
+    refused = post(client, "/auth/refresh", {"refresh_token": "nonsense"})
+    with pytest.raises(LabError, match="nothing to take"):
+        ann.take(refused.json if isinstance(refused.json, dict) else refused.json())
+
+
 def test_signing_out_over_http_is_seen(client, keyturn):
     ann = keyturn.login_as("ann")
     assert post(client, "/auth/logout", ann.body).status_code == 204
     ann.assert_ended("logout")
     assert not ann.lives
-    assert not keyturn.login_as("bob").sign_out() is False
+    assert keyturn.login_as("bob").sign_out()
 
 
 def test_an_outage_is_503_and_passes(client, keyturn):
@@ -197,7 +211,7 @@ def post(client, path, body):
 """
 
 ENTERED = "with TestClient(app) as client:\n        yield client"
-TESTS = 9
+TESTS = 10
 
 
 @pytest.mark.parametrize("starts", ["", "await manager.start()"])
@@ -246,7 +260,7 @@ async def me(request: Request) -> dict[str, str]:
     return {"user": (await manager.authenticate(token)).user_id}
 
 
-app = Litestar([me], lifespan=[lifespan])
+app = Litestar([me], lifespan=[lifespan], logging_config=None)  # its logging would outlive the suite
 """
 
 AFTER = """

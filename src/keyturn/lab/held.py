@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from keyturn.http.settings import DEFAULT_ACCESS_HEADER
 from keyturn.lab.bench import Bench
@@ -100,9 +101,25 @@ class Held:
         """The refresh token as JSON: what a client without cookies sends to the endpoints."""
         return {"refresh_token": self.refresh_token}
 
-    def take(self, pair: TokenPair) -> None:
-        """Hold other tokens from now on: those of an answer that this client has got."""
-        self.holding.refresh_token, self.holding.access_token = pair.refresh_token, pair.access_token
+    def take(self, answer: TokenPair | Mapping[str, Any]) -> None:
+        """Hold other tokens from now on: those of an answer that this client has got.
+
+        Args:
+            answer: What a manager gave, or the JSON that the refresh endpoint has answered to `body`.
+
+        Raises:
+            LabError: It holds no refresh token: it is a refusal, or a cookie brings the token.
+        """
+        match answer:
+            case TokenPair(access_token=access, refresh_token=refresh):
+                pass
+            case {"access_token": str(access), "refresh_token": str(refresh)}:
+                pass
+            case _:
+                raise LabError(
+                    "this answer has no access_token with a refresh_token, so there is nothing to take"
+                )
+        self.holding.refresh_token, self.holding.access_token = refresh, access
 
     def must_live(self, info: SessionInfo | None) -> None:
         """Fail unless the session lives."""
