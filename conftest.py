@@ -10,7 +10,7 @@ from sybil import Sybil
 from sybil.parsers.doctest import DocTestParser
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
-pytest_plugins = ["tests.support.fixtures", "tests.support.databases"]
+pytest_plugins = ["tests.support.fixtures", "tests.support.databases", "keyturn.pytest_plugin"]
 
 CLEAN_UP = "_clean_up"
 

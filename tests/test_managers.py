@@ -1013,6 +1013,33 @@ def test_refusals_that_anybody_can_cause_are_sampled(bench: Callable[..., Bench]
     assert [event.count for event in b.seen] == [1, 8, 8]
 
 
+def test_whoever_watches_sees_every_event(bench: Callable[..., Bench]) -> None:
+    """Watching takes all types and holds nothing back, until it ends; what it breaks is its own."""
+    b = bench()
+    noted: list[object] = []
+    stops = [b.manager.events.watch(noted.append) for _ in range(2)]
+    b.manager.events.watch(lambda _: 1 / 0)
+    b.issue("u")
+    for _ in range(3):
+        with pytest.raises(InvalidToken):
+            b.refresh("nonsense")
+    assert [type(event) for event in noted[::2]] == [
+        Issued,
+        RefreshRejected,
+        RefreshRejected,
+        RefreshRejected,
+    ]
+    assert noted[::2] == noted[1::2]
+    stops[0]()
+    b.issue("u")
+    assert len(noted) == 9
+    stops[1]()
+    b.issue("u")
+    assert len(noted) == 9
+    with pytest.raises(ConfigurationError, match="callable"):
+        b.manager.events.watch(None)
+
+
 @pytest.mark.parametrize(
     ("user_id", "options", "message"),
     [
