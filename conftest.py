@@ -10,7 +10,7 @@ from sybil import Sybil
 from sybil.parsers.doctest import DocTestParser
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
-pytest_plugins = ["tests.support.fixtures", "tests.support.databases"]
+pytest_plugins = ["tests.support.fixtures", "tests.support.databases", "keyturn.pytest_plugin"]
 
 CLEAN_UP = "_clean_up"
 
@@ -32,6 +32,7 @@ pytest_collect_file = (
     + Sybil(
         parsers=[PythonCodeBlockParser(), SkipParser()],
         patterns=["README.md", "docs/*.md", "docs/**/*.md"],
+        excludes=["docs/tutorials/*.md"],  # tests/examples does what they say
         setup=enter_empty_folder,
         teardown=leave_folder,
     )

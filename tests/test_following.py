@@ -212,6 +212,22 @@ def test_a_bell_that_breaks_costs_no_revocation(rows: MemoryStore, follow: Calla
     wait_until(lambda: knows(one.view, later), what="the ring of the second")
 
 
+def test_an_exchanged_clock_is_the_followers_too(rows: MemoryStore, follow: Callable[..., Following]) -> None:
+    """A manager that is given another clock has its view read by that one, and then by the old one again."""
+    one = follow()
+    one.begin()
+    turned = ManualClock()
+    before = one.manager.use_clock(turned)
+    assert one.manager.now() == turned()
+    wait_until(lambda: one.view.staleness(turned()) == 0, what="the log to be read by the new clock")
+    assert one.manager.use_clock(before) is turned
+    ended = revoke_one(rows)
+    wait_until(
+        lambda: (one.view.staleness(one.manager.now()) or SLACK) < SLACK, what="a view by the old clock"
+    )
+    wait_until(lambda: knows(one.view, ended), what="the revocation")
+
+
 def test_an_outage_is_told_once_and_outlived(
     rows: MemoryStore, follow: Callable[..., Following], caplog: pytest.LogCaptureFixture
 ) -> None:

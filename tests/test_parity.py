@@ -47,7 +47,7 @@ def test_the_twins_are_told_apart_by_await_alone() -> None:
 
     The shared ones are plain in both.
     """
-    shared = {"verify_access", "verify_refresh", "sign_access", "now", "jwks", "dump_claims"}
+    shared = {"verify_access", "verify_refresh", "sign_access", "now", "use_clock", "jwks", "dump_claims"}
     for name, method in public(AsyncTokenManager).items():
         assert inspect.iscoroutinefunction(method) is (name not in shared), name
         assert not inspect.iscoroutinefunction(public(TokenManager)[name]), name

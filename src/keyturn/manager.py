@@ -111,7 +111,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         self._audit = Audit(trail_of(store, audit, wanted=wanted), self._lost)
         log = log_of(store)
         self._follower = (
-            None if log is None else Follower(log, policy or Policy(), clock, self._cannot_follow)
+            None if log is None else Follower(log, policy or Policy(), self.now, self._cannot_follow)
         )
         super().__init__(
             keys=keys,
@@ -127,6 +127,11 @@ class TokenManager(ManagerBase[ClaimsT]):
         )
         self._store = store
         self._load_claims = load_claims
+
+    @property
+    def store(self) -> Store:
+        """Where its sessions live."""
+        return self._store
 
     def issue(
         self,
@@ -544,7 +549,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         self._audit = AsyncAudit(async_trail_of(store, audit, wanted=wanted), self._lost)
         log = async_log_of(store)
         self._follower = (
-            None if log is None else AsyncFollower(log, policy or Policy(), clock, self._cannot_follow)
+            None if log is None else AsyncFollower(log, policy or Policy(), self.now, self._cannot_follow)
         )
         super().__init__(
             keys=keys,
@@ -560,6 +565,11 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         )
         self._store = store
         self._load_claims = load_claims
+
+    @property
+    def store(self) -> AsyncStore:
+        """Where its sessions live."""
+        return self._store
 
     async def issue(
         self,

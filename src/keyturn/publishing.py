@@ -26,6 +26,19 @@ _SAMPLED: Final = frozenset(
 EventT = TypeVar("EventT", bound=Event)
 
 
+def kind_of(event: type) -> type[Event]:
+    """Give the type of event that a class stands for; the error `StoreUnavailable` for the event of its name.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    kind: type = StoreUnavailable if event is errors.StoreUnavailable else event
+    if kind not in get_args(Event):
+        name = getattr(event, "__name__", repr(event))
+        raise ConfigurationError(f"{name} is not an event: take one from keyturn.events")
+    return kind
+
+
 class Events:
     """The subscriptions of one manager. Safe for threads."""
 
@@ -38,6 +51,7 @@ class Events:
         self._defer = defer
         self._lock = Lock()
         self._handlers: dict[type, tuple[Callable[[Any], object], ...]] = {}
+        self._watchers: tuple[Callable[[Event], object], ...] = ()
         self._sampled: dict[str, tuple[float, int]] = {}
 
     @overload
@@ -61,10 +75,7 @@ class Events:
         Raises:
             ConfigurationError: That is no event type, or the handler cannot be called.
         """
-        kind: type = StoreUnavailable if event is errors.StoreUnavailable else event
-        if kind not in get_args(Event):
-            name = getattr(event, "__name__", repr(event))
-            raise ConfigurationError(f"{name} is not an event: take one from keyturn.events")
+        kind = kind_of(event)
         if not callable(handler):
             raise ConfigurationError("an event handler must be callable")
         mine = partial(handler)  # the same handler may have several subscriptions, and each ends by itself
@@ -77,19 +88,53 @@ class Events:
 
         return unsubscribe
 
+    def watch(self, handler: Callable[[Event], object]) -> Callable[[], None]:
+        """Call a handler for every event of any type, none held back: for tests and records of everything.
+
+        What anybody can cause is not sampled here, so the handler must be as quick for the thousandth
+        refusal as for the first.
+
+        Args:
+            handler: Called with the event: see `subscribe`.
+
+        Returns:
+            A function that ends it.
+
+        Raises:
+            ConfigurationError: The handler cannot be called.
+        """
+        if not callable(handler):
+            raise ConfigurationError("an event handler must be callable")
+        mine = partial(handler)  # as for subscriptions
+        with self._lock:
+            self._watchers = (*self._watchers, mine)
+
+        def end() -> None:
+            with self._lock:
+                self._watchers = tuple(each for each in self._watchers if each is not mine)
+
+        return end
+
     def publish(self, event: Event) -> None:
         """Hand an event to its handlers."""
+        for watcher in self._watchers:
+            self._hand(event, watcher)
         handlers = self._handlers.get(type(event))
         if not handlers:
             return
         sampled = self._sample(event)
-        for handler in handlers if sampled is not None else ():
-            try:
-                result = handler(sampled)
-                if inspect.isawaitable(result):
-                    self._defer(result)
-            except Exception:  # noqa: BLE001  (whatever a handler raises is its own affair)
-                _LOG.exception("keyturn: a handler of %s failed", type(event).__name__)
+        if sampled is None:
+            return
+        for handler in handlers:
+            self._hand(sampled, handler)
+
+    def _hand(self, event: Event, handler: Callable[[Any], object]) -> None:
+        try:
+            result = handler(event)
+            if inspect.isawaitable(result):
+                self._defer(result)
+        except Exception:  # noqa: BLE001  (whatever a handler raises is its own affair)
+            _LOG.exception("keyturn: a handler of %s failed", type(event).__name__)
 
     def _sample(self, event: Event) -> Event | None:
         """Let one refusal of a kind through per second, carrying the count of those held back before it."""

@@ -36,6 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("keyturn.manager",),
     ("keyturn!",),
     ("keyturn.http",),
+    ("keyturn.lab",),
     (
         "keyturn.starlette",
         "keyturn.flask",
@@ -45,13 +46,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "keyturn.client",
         "keyturn.testing",
     ),
-    ("keyturn.fastapi",),
+    ("keyturn.fastapi", "keyturn.pytest_plugin"),
     ("keyturn.server",),
     ("keyturn.cli",),
 )
 
 # Nothing outside imports these, whatever its line: they are ends, not parts.
-ENDS = ("keyturn.testing", "keyturn.cli")
+ENDS = ("keyturn.testing", "keyturn.cli", "keyturn.pytest_plugin")
 
 # The core and all of Keyturn that it may import: pure, so no clock, no chance, no network, no framework.
 CORE = "keyturn._core"
@@ -83,6 +84,7 @@ EXTRAS = {
     "keyturn.litestar": "litestar",
     "keyturn.aiohttp": "aiohttp",
     "keyturn.client": "client",
+    "keyturn.pytest_plugin": "testing",
     "keyturn.testing": "testing",
     "keyturn.server": "server",
     "keyturn.cli": "server",

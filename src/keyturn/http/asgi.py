@@ -160,7 +160,7 @@ def _with_headers(send: Send, headers: Sequence[tuple[str, str]]) -> Send:
             ours = _encoded(headers)
             names = {name for name, _ in ours} - {name.lower().encode() for name in LIST_VALUED}
             theirs = [pair for pair in message.get("headers", ()) if pair[0].lower() not in names]
-            message["headers"] = [*theirs, *ours]
+            message = {**message, "headers": [*theirs, *ours]}  # a cache of answers may keep the other
         await send(message)
 
     return send_with_headers

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from keyturn.http.asgi_types import AsgiApp, Message, Receive, Scope, Send
 from keyturn.http.credentials import SOCKET_PROTOCOL, without_tokens
@@ -42,6 +42,7 @@ class GuardedSocket:
         self._ending: Ending | None = None
         self._closed = asyncio.Event()
         self._closing: asyncio.Future[None] | None = None
+        self._coming: asyncio.Future[Any] | None = None
 
     @property
     def is_guarded(self) -> bool:
@@ -66,23 +67,23 @@ class GuardedSocket:
             if self._ending is None:
                 raise
         finally:
-            if self._closing is not None:
-                self._closing.cancel()
-                await asyncio.wait({self._closing})
+            await _let_go(self._closing)
+            await _let_go(self._coming)
 
     async def receive(self) -> Message:
         """Give the next message; the client has gone when the session is over."""
-        message = asyncio.ensure_future(self._receive())
-        closed = asyncio.ensure_future(self._closed.wait())
+        if self._coming is None:
+            self._coming = asyncio.ensure_future(self._receive())
+        closed: asyncio.Future[Any] = asyncio.ensure_future(self._closed.wait())
         try:
-            await asyncio.wait({message, closed}, return_when=asyncio.FIRST_COMPLETED)
-            ending = self._ending
-            if ending is None:
-                return await message
-            return {"type": "websocket.disconnect", "code": ending.code, "reason": ending.reason}
+            await asyncio.wait({self._coming, closed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             closed.cancel()
-            message.cancel()
+        if (ending := self._ending) is not None:
+            return {"type": "websocket.disconnect", "code": ending.code, "reason": ending.reason}
+        message, self._coming = self._coming, None  # not before: who stops waiting finds it the next time
+        received: Message = message.result()
+        return received
 
     async def send(self, message: Message) -> None:
         """Send a message.
@@ -103,6 +104,12 @@ class GuardedSocket:
             self._ending = ending
             self._closed.set()
             await self._send({"type": "websocket.close", "code": ending.code, "reason": ending.reason})
+
+
+async def _let_go(work: asyncio.Future[Any] | None) -> None:
+    if work is not None:
+        work.cancel()
+        await asyncio.wait({work})
 
 
 async def serve_socket(

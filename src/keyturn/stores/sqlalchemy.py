@@ -236,6 +236,8 @@ class AsyncSQLAlchemyStore:
     """
 
     at_hand = False
+    reopens = True
+    """Once it is closed, it may be used again, and in another event loop."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         """Use an asynchronous engine of the application's: see `SQLAlchemyStore`."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, Event, Thread
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from typing_extensions import TypeIs
 
+from keyturn.lab.loops import LoopThread
+from keyturn.lab.together import PATIENCE_SECONDS, together
 from keyturn.stores.protocol import EVERY, PAGE, AsyncRevocationLog, AsyncStore, AsyncTrail, Store
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from uuid import UUID
 
     from keyturn._core.commands import (
@@ -42,66 +40,15 @@ if TYPE_CHECKING:
     from keyturn._core.trail import TrailEntry
     from keyturn.stores.protocol import AsyncBell, Bell
 
-T = TypeVar("T")
-
-PATIENCE_SECONDS: Final = 120.0  # nothing here takes a hundredth of it; a deadlock must end the test
-
-
-class LoopThread:
-    """One event loop in a thread of its own, for as long as the `with` block.
-
-    Calls from several threads become tasks of the one loop, and so race as requests of an asyncio server do.
-
-    Examples:
-        >>> with LoopThread() as loop:
-        ...     loop.run(asyncio.sleep(0, "done"))
-        'done'
-    """
-
-    def __init__(self) -> None:
-        """Prepare; the loop starts with the `with` block."""
-        self._thread = Thread(target=self._main, name="keyturn-testing-loop", daemon=True)
-        self._started = Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
-
-    def __enter__(self) -> Self:
-        """Start the loop."""
-        self._thread.start()
-        self._started.wait(PATIENCE_SECONDS)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop the loop and wait for its thread."""
-        if self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(PATIENCE_SECONDS)
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop and wait for its result; any thread may ask.
-
-        Args:
-            work: The coroutine.
-
-        Raises:
-            RuntimeError: The loop does not run.
-        """
-        if self._loop is None:
-            work.close()
-            raise RuntimeError("the loop runs only inside its `with` block")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
-
-    def _main(self) -> None:
-        asyncio.run(self._until_stopped())
-
-    async def _until_stopped(self) -> None:
-        self._stop = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        self._started.set()
-        await self._stop.wait()
-        self._loop = None
+__all__ = [
+    "PATIENCE_SECONDS",
+    "BlockingBell",
+    "BlockingStore",
+    "LoopThread",
+    "blocking",
+    "is_async",
+    "together",
+]
 
 
 def is_async(store: Store | AsyncStore) -> TypeIs[AsyncStore]:
@@ -117,22 +64,6 @@ def blocking(store: Store | AsyncStore, loop: LoopThread) -> Store:
         loop: Where an async one runs.
     """
     return BlockingStore(store, loop) if is_async(store) else store
-
-
-def together(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Make all calls at one moment, each in a thread of its own, and give their results in order.
-
-    Args:
-        calls: What to call. An error in one is raised when all have ended.
-    """
-    gate = Barrier(len(calls))
-
-    def start(call: Callable[[], T]) -> T:
-        gate.wait(PATIENCE_SECONDS)
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(start, calls))
 
 
 class BlockingStore:

@@ -1,0 +1,82 @@
+"""The pytest plugin for the tests of applications: fixtures, and nothing else. It knows no framework.
+
+Every run of pytest loads it where Keyturn is installed, so it imports what it needs when a test asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from keyturn import AsyncTokenManager, TokenManager
+    from keyturn.http import HttpSettings
+    from keyturn.lab import AsyncLab, Bench, Lab, Portal
+
+_HOW = """\
+The Keyturn fixtures need to know your application's manager. Write this in conftest.py:
+
+    @pytest.fixture
+    def keyturn_manager():
+        return manager  # your TokenManager or AsyncTokenManager
+"""
+
+
+@pytest.fixture
+def keyturn_manager() -> TokenManager[Any] | AsyncTokenManager[Any]:
+    """The application's own manager. Override it in conftest.py; the default says how."""
+    pytest.fail(_HOW, pytrace=False)
+
+
+@pytest.fixture
+def keyturn_settings() -> HttpSettings | None:
+    """The application's `HttpSettings`. Override it where they are not the defaults."""
+    return None
+
+
+@pytest.fixture(scope="session")
+def keyturn_portal() -> Generator[Portal]:
+    """Where an `AsyncTokenManager` is used by tests that do not await: an event loop for the whole run.
+
+    An entered `TestClient` among the fixtures of a test is found by itself. Override it where that does not
+    suffice: a client that is entered elsewhere has a `portal` to return.
+    """
+    from keyturn.lab import OwnLoop  # noqa: PLC0415  (see the module's docstring)
+
+    loop = OwnLoop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(name="_keyturn_bench")
+def _bench(
+    keyturn_manager: TokenManager[Any] | AsyncTokenManager[Any], keyturn_settings: HttpSettings | None
+) -> Generator[Bench]:
+    """The manager on a bench, for as long as the test; both labs of one test work on the same."""
+    from keyturn.lab import is_manager, opened  # noqa: PLC0415  (as above)
+
+    if not is_manager(keyturn_manager):
+        kind = type(keyturn_manager).__name__
+        pytest.fail(f"The fixture keyturn_manager gave a {kind}.\n{_HOW}", pytrace=False)
+    with opened(keyturn_manager, keyturn_settings) as bench:
+        yield bench
+
+
+@pytest.fixture
+def keyturn(_keyturn_bench: Bench, keyturn_portal: Portal, request: pytest.FixtureRequest) -> Generator[Lab]:
+    """Sign in, turn time, race, lose answers, steal, and see what happened: for tests without `await`."""
+    from keyturn.lab import lab_on  # noqa: PLC0415  (as above)
+
+    arguments: dict[str, object] = request.node.funcargs
+    with lab_on(_keyturn_bench, keyturn_portal, lambda: tuple(arguments.values())) as lab:
+        yield lab
+
+
+@pytest.fixture
+def async_keyturn(_keyturn_bench: Bench) -> AsyncLab:
+    """The same for tests with `await`, whatever runs them: pytest-asyncio, or anyio's plugin."""
+    from keyturn.lab import AsyncLab  # noqa: PLC0415  (as above)
+
+    return AsyncLab(_keyturn_bench)
