@@ -43,5 +43,4 @@ async def asked(connection: HTTPConnection) -> None:
     """What the dependencies give by themselves."""
     assert_type(await auth.current(connection), Principal[Claims])
     assert_type(await auth.optional(connection), Principal[Claims] | None)
-    assert_type(await auth.require("orders:read")(connection), Principal[Claims])
     assert_type(await plain.current(connection), Principal[dict[str, Any]])

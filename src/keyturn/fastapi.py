@@ -49,6 +49,7 @@ from keyturn.results import ClaimsT, Principal
 from keyturn.starlette import GONE, KeyturnBase, Refused, admit, answer
 
 Dependency: TypeAlias = Callable[..., Awaitable[Any]]
+"""What `Depends` and `Security` take."""
 
 
 class Keyturn(KeyturnBase[ClaimsT]):
@@ -105,9 +106,7 @@ class Keyturn(KeyturnBase[ClaimsT]):
         """Who asks, if anybody does: `Annotated[Principal | None, Depends(auth.optional)]`."""
         return self._dependency(needs(optional=True))
 
-    def require(
-        self, *scopes: str, **options: Unpack[NeedsOptions]
-    ) -> Callable[..., Awaitable[Principal[ClaimsT]]]:
+    def require(self, *scopes: str, **options: Unpack[NeedsOptions]) -> Dependency:
         """Give a dependency that asks for more: `Depends(auth.require("orders:read", fresh="5m"))`.
 
         Its value is the principal; None where `optional=True` and nobody is signed in.
@@ -160,6 +159,10 @@ class Keyturn(KeyturnBase[ClaimsT]):
 
     def _document(self, router: APIRouter, path: str, method: str, operation: openapi.Json) -> None:
         guarded = "security" in operation
+        extra: openapi.Json = {
+            **operation,
+            "security": [] if guarded else None,
+        }  # None: nor the application's
         router.add_api_route(
             path,
             lambda: None,
@@ -169,8 +172,7 @@ class Keyturn(KeyturnBase[ClaimsT]):
             response_class=JSONResponse,
             operation_id=operation["operationId"],
             dependencies=[Security(scheme) for scheme in self._schemes] if guarded else [],
-            openapi_extra=operation
-            | {"security": [] if guarded else None},  # None: nor that of the application
+            openapi_extra=extra,
             route_class_override=_Documented,
         )
 

@@ -77,19 +77,22 @@ async def answer_teapot(_request: Request, _error: Exception) -> Response:
 
 
 @pytest.mark.parametrize("handled", [HTTPException, StarletteHTTPException, 401, 403, 500, Exception])
-def test_no_handler_of_the_application_changes_a_refusal(handled: Any) -> None:
-    """Whatever handler it has, for a class or for a status, before or after ours."""
+def test_no_handler_of_the_application_changes_a_refusal(
+    handled: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever handler it has, for a class or for a status, before or after ours; nor is it in the log."""
     app = FastAPI(exception_handlers={handled: answer_teapot})
     auth.install(app)
     app.add_exception_handler(handled, answer_teapot)
     app.get("/page", dependencies=[Depends(auth.current)])(lambda: "page")
     app.get("/staff", dependencies=[Depends(auth.require(roles=("admin",)))])(lambda: "staff")
-    with client_of(app) as client:
+    with client_of(app, log_level="error") as client:
         refused = client.get("/page")
         check_refusal(refused, 401)
         assert refused.headers["www-authenticate"] == "Bearer"
         check_refusal(client.get("/page", headers={"Authorization": "Bearer x"}), 401, "invalid_token")
         check_refusal(client.get("/staff", headers=bearer(client, "mem")), 403, "insufficient_scope")
+    assert capfd.readouterr().err == ""
 
 
 def test_a_part_of_an_application_is_installed_too() -> None:
@@ -102,6 +105,17 @@ def test_a_part_of_an_application_is_installed_too() -> None:
         check_refusal(client.get("/part/page"), 401)
         assert client.get("/part/page", headers=bearer(client, "ann")).json() == "page"
         assert client.post("/part/auth/login", json={}).status_code == 404
+
+
+def test_an_application_may_include_the_endpoints_itself() -> None:
+    """And say, as of any router, whether they are in its document."""
+    app = FastAPI()
+    app.include_router(auth.router(), include_in_schema=False)
+    auth.install(app, endpoints=False)
+    app.get("/page", dependencies=[Depends(auth.current)])(lambda: "page")
+    assert list(app.openapi()["paths"]) == ["/page"]
+    with client_of(app) as client:
+        assert client.get("/page", headers=bearer(client, "ann")).json() == "page"
 
 
 async def test_a_guard_without_an_answer_lets_nobody_pass() -> None:
