@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from keyturn.testing.http_suite import HttpConformance, SocketConformance
+from tests.http.aiohttp_app import AiohttpFramework
 from tests.http.flask_app import FlaskFramework
 from tests.http.starlette_app import StarletteFramework
 
@@ -27,3 +28,13 @@ class TestFlask(HttpConformance):
     def framework(cls) -> FlaskFramework:
         """Flask."""
         return FlaskFramework()
+
+
+class TestAiohttp(SocketConformance):
+    """aiohttp over its own server."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def framework(cls) -> AiohttpFramework:
+        """Give aiohttp."""
+        return AiohttpFramework()
