@@ -1,0 +1,214 @@
+"""What the client waits for, as plain values, and the one driver per colour that waits. It decides nothing.
+
+The rules are generators that give one of these values after another and are sent its result, or thrown its
+error. So they are written once for threads and for tasks, and clean up behind themselves in both.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+import anyio
+import httpx
+from anyio import to_thread
+
+from keyturn.client.flights import Flight
+from keyturn.client.wires import Wire
+
+T = TypeVar("T")
+
+LOCK_POLL: Final = 0.02
+"""How often it is tried to get a lock that another process has: seconds."""
+_JOB_POLL: Final = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something that may wait for a disk.
+
+    Attributes:
+        do: The work.
+        undo: Takes its result back where nobody is there any more to be given it.
+    """
+
+    do: Callable[[], Any]
+    undo: Callable[[Any], object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A request to an endpoint; its answer is read."""
+
+    request: httpx.Request
+
+
+@dataclass(frozen=True, slots=True)
+class BackOff:
+    """A pause before the server is asked again."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A moment in which another may give up the lock of a store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """The end of a flight of somebody else's."""
+
+    flight: Flight
+
+
+Step: TypeAlias = Work | Send | BackOff | Queue | Join
+Steps: TypeAlias = Generator[Step, Any, T]
+
+
+def work(do: Callable[[], T], undo: Callable[[T], object] | None = None) -> Steps[T]:
+    """Give one piece of work as a step, with the type of its result."""
+    return cast("T", (yield Work(do, undo)))
+
+
+def send(request: httpx.Request) -> Steps[httpx.Response]:
+    """Give one request as a step."""
+    return cast("httpx.Response", (yield Send(request)))
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """With what a driver does what it is told.
+
+    Attributes:
+        wire: Sends requests.
+        sleep: Waits for so many seconds in place of the usual, and may give something to await.
+    """
+
+    wire: Wire
+    sleep: Callable[[float], Any] | None = None
+
+
+def run(steps: Steps[T], means: Means) -> T:
+    """Follow steps to their result, in a thread."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                result = _done(step, means)
+            except BaseException as error:  # noqa: BLE001 - the steps clean up, and let it go on
+                step = steps.throw(error)
+            else:
+                step = steps.send(result)
+    except StopIteration as end:
+        return cast("T", end.value)
+
+
+async def run_async(steps: Steps[T], means: Means) -> T:
+    """Follow steps to their result, in a task."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                result = await _done_async(step, means)
+            except BaseException as error:  # noqa: BLE001 - the steps clean up, and let it go on
+                step = steps.throw(error)
+            else:
+                step = steps.send(result)
+    except StopIteration as end:
+        return cast("T", end.value)
+
+
+def _done(step: Step, means: Means) -> Any:  # noqa: ANN401 - each step has its own kind of result
+    match step:
+        case Work(do=do):
+            return do()
+        case Send(request=request):
+            return means.wire.send(request)
+        case BackOff(seconds=seconds):
+            return (means.sleep or time.sleep)(seconds)
+        case Queue():
+            return time.sleep(LOCK_POLL)
+        case Join(flight=flight):
+            return flight.wait()
+
+
+async def _done_async(step: Step, means: Means) -> Any:  # noqa: ANN401 - each step has its own kind of result
+    match step:
+        case Work(do=do, undo=undo):
+            return await _in_thread(_Job(do, undo))
+        case Send(request=request):
+            return await means.wire.send_async(request)
+        case BackOff(seconds=seconds):
+            waiting = (means.sleep or anyio.sleep)(seconds)
+            return await waiting if inspect.isawaitable(waiting) else None
+        case Queue():
+            return await anyio.sleep(LOCK_POLL)
+        case Join(flight=flight):
+            return await flight.wait_async()
+
+
+class _Job:
+    """A piece of work for a worker thread, which may find that nobody wants it any more."""
+
+    def __init__(self, do: Callable[[], Any], undo: Callable[[Any], object] | None) -> None:
+        self._do, self._undo = do, undo
+        self._claim = threading.Lock()
+        self._ended = threading.Event()
+        self.result: Any = None
+        self._error: BaseException | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was done, or was called off."""
+        return self._ended.is_set()
+
+    def run(self) -> None:
+        """Do it, unless it was called off."""
+        if not self._claim.acquire(blocking=False):
+            return
+        try:
+            self.result = self._do()
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            self._error = error
+        finally:
+            self._ended.set()
+
+    def call_off(self) -> bool:
+        """See to it that it never begins; False where it has begun."""
+        return self._claim.acquire(blocking=False)
+
+    def take_back(self) -> None:
+        """Undo what was done for nobody."""
+        if self._undo is not None and self._error is None:
+            self._undo(self.result)
+
+    def outcome(self) -> Any:  # noqa: ANN401 - as `do` gives it
+        """Give the result, or raise the error."""
+        if self._error is not None:
+            raise self._error
+        return self.result
+
+
+async def _in_thread(job: _Job) -> Any:  # noqa: ANN401 - as the job gives it
+    """Do a job in a worker thread, and do not go on while it runs, also where the task is cancelled.
+
+    Else a lock would be taken for nobody, or given up while its file is still being written. The thread comes
+    from no pool that an application's own threads, perhaps waiting for us, could have used up.
+    """
+    with anyio.CancelScope(shield=True):
+        try:
+            await to_thread.run_sync(job.run, limiter=anyio.CapacityLimiter(1))
+        except anyio.get_cancelled_exc_class():  # asyncio's own cancel() heeds no shield
+            if not job.call_off():
+                while not job.has_ended:
+                    with suppress(anyio.get_cancelled_exc_class()):
+                        await anyio.sleep(_JOB_POLL)
+                job.take_back()
+            raise
+    return job.outcome()
