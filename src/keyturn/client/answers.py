@@ -170,7 +170,7 @@ def _fields(response: httpx.Response) -> Mapping[str, Any]:
 
 def _moment(text: str) -> float | None:
     try:
-        moment = parsedate_to_datetime(text).timestamp()
+        moment: float = parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
     return moment if math.isfinite(moment) else None

@@ -71,8 +71,8 @@ use https://, or insecure=True
             origins: What else may see the access token, such as "https://files.example.com".
             insecure: Let tokens travel over plain HTTP, to other hosts than this one.
             refresh_before: How long before its end an access token is refreshed; at most half of its life.
-            buffer_bodies: Of a body that cannot be read twice, a copy of at most so many bytes is kept while it
-                is sent, so that it can be sent again. 0: none is, and on 401 such a request raises
+            buffer_bodies: Of a body that cannot be read twice, a copy of at most so many bytes is kept while
+                it is sent, so that it can be sent again. 0: none is, and on 401 such a request raises
                 `BodyNotReplayable`.
             attempts: How often refresh and logout are tried, where nothing answers or only trouble does.
             longest_wait: The longest pause between two attempts, but for the jitter. A server that wants a

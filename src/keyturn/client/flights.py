@@ -1,4 +1,4 @@
-"""One refresh at a time in a process: who comes while one is under way waits for its outcome. It sends nothing.
+"""One refresh at a time in a process: who comes while it is under way waits for its outcome. Sends nothing.
 
 Threads and tasks, also of several event loops, wait for the same flight. One that was given up (its task was
 cancelled, its thread interrupted) has no outcome, and one of those who waited begins another.
@@ -53,11 +53,11 @@ class Flight:
         """Wait for the end, in a thread.
 
         Raises:
-            ConfigurationError: It can never come: a task of this very thread flies, and that thread would wait.
+            ConfigurationError: It can never come: a task of this very thread flies, which would wait here.
         """
         if self._thread == get_ident() and not self._landed.is_set():
             raise ConfigurationError(
-                "a plain request inside an event loop would wait for that loop for ever: use httpx.AsyncClient"
+                "a plain request inside an event loop would wait for that loop for ever: use AsyncClient"
             )
         self._landed.wait()
 

@@ -10,7 +10,6 @@ import inspect
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
@@ -25,7 +24,6 @@ T = TypeVar("T")
 
 LOCK_POLL: Final = 0.02
 """How often it is tried to get a lock that another process has: seconds."""
-_JOB_POLL: Final = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,55 +158,52 @@ class _Job:
         self._do, self._undo = do, undo
         self._claim = threading.Lock()
         self._ended = threading.Event()
-        self.result: Any = None
+        self._result: Any = None
         self._error: BaseException | None = None
 
     @property
     def has_ended(self) -> bool:
-        """Whether it was done, or was called off."""
+        """Whether it was done."""
         return self._ended.is_set()
 
     def run(self) -> None:
-        """Do it, unless it was called off."""
+        """Do it; or, where another thread does, wait until it is done."""
         if not self._claim.acquire(blocking=False):
+            self._ended.wait()
             return
         try:
-            self.result = self._do()
+            self._result = self._do()
         except BaseException as error:  # noqa: BLE001 - raised where it is awaited
             self._error = error
         finally:
             self._ended.set()
 
-    def call_off(self) -> bool:
-        """See to it that it never begins; False where it has begun."""
-        return self._claim.acquire(blocking=False)
-
     def take_back(self) -> None:
         """Undo what was done for nobody."""
         if self._undo is not None and self._error is None:
-            self._undo(self.result)
+            self._undo(self._result)
 
     def outcome(self) -> Any:  # noqa: ANN401 - as `do` gives it
         """Give the result, or raise the error."""
         if self._error is not None:
             raise self._error
-        return self.result
+        return self._result
 
 
 async def _in_thread(job: _Job) -> Any:  # noqa: ANN401 - as the job gives it
-    """Do a job in a worker thread, and do not go on while it runs, also where the task is cancelled.
+    """Do a job in a worker thread, and see it through, also where the task is cancelled meanwhile.
 
-    Else a lock would be taken for nobody, or given up while its file is still being written. The thread comes
-    from no pool that an application's own threads, perhaps waiting for us, could have used up.
+    Else a lock would be taken for nobody, kept for ever, or given up while its file is still being written.
+    The thread comes from no pool that an application's own threads, perhaps waiting for us, could have used up.
     """
+    cancelled: BaseException | None = None
     with anyio.CancelScope(shield=True):
-        try:
-            await to_thread.run_sync(job.run, limiter=anyio.CapacityLimiter(1))
-        except anyio.get_cancelled_exc_class():  # asyncio's own cancel() heeds no shield
-            if not job.call_off():
-                while not job.has_ended:
-                    with suppress(anyio.get_cancelled_exc_class()):
-                        await anyio.sleep(_JOB_POLL)
-                job.take_back()
-            raise
+        while not job.has_ended:
+            try:
+                await to_thread.run_sync(job.run, limiter=anyio.CapacityLimiter(1))
+            except anyio.get_cancelled_exc_class() as error:  # asyncio's own cancel() heeds no shield
+                cancelled = error
+        if cancelled is not None:
+            job.take_back()
+            raise cancelled
     return job.outcome()
