@@ -132,7 +132,7 @@ def pause_before(attempt: int, wanted: float | None, *, longest: float, chance: 
     """
     if wanted is not None and wanted > longest:
         return None
-    pause = max(wanted or 0.0, min(longest, _FIRST_PAUSE * 2 ** (attempt - 1)))
+    pause = max(wanted or 0.0, min(longest, _FIRST_PAUSE * 2.0 ** (attempt - 1)))
     return pause * (1 + _SPREAD * chance)
 
 

@@ -175,9 +175,15 @@ class Renewing:
         else:
             raise TemporarilyUnavailable("Somebody else holds the tokens' lock.", detail="locked")
         try:
-            return (yield from steps)
-        finally:
+            result = yield from steps
+        except GeneratorExit:  # nobody drives this any more: an interrupt came between two steps
+            store.unlock()
+            raise
+        except BaseException:
             yield from work(store.unlock)
+            raise
+        yield from work(store.unlock)
+        return result
 
     def _refreshed(self, stale: Tokens, *, patient: bool) -> Steps[Tokens]:
         found = yield from work(self._store.load)

@@ -194,7 +194,7 @@ async def _in_thread(job: _Job) -> Any:  # noqa: ANN401 - as the job gives it
     """Do a job in a worker thread, and see it through, also where the task is cancelled meanwhile.
 
     Else a lock would be taken for nobody, kept for ever, or given up while its file is still being written.
-    The thread comes from no pool that an application's own threads, perhaps waiting for us, could have used up.
+    The thread comes from no pool that an application's own threads, waiting for us, could have used up.
     """
     cancelled: BaseException | None = None
     with anyio.CancelScope(shield=True):

@@ -80,6 +80,8 @@ class ProcessLock:
         Raises:
             ConfigurationError: The lock file cannot be used.
         """
+        if not self._path.parent.is_dir():  # else the lock would make it, for everybody to look into
+            raise ConfigurationError(f"cannot lock {self._path}: its folder is missing")
         # A FileLock counts how often its own process took it, so threads must exclude each other before.
         if not self._threads.acquire(blocking=False):
             return False
