@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from tests.http.starlette_app import serve
 
 ACCESS_TTL = 15 * 60
 OVER = 2 * ACCESS_TTL
+# No certificate authorities are read, which takes longer than a test.
+QUICK: dict[str, Any] = {"trust_env": False, "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
 REFRESH = "/auth/refresh"
 LOGIN = "/auth/login"
 LOGOUT = "/auth/logout"
@@ -159,7 +162,7 @@ class Plain:
 
     def request(self, auth: httpx.Auth, method: str, url: str, **options: Any) -> httpx.Response:
         """See `Colour.request`."""
-        with httpx.Client(auth=auth, trust_env=False, follow_redirects=True) as client:
+        with httpx.Client(auth=auth, follow_redirects=True, **QUICK) as client:
             return client.request(method, url, **options)
 
     def logout(self, auth: KeyturnAuth) -> None:
@@ -174,7 +177,7 @@ class Tasks:
         """See `Colour.request`."""
 
         async def ask() -> httpx.Response:
-            async with httpx.AsyncClient(auth=auth, trust_env=False, follow_redirects=True) as client:
+            async with httpx.AsyncClient(auth=auth, follow_redirects=True, **QUICK) as client:
                 return await client.request(method, url, **options)
 
         return asyncio.run(ask())

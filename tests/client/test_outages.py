@@ -34,12 +34,13 @@ def proxy(api: Api) -> Iterator[Proxy]:
         yield proxy
 
 
-def behind(proxy: Proxy, api: Api, store: MemoryTokens) -> tuple[KeyturnAuth, str]:
-    """Give an auth whose requests go through a network, signed in, and the URL to ask."""
-    url = proxy.url(api.url)
+def behind(proxy: Proxy, api: Api) -> tuple[KeyturnAuth, str, MemoryTokens, Tokens]:
+    """Give an auth whose requests go through a network, the URL to ask, its store and its tokens, expired."""
+    url, store = proxy.url(api.url), MemoryTokens()
     auth = KeyturnAuth(f"{url}/auth", store=store, clock=api.world.clock, sleep=lambda _: None)
     auth.login("ann", PASSWORD)
-    return auth, f"{url}/private"
+    api.world.clock.advance(OVER)
+    return auth, f"{url}/private", store, tokens_in(store)
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504])
@@ -160,9 +161,7 @@ def test_an_early_refresh_that_fails_costs_nothing(api: Api, colour: Colour) -> 
 @pytest.mark.parametrize("loss", ["answer", "request"])
 def test_what_the_network_loses_is_repeated(api: Api, colour: Colour, proxy: Proxy, loss: str) -> None:
     """A lost answer is asked for again with the same token: that leads to the same successor, to no theft."""
-    store = MemoryTokens()
-    auth, url = behind(proxy, api, store)
-    api.world.clock.advance(OVER)
+    auth, url, _, _ = behind(proxy, api)
     proxy.lose("answer" if loss == "answer" else "request", to=BODY)
     assert colour.request(auth, "GET", url).status_code == 200
     assert proxy.lost == 1
@@ -173,10 +172,7 @@ def test_what_the_network_loses_is_repeated(api: Api, colour: Colour, proxy: Pro
 
 def test_a_network_that_loses_everything_is_the_callers(api: Api, colour: Colour, proxy: Proxy) -> None:
     """After the last attempt httpx's own error comes through, without the body, and the tokens are kept."""
-    store = MemoryTokens()
-    auth, url = behind(proxy, api, store)
-    before = store.load()
-    api.world.clock.advance(OVER)
+    auth, url, store, before = behind(proxy, api)
     proxy.lose("answer", 4, to=BODY)
     with pytest.raises(httpx.TransportError) as caught:
         colour.request(auth, "GET", url)
@@ -188,10 +184,7 @@ def test_a_network_that_loses_everything_is_the_callers(api: Api, colour: Colour
 
 def test_nobody_there_is_the_callers(api: Api, colour: Colour, proxy: Proxy) -> None:
     """So does the error of a server that does not listen; when it is back, so are we."""
-    store = MemoryTokens()
-    auth, url = behind(proxy, api, store)
-    before = store.load()
-    api.world.clock.advance(OVER)
+    auth, url, store, before = behind(proxy, api)
     proxy.refuse()
     with pytest.raises(httpx.ConnectError):
         colour.request(auth, "GET", url)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 
+from keyturn import AsyncTokenManager, KeyRing
 from keyturn.client import KeyturnAuth, MemoryTokens, SignedOut, UnexpectedAnswer
+from keyturn.errors import UserInactive
+from keyturn.starlette import Keyturn
+from keyturn.stores.memory import AsyncMemoryStore
 from keyturn.testing._http.world import PASSWORD
 from keyturn.testing.clock import ManualClock
+from keyturn.testing.http_suite import check_password
 from tests.client.served import ACCESS_TTL, LOGOUT, OVER, REFRESH, Api, Colour, is_signed_out, tokens_in
 
 LONG_AGO = 1_000_000_000.0
@@ -154,6 +160,36 @@ def test_a_refused_refresh_token_signs_out(api: Api, colour: Colour) -> None:
     assert api.refreshes == 1
 
 
+async def test_a_user_who_may_not_sign_in_any_more_is_signed_out() -> None:
+    """The server ends such a user's sessions at the refresh: to the client that is a sign-out, no login."""
+
+    def load_claims(_: str) -> dict[str, object]:
+        raise UserInactive
+
+    manager = AsyncTokenManager(
+        store=AsyncMemoryStore(), keys=KeyRing.generate(), issuer="i", audience="a", load_claims=load_claims
+    )
+    server = Keyturn(manager, login=check_password)
+    transport = httpx.ASGITransport(Starlette(routes=server.routes))
+    store = MemoryTokens()
+    auth = KeyturnAuth("https://api.example.com/auth", async_transport=transport, store=store)
+    await auth.login_async("ann", PASSWORD)
+    held = tokens_in(store)
+    await auth.adopt_async(held.access_token, held.refresh_token, 0)
+    async with httpx.AsyncClient(auth=auth, transport=transport) as client:
+        with pytest.raises(SignedOut):
+            await client.get("https://api.example.com/auth/me")
+    assert store.load() is None
+
+
+def test_an_errors_code_is_shown(api: Api) -> None:
+    """What Keyturn answers is named by its code: a name that is too long is no mistake in the URL."""
+    with pytest.raises(UnexpectedAnswer, match=r"^The server answered 400 invalid_request\.$"):
+        api.signed_out().login("a" * 1000, PASSWORD)
+    with pytest.raises(UnexpectedAnswer, match="is the URL right"):
+        KeyturnAuth(f"{api.url}/wrong").login("ann", PASSWORD)
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -166,6 +202,7 @@ def test_a_refused_refresh_token_signs_out(api: Api, colour: Colour) -> None:
         (200, {"access_token": "a\r\nX: y", "refresh_token": "r", "expires_in": 900}),
         (200, {"access_token": "a", "refresh_token": "r", "expires_in": "900"}),
         (200, {"access_token": "a", "expires_in": 900}),
+        (200, {"access_token": "a", "refresh_token": "r", "expires_in": 900, "token_type": "DPoP"}),
         (307, {}),
     ],
 )

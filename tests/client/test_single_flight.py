@@ -20,7 +20,7 @@ from anyio import to_thread
 from keyturn.client import FileTokens, KeyturnAuth, MemoryTokens, TemporarilyUnavailable, TokenStore
 from keyturn.errors import ConfigurationError
 from tests.client import program
-from tests.client.served import OVER, REFRESH, Api, Plain, tokens_in
+from tests.client.served import OVER, QUICK, REFRESH, Api, Plain, tokens_in
 from tests.support.processes import fork, wait_until
 
 CROWD = 24
@@ -46,13 +46,18 @@ def get(api: Api, auth: KeyturnAuth) -> int:
 
 async def get_async(api: Api, auth: KeyturnAuth) -> int:
     """Ask with a client of one's own, and give the status."""
-    async with httpx.AsyncClient(auth=auth, trust_env=False) as client:
+    async with httpx.AsyncClient(auth=auth, **QUICK) as client:
         return (await client.get(f"{api.url}/private")).status_code
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something outside, without holding up the loop."""
-    await to_thread.run_sync(lambda: wait_until(condition, what="the server to be asked"))
+async def refreshing(api: Api, store: TokenStore | None = None) -> tuple[KeyturnAuth, asyncio.Task[int]]:
+    """Give an auth, and a task of this loop that is in the middle of its refresh."""
+    auth = await to_thread.run_sync(api.auth, store)
+    api.world.clock.advance(OVER)
+    api.gateway.slow[REFRESH] = SLOW
+    first = asyncio.create_task(get_async(api, auth))
+    await to_thread.run_sync(lambda: wait_until(lambda: api.refreshes == 1, what="the refresh"))
+    return auth, first
 
 
 def is_free(store: TokenStore) -> bool:
@@ -219,6 +224,17 @@ def test_a_forked_child_waits_for_nobody(api: Api) -> None:
         assert asked.result(20) == 200
 
 
+def test_a_forked_child_leaves_its_parents_lock_alone(tmp_path: Path) -> None:
+    """A child has no part in the lock that its parent held, and takes nothing away when it forgets it."""
+    file = tmp_path / "tokens"
+    store = FileTokens(file)
+    assert store.try_lock()
+    assert fork(lambda: not is_free(store))() == 0
+    assert not is_free(FileTokens(file))
+    store.unlock()
+    assert is_free(FileTokens(file))
+
+
 def native(work: Coroutine[Any, Any, int], after: float) -> Coroutine[Any, Any, None]:
     """Cancel as asyncio does."""
 
@@ -255,11 +271,7 @@ async def test_a_cancelled_refresh_leaves_nothing_behind(
 
 async def test_those_who_wait_for_a_cancelled_refresh_begin_another(api: Api) -> None:
     """A task that is cancelled while it refreshes for others does not take them along."""
-    auth = await to_thread.run_sync(api.auth)
-    api.world.clock.advance(OVER)
-    api.gateway.slow[REFRESH] = SLOW
-    first = asyncio.create_task(get_async(api, auth))
-    await until(lambda: api.refreshes == 1)
+    auth, first = await refreshing(api)
     others = [asyncio.create_task(get_async(api, auth)) for _ in range(CROWD)]
     await asyncio.sleep(0)
     first.cancel()
@@ -272,11 +284,7 @@ async def test_those_who_wait_for_a_cancelled_refresh_begin_another(api: Api) ->
 
 async def test_one_who_waits_may_be_cancelled(api: Api) -> None:
     """And one of those who wait takes nobody along."""
-    auth = await to_thread.run_sync(api.auth)
-    api.world.clock.advance(OVER)
-    api.gateway.slow[REFRESH] = SLOW
-    first = asyncio.create_task(get_async(api, auth))
-    await until(lambda: api.refreshes == 1)
+    auth, first = await refreshing(api)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(get_async(api, auth), 0.05)
     assert (await first, api.refreshes) == (200, 1)
@@ -301,11 +309,7 @@ def test_a_failed_refresh_fails_for_all_who_waited(api: Api) -> None:
 
 async def test_busy_threads_do_not_stop_a_task(api: Api, tmp_path: Path) -> None:
     """A task refreshes also where all threads of the pool wait for it."""
-    auth = await to_thread.run_sync(api.auth, FileTokens(tmp_path / "tokens"))
-    api.world.clock.advance(OVER)
-    api.gateway.slow[REFRESH] = SLOW
-    first = asyncio.create_task(get_async(api, auth))
-    await until(lambda: api.refreshes == 1)
+    auth, first = await refreshing(api, FileTokens(tmp_path / "tokens"))
     everyone = int(to_thread.current_default_thread_limiter().total_tokens)
     with anyio.fail_after(30):
         waiting = await asyncio.gather(*(to_thread.run_sync(get, api, auth) for _ in range(everyone)))
@@ -315,11 +319,7 @@ async def test_busy_threads_do_not_stop_a_task(api: Api, tmp_path: Path) -> None
 
 async def test_a_plain_request_in_a_loop_that_refreshes_is_refused(api: Api) -> None:
     """It would wait for a task that cannot go on while it waits: an error is better than standing still."""
-    auth = await to_thread.run_sync(api.auth)
-    api.world.clock.advance(OVER)
-    api.gateway.slow[REFRESH] = SLOW
-    first = asyncio.create_task(get_async(api, auth))
-    await until(lambda: api.refreshes == 1)
+    auth, first = await refreshing(api)
     with pytest.raises(ConfigurationError, match="use AsyncClient"):
         get(api, auth)
     assert await first == 200

@@ -1,4 +1,4 @@
-"""Tokens are kept privately, whole, and changed by one at a time. Files are real; the keyring is plugged in."""
+"""Tokens are kept privately, whole, and changed by one at a time. Files are real, keyrings are plugged in."""
 
 from __future__ import annotations
 
@@ -226,31 +226,28 @@ def test_a_keyring_entry_of_something_else_is_an_error(drawer: Drawer) -> None:
     assert "a secret" not in str(caught.value)
 
 
+def run_without(package: str, code: str) -> tuple[str, str]:
+    """Run code where a package cannot be imported, and give what it says, on both streams."""
+    block = f"import sys; sys.modules[{package!r}] = None\n{code}"
+    command = [sys.executable, "-c", block]
+    run = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return run.stdout, run.stderr.strip()
+
+
 def test_keyring_is_optional() -> None:
     """The client works without the package `keyring`; the module that needs it names it."""
-    block = "import sys; sys.modules['keyring'] = None\nimport keyturn.client\nprint('fine')\n"
-    run = subprocess.run(
-        [sys.executable, "-c", f"{block}import keyturn.client.keyring"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
+    said, error = run_without(
+        "keyring", "import keyturn.client\nprint('fine')\nimport keyturn.client.keyring"
     )
-    assert run.stdout == "fine\n"
-    assert run.stderr.strip().endswith("pip install keyring")
+    assert said == "fine\n"
+    assert error.endswith("pip install keyring")
 
 
 @pytest.mark.parametrize("package", ["anyio", "filelock", "httpx"])
 def test_a_missing_extra_names_itself(package: str) -> None:
     """Without any of what it brings, the import error is the command that brings it."""
-    run = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.modules[{package!r}] = None\nimport keyturn.client"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert run.stderr.strip().endswith("pip install 'keyturn[client]'")
+    _, error = run_without(package, "import keyturn.client")
+    assert error.endswith("pip install 'keyturn[client]'")
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,7 @@ import flask
 import httpx
 import pytest
 
-from keyturn.client import KeyturnAuth, MemoryTokens, TemporarilyUnavailable
-from keyturn.client.renewing import Renewing, Terms
-from keyturn.client.steps import BackOff, Join, Send, Work
-from keyturn.client.tokens import Tokens
+from keyturn.client import KeyturnAuth
 from keyturn.errors import ConfigurationError
 from keyturn.flask import Keyturn, auth_required
 from keyturn.testing._http.world import PASSWORD
@@ -19,10 +16,6 @@ from keyturn.testing.http_suite import World, check_password
 from tests.client.served import OVER, REFRESH, Gateway, application
 
 URL = "https://api.example.com"
-TAKEN = True
-TERMS = Terms(
-    url=httpx.URL(f"{URL}/auth"), before=30, attempts=4, longest=10, user_agent="x", clock=lambda: 880.0
-)
 
 
 async def test_an_asgi_application_in_this_process() -> None:
@@ -115,43 +108,3 @@ def test_at_least_one_attempt(attempts: int) -> None:
     """Fewer are a mistake."""
     with pytest.raises(ConfigurationError, match="attempts"):
         KeyturnAuth(f"{URL}/auth", attempts=attempts)
-
-
-def test_who_must_have_tokens_does_not_take_a_hasty_no() -> None:
-    """An early refresh gives up after one attempt; who was refused, and waited for it, then tries on."""
-    stale = Tokens("a", "r", 0, 900)
-    store = MemoryTokens()
-    store.save(stale)
-    renewing = Renewing(TERMS, store)
-    hasty, other = renewing.current(), renewing.renewed(stale)
-    assert isinstance(next(hasty), Work)  # loads
-    assert isinstance(hasty.send(stale), Work)  # locks
-    assert isinstance(next(other), Join)
-    assert isinstance(hasty.send(TAKEN), Work)  # loads
-    assert isinstance(hasty.send(stale), Send)
-    assert isinstance(hasty.send(httpx.Response(503)), Work)  # unlocks
-    with pytest.raises(StopIteration) as end:
-        hasty.send(None)
-    assert end.value.value == stale  # it goes on with what is good still
-    assert isinstance(other.send(None), Work)  # locks
-    assert isinstance(other.send(TAKEN), Work)  # loads
-    assert isinstance(other.send(stale), Send)
-    assert isinstance(other.throw(TemporarilyUnavailable()), BackOff)
-    assert isinstance(other.send(None), Send)
-    body = {"access_token": "b", "refresh_token": "s", "expires_in": 900}
-    assert isinstance(other.send(httpx.Response(200, json=body)), Work)  # saves
-    assert isinstance(other.send(None), Work)  # unlocks
-    with pytest.raises(StopIteration) as end:
-        other.send(None)
-    assert end.value.value.access_token == "b"
-
-
-def test_an_interrupt_between_two_steps_gives_up_the_lock() -> None:
-    """Where nobody drives the steps any more, nobody else waits for them."""
-    store = MemoryTokens()
-    steps = Renewing(TERMS, store).adopted(Tokens("a", "r", 0, 900))
-    next(steps)
-    assert store.try_lock()
-    assert isinstance(steps.send(TAKEN), Work)  # about to save
-    steps.close()
-    assert store.try_lock()

@@ -25,6 +25,7 @@ _UNAUTHORIZED: Final = 401
 _SERVER_FAULT: Final = 500
 _FIRST_PAUSE: Final = 0.5  # seconds
 _SPREAD: Final = 0.5  # of a pause, so that clients which failed together do not come back together
+_CODE: Final = re.compile(r"[a-z_]{1,40}")
 _BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?:\s|,|$)", re.IGNORECASE)
 _ERROR: Final = re.compile(r'(?:^|[\s,])error\s*=\s*"?([a-z_]+)', re.IGNORECASE)
 
@@ -39,7 +40,7 @@ def tokens_of(response: httpx.Response, *, asked_at: float, now: float) -> Token
 
     Raises:
         SignedOut: The refresh token was refused.
-        LoginRefused: The user name or the password was.
+        LoginRefused: The user name or the password was, or the user may not sign in any more.
         TemporarilyUnavailable: The server says that it cannot answer now.
         UnexpectedAnswer: It is anything else.
     """
@@ -47,6 +48,7 @@ def tokens_of(response: httpx.Response, *, asked_at: float, now: float) -> Token
     body = _fields(response)
     if response.status_code == _OK:
         try:
+            _check_bearer(body)
             return Tokens(
                 access_token=body["access_token"],
                 refresh_token=body["refresh_token"],
@@ -60,7 +62,7 @@ def tokens_of(response: httpx.Response, *, asked_at: float, now: float) -> Token
         case ((400 | 401), "invalid_grant"):
             raise SignedOut(detail="invalid_grant")
         case 401, "invalid_credentials":
-            raise LoginRefused
+            raise LoginRefused(detail="invalid_credentials")
         case _:
             raise unexpected(response)
 
@@ -89,7 +91,10 @@ def check_passing(response: httpx.Response, now: float) -> None:
 
 
 def unexpected(response: httpx.Response) -> UnexpectedAnswer:
-    """Say what came, by its status alone: a body may quote what was sent."""
+    """Say what came, by its status and its code alone: the rest of a body may quote what was sent."""
+    code = _fields(response).get("error")
+    if isinstance(code, str) and _CODE.fullmatch(code):
+        return UnexpectedAnswer(f"The server answered {response.status_code} {code}.", detail=code)
     return UnexpectedAnswer(
         f"The server answered {response.status_code}, which is none of Keyturn's answers: is the URL right?",
         detail=str(response.status_code),
@@ -157,6 +162,12 @@ def is_refusal(response: httpx.Response) -> bool:
         return True
     error = _ERROR.search(challenge)
     return bool(_BEARER.search(challenge)) and (error is None or error[1].lower() == "invalid_token")
+
+
+def _check_bearer(body: Mapping[str, Any]) -> None:
+    """Refuse tokens of a type that is not understood here (RFC 6749, section 7.1)."""
+    if str(body.get("token_type", "Bearer")).lower() != "bearer":
+        raise UnexpectedAnswer("The tokens are of another type than Bearer.", detail="token_type")
 
 
 def _fields(response: httpx.Response) -> Mapping[str, Any]:

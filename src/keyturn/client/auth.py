@@ -110,6 +110,7 @@ use https://, or insecure=True
             transport,
             async_transport,
             timeout=seconds(timeout, name="timeout"),
+            encrypted=base.scheme == "https",
             direct=is_loopback(base.host),
         )
         self._means = Means(wire, sleep)

@@ -18,7 +18,7 @@ import httpx
 
 from keyturn._core.encoding import dump_json
 from keyturn.client.answers import check_ended, pause_before, tokens_of
-from keyturn.client.errors import SignedOut, TemporarilyUnavailable, UnexpectedAnswer
+from keyturn.client.errors import LoginRefused, SignedOut, TemporarilyUnavailable, UnexpectedAnswer
 from keyturn.client.flights import Flights
 from keyturn.client.steps import BackOff, Join, Queue, Steps, send, work
 from keyturn.client.stores import TokenStore
@@ -27,6 +27,7 @@ from keyturn.client.tokens import Tokens
 T = TypeVar("T")
 
 _LOCK_TRIES: Final = 6_000  # two minutes, in which a holder has given up long ago
+_HASTY_TRIES: Final = 100  # two seconds, where the access token is good still
 _QUIET: Final = 1.0  # seconds without another early attempt, after one has failed
 
 
@@ -123,7 +124,8 @@ class Renewing:
                 case error:
                     raise error
         try:
-            tokens = yield from self._alone(self._refreshed(stale, patient=patient))
+            tries = _LOCK_TRIES if patient else _HASTY_TRIES
+            tokens = yield from self._alone(self._refreshed(stale, patient=patient), tries=tries)
         except Exception as error:
             self._flights.land(flight, error)
             raise
@@ -160,7 +162,7 @@ class Renewing:
         """
         yield from self._alone(self._ended())
 
-    def _alone(self, steps: Steps[T]) -> Steps[T]:
+    def _alone(self, steps: Steps[T], *, tries: int = _LOCK_TRIES) -> Steps[T]:
         """Take steps while holding the store's lock."""
         store = self._store
 
@@ -168,7 +170,7 @@ class Renewing:
             if taken:
                 store.unlock()
 
-        for _ in range(_LOCK_TRIES):
+        for _ in range(tries):
             if (yield from work(store.try_lock, give_back)):
                 break
             yield Queue()
@@ -199,10 +201,10 @@ class Renewing:
         try:
             attempts = self._terms.attempts if patient else 1
             fresh = yield from self._asked("refresh", fields, self._read_tokens, attempts=attempts)
-        except SignedOut:
+        except (SignedOut, LoginRefused) as error:  # the latter: the user may not sign in any more
             self._held = None
             yield from work(self._store.clear)
-            raise
+            raise SignedOut(detail=error.detail) from None
         yield from self._saved(fresh)
         return fresh
 

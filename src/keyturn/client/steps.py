@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import anyio
@@ -94,30 +95,31 @@ class Means:
 
 def run(steps: Steps[T], means: Means) -> T:
     """Follow steps to their result, in a thread."""
+    move: Callable[[], Step] = partial(next, steps)
     try:
-        step = next(steps)
         while True:
+            step = move()
             try:
-                result = _done(step, means)
+                move = partial(steps.send, _done(step, means))
             except BaseException as error:  # noqa: BLE001 - the steps clean up, and let it go on
-                step = steps.throw(error)
-            else:
-                step = steps.send(result)
+                move = partial(steps.throw, error)
     except StopIteration as end:
         return cast("T", end.value)
 
 
 async def run_async(steps: Steps[T], means: Means) -> T:
     """Follow steps to their result, in a task."""
+    move: Callable[[], Step] = partial(next, steps)
     try:
-        step = next(steps)
         while True:
+            step = move()
             try:
-                result = await _done_async(step, means)
-            except BaseException as error:  # noqa: BLE001 - the steps clean up, and let it go on
-                step = steps.throw(error)
-            else:
-                step = steps.send(result)
+                move = partial(steps.send, await _done_async(step, means))
+            except GeneratorExit:  # the loop is gone, and nothing can be awaited any more
+                steps.close()
+                raise
+            except BaseException as error:  # noqa: BLE001 - as in `run`
+                move = partial(steps.throw, error)
     except StopIteration as end:
         return cast("T", end.value)
 

@@ -6,6 +6,8 @@ carry a refresh token wherever an answer says), no cookie goes along, no hook se
 
 from __future__ import annotations
 
+import ssl
+
 import httpx
 
 from keyturn.errors import ConfigurationError
@@ -20,6 +22,7 @@ class Wire:
         async_transport: httpx.AsyncBaseTransport | None,
         *,
         timeout: float,
+        encrypted: bool,
         direct: bool,
     ) -> None:
         """Take transports for threads and for tasks; one that is both serves both.
@@ -28,13 +31,15 @@ class Wire:
             transport: For threads.
             async_transport: For tasks.
             timeout: How many seconds each of connecting, sending and reading may take.
+            encrypted: Over TLS; else no certificate authorities are read, which takes a while.
             direct: By no proxy that the environment names: the server is on this machine, a proxy is not.
         """
         self._transport = transport or _if_plain(async_transport)
         self._async_transport = async_transport or _if_async(transport)
         self._timeout, self._direct = timeout, direct
-        own = transport is None and async_transport is None
-        self._tls = httpx.create_ssl_context() if own else None  # once: it takes longer than a request
+        self._tls: ssl.SSLContext | None = None
+        if transport is None and async_transport is None:  # made once: it takes longer than a request
+            self._tls = httpx.create_ssl_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and read the answer.
