@@ -33,7 +33,7 @@ def test_codes_and_statuses_are_stable() -> None:
 
 @pytest.mark.parametrize("error", CLASSES)
 def test_there_is_one_tree(error: type[ClientError]) -> None:
-    """Who catches a `KeyturnError` catches them all, none is another's by mistake, and the module draws them."""
+    """Who catches a `KeyturnError` catches them all, and each is drawn in the module; none is another."""
     assert issubclass(error, KeyturnError)
     assert [each for each in CLASSES if issubclass(error, each)] in (
         [error],
