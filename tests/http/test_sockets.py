@@ -108,7 +108,7 @@ async def test_a_socket_closes_where_asking_fails_for_a_reason_of_its_own(
     """A mistake in a store must not keep a socket open for ever; the log has it."""
 
     class Mistaken(AsyncMemoryStore):
-        async def check(self, command: object, /) -> Any:
+        async def check(self, _: object, /) -> Any:
             raise LookupError("a mistake")
 
     world = World()

@@ -84,6 +84,7 @@ EXTRAS = {
     "keyturn.litestar": "litestar",
     "keyturn.aiohttp": "aiohttp",
     "keyturn.client": "client",
+    "keyturn.client.keyring": "keyring",
     "keyturn.pytest_plugin": "testing",
     "keyturn.testing": "testing",
     "keyturn.server": "server",

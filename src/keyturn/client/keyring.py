@@ -10,7 +10,7 @@ try:
     import keyring
     from keyring.errors import KeyringError, PasswordDeleteError
 except ImportError as error:
-    raise ImportError("keyturn.client.keyring needs a package: pip install keyring") from error
+    raise ImportError("keyturn.client.keyring needs its extra: pip install 'keyturn[keyring]'") from error
 
 from keyturn.client.stores import ProcessLock
 from keyturn.client.tokens import Tokens, dump_tokens, parse_tokens

@@ -75,10 +75,8 @@ async def until_over(
                         return OVER
                 except StoreError:
                     return AWAY
-                except Exception:
-                    _LOG.exception(
-                        "keyturn: a WebSocket is closed, because its session cannot be asked about"
-                    )
+                except Exception:  # noqa: BLE001  (whatever it is, nobody else would close the socket)
+                    _LOG.exception("keyturn: asking about a WebSocket's session failed; it is closed")
                     return AWAY
             quiet += 1
             with suppress(TimeoutError):

@@ -95,7 +95,8 @@ def _named(session_id: str) -> str:
 
 
 def _whose(
-    event: events.Refreshed
+    event: events.SteppedUp
+    | events.Refreshed
     | events.RefreshConverged
     | events.RefreshForged
     | events.ReuseDetected
