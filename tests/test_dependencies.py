@@ -23,6 +23,9 @@ NEEDS = {
     "keyturn.keystores.redis": "redis",
     "keyturn.starlette": "starlette",
     "keyturn.flask": "flask",
+    "keyturn.aiohttp": "aiohttp",
+    "keyturn.client": "httpx",
+    "keyturn.client.keyring": "keyring",
     "keyturn.testing": "hypothesis",
     "keyturn.server": "argon2",  # the command line says it in its own way: tests/cli
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from keyturn.testing.http_suite import HttpConformance, SocketConformance
+from tests.http.aiohttp_app import AiohttpFramework
 from tests.http.fastapi_app import FastAPIFramework
 from tests.http.flask_app import FlaskFramework
 from tests.http.starlette_app import StarletteFramework
@@ -38,3 +39,13 @@ class TestFastAPI(SocketConformance):
     def framework(cls) -> FastAPIFramework:
         """FastAPI."""
         return FastAPIFramework()
+
+
+class TestAiohttp(SocketConformance):
+    """aiohttp over its own server."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def framework(cls) -> AiohttpFramework:
+        """Give aiohttp."""
+        return AiohttpFramework()

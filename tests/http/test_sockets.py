@@ -13,6 +13,7 @@ from keyturn.http.asgi_sockets import SOCKET_KEY, AsgiSockets, GuardedSocket, So
 from keyturn.http.asgi_types import Message, Receive, Scope, Send
 from keyturn.http.replies import no_credentials, refuse
 from keyturn.http.sockets import AWAY, OVER, Ending, until_over
+from keyturn.stores.memory import AsyncMemoryStore
 from keyturn.testing.faults import BEFORE
 from keyturn.testing.http_suite import World
 
@@ -99,6 +100,22 @@ async def test_a_socket_closes_where_nobody_can_be_asked() -> None:
     manager, principal = await principal_of(world)
     world.plan.next(BEFORE, method="check")
     assert await within(until_over(manager, principal)) == AWAY
+
+
+async def test_a_socket_closes_where_asking_fails_for_a_reason_of_its_own(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A mistake in a store must not keep a socket open for ever; the log has it."""
+
+    class Mistaken(AsyncMemoryStore):
+        async def check(self, _: object, /) -> Any:
+            raise LookupError("a mistake")
+
+    world = World()
+    _, principal = await principal_of(world)
+    manager = AsyncTokenManager(store=Mistaken(), keys=world.keys, issuer="i", audience="a")
+    assert await within(until_over(manager, principal)) == AWAY
+    assert "a mistake" in caplog.text
 
 
 async def test_nobody_watches_any_more_when_a_socket_is_done() -> None:

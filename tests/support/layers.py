@@ -84,6 +84,7 @@ EXTRAS = {
     "keyturn.litestar": "litestar",
     "keyturn.aiohttp": "aiohttp",
     "keyturn.client": "client",
+    "keyturn.client.keyring": "keyring",
     "keyturn.pytest_plugin": "testing",
     "keyturn.testing": "testing",
     "keyturn.server": "server",
@@ -107,7 +108,7 @@ def rank_and_entry(module: str) -> tuple[int, str] | None:
 
 def extra_of(module: str) -> str | None:
     """Return the extra that a module may use, or None for the plain installation."""
-    return next((extra for entry, extra in EXTRAS.items() if is_within(module, entry)), None)
+    return EXTRAS.get(max((entry for entry in EXTRAS if is_within(module, entry)), key=len, default=""))
 
 
 def objection(importer: str, target: str) -> str | None:

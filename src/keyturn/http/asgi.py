@@ -12,7 +12,7 @@ from keyturn.http.asgi_sockets import Gone, serve_socket
 from keyturn.http.asgi_types import AsgiApp, Message, Receive, Scope, Send
 from keyturn.http.endpoints import AsyncEndpoints
 from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard
-from keyturn.http.messages import MAX_BODY, HttpReply, HttpRequest
+from keyturn.http.messages import MAX_BODY, HttpReply, HttpRequest, below_root
 from keyturn.http.replies import unreadable_body
 
 _NO_CONTENT: Final = 204
@@ -117,18 +117,12 @@ def _read(scope: Scope, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> 
     client = scope.get("client")
     return HttpRequest(
         scope.get("method", "GET"),
-        _route_path(scope["path"], scope.get("root_path", "")),
+        below_root(scope["path"], scope.get("root_path", "")),
         tuple([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers]),
         body,
         client[0] if client else None,
         scope.get("scheme", "http"),
     )
-
-
-def _route_path(path: str, root: str) -> str:
-    """Give the path as routers see it: a root is taken away only where it ends at a slash or at the end."""
-    below = path.removeprefix(root)
-    return below if not below or below.startswith("/") else path
 
 
 async def _read_body(receive: Receive) -> bytes | None:

@@ -43,10 +43,13 @@ def without_tokens(protocols: Iterable[str]) -> list[str]:
     return [each for each in protocols if not each.startswith(_SOCKET_TOKEN)]
 
 
+def subprotocols(request: HttpRequest) -> list[str]:
+    """Give the subprotocols that a client has offered, the token among them."""
+    return [each.strip(" \t") for value in request.values(SOCKET_HEADER) for each in value.split(",")]
+
+
 def _offered(request: HttpRequest) -> list[str]:
-    if not is_socket(request):
-        return []
-    protocols = [each.strip(" \t") for value in request.values(SOCKET_HEADER) for each in value.split(",")]
+    protocols = subprotocols(request) if is_socket(request) else []
     return [each.removeprefix(_SOCKET_TOKEN) for each in protocols if each.startswith(_SOCKET_TOKEN)]
 
 

@@ -65,3 +65,18 @@ class HttpReply:
     status: int
     headers: Headers = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
+
+
+def below_root(path: str, root: str) -> str:
+    """Give a path as routers see it: a root is taken away only where it ends at a slash or at the end.
+
+    Args:
+        path: The whole path.
+        root: Where the application is mounted; empty where it is not.
+
+    Examples:
+        >>> below_root("/api/auth/me", "/api"), below_root("/api-auth/me", "/api")
+        ('/auth/me', '/api-auth/me')
+    """
+    below = path.removeprefix(root)
+    return below if not below or below.startswith("/") else path

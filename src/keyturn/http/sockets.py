@@ -7,6 +7,7 @@ of it, and after a pause at the latest. Limits of the session count, too, so a c
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +16,7 @@ from keyturn.errors import StoreError
 from keyturn.manager import AsyncTokenManager
 from keyturn.results import Principal
 
+_LOG: Final = logging.getLogger("keyturn")
 _LONGEST_PAUSE: Final = 5.0  # seconds; less where a view may be less stale
 _SHORTEST_PAUSE: Final = 0.5  # seconds; each socket may ask the store so often
 _QUIET_ROUNDS: Final = 12  # so a limit of the session is noticed within a minute
@@ -72,6 +74,9 @@ async def until_over(
                     if not await manager.stands(principal):
                         return OVER
                 except StoreError:
+                    return AWAY
+                except Exception:  # noqa: BLE001  (whatever it is, nobody else would close the socket)
+                    _LOG.exception("keyturn: asking about a WebSocket's session failed; it is closed")
                     return AWAY
             quiet += 1
             with suppress(TimeoutError):

@@ -26,6 +26,8 @@ def words(event: events.Event) -> str:
             return f"{_whose(event)} rotated to generation {event.generation}"
         case events.Refreshed():
             return f"{_whose(event)} got a fresh access token, and its refresh token stayed"
+        case events.SteppedUp():
+            return f"{_whose(event)} was stepped up: its user has signed in again"
         case events.RefreshConverged():
             how = "in a race" if event.kind == "race" else "because its answer was lost"
             return f"{_whose(event)} got its successor, generation {event.generation}, once more: {how}"
@@ -93,7 +95,8 @@ def _named(session_id: str) -> str:
 
 
 def _whose(
-    event: events.Refreshed
+    event: events.SteppedUp
+    | events.Refreshed
     | events.RefreshConverged
     | events.RefreshForged
     | events.ReuseDetected

@@ -1,0 +1,219 @@
+"""Keyturn for aiohttp's server: read, ask, write. It decides nothing.
+
+```python
+auth = Keyturn(manager, login=check_password)
+app = web.Application()  # middlewares=[auth.middleware] guards all of it by paths
+auth.setup(app)
+
+
+@routes.get("/orders")
+@auth.require("orders:read")
+async def orders(request: web.Request) -> web.StreamResponse:
+    return web.json_response({"user": auth.principal(request).user_id})
+```
+
+WebSockets are written as always, with `web.WebSocketResponse()` and `prepare`. aiohttp has no OpenAPI
+document of its own; for one that an application writes, `keyturn.http.openapi` has the parts.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
+from typing import Any, Final, Generic, ParamSpec, TypeAlias, cast
+
+from typing_extensions import Unpack
+
+try:
+    from aiohttp import web
+    from aiohttp.typedefs import Handler
+except ImportError as error:
+    raise ImportError("keyturn.aiohttp needs its extra: pip install 'keyturn[aiohttp]'") from error
+
+from keyturn.aiohttp.requests import MOUNTED, is_handshake, read, read_body, request_among, with_request
+from keyturn.aiohttp.sockets import answer_handshake, open_socket
+from keyturn.errors import ConfigurationError, StoreError
+from keyturn.http import (
+    JWKS_PATH,
+    LIST_VALUED,
+    AsyncEndpoints,
+    AsyncGuard,
+    AsyncLogin,
+    Headers,
+    HttpReply,
+    HttpSettings,
+    LoginThrottle,
+    NeedsOptions,
+    Requirements,
+    SignIn,
+    Transport,
+    Verdict,
+    needs,
+    unreadable_body,
+)
+from keyturn.manager import AsyncTokenManager
+from keyturn.results import ClaimsT, Principal
+
+P = ParamSpec("P")
+
+Guarded: TypeAlias = Callable[P, Coroutine[Any, Any, web.StreamResponse]]
+
+PRINCIPAL: Final = web.RequestKey[Principal[Any] | None]("principal")
+"""Who the access token of an admitted request speaks for; `Keyturn.current` is the same with typed claims."""
+
+KEYTURN: Final = web.AppKey["Keyturn[Any]"]("keyturn")
+"""Where an application has its `Keyturn`, for who cannot import it: `request.config_dict[KEYTURN]`."""
+
+_RENEWAL: Final = web.RequestKey[Headers]("renewal")
+_RENEWED: Final = web.ResponseKey("renewed", bool)
+
+
+class Keyturn(Generic[ClaimsT]):
+    """The endpoints and the guard of one application.
+
+    Attributes:
+        current: Who asks, in an admitted request: `request[auth.current]`; None where nobody is signed in.
+    """
+
+    def __init__(
+        self,
+        manager: AsyncTokenManager[ClaimsT],
+        *,
+        login: AsyncLogin | None = None,
+        settings: HttpSettings | None = None,
+        throttle: LoginThrottle | None = None,
+        exempt: Iterable[str] = (),
+        require: Requirements | None = None,
+    ) -> None:
+        """Set it up: see `keyturn.http.AsyncEndpoints`, and for `exempt` and `require` `AsyncGuard`."""
+        self._manager = manager
+        self._endpoints = AsyncEndpoints(manager, login=login, settings=settings, throttle=throttle)
+        self._guard = AsyncGuard(manager, settings=settings, exempt=exempt, require=require)
+        self.current = cast("web.RequestKey[Principal[ClaimsT] | None]", PRINCIPAL)
+
+    def setup(self, app: web.Application, *, lifespan: bool = True) -> None:
+        """Add the endpoints to an application, and what answers of guarded handlers need.
+
+        Args:
+            app: The application, or one that will be mounted in another.
+            lifespan: Whether the manager starts and closes with it; else that is for the application to do.
+        """
+        prefix = self._endpoints.settings.prefix
+        paths = (JWKS_PATH, prefix, prefix + r"/{path:[\s\S]*}")
+        ours = app.add_routes([web.route("*", path, self._serve) for path in paths])
+        app[KEYTURN] = self
+        app[MOUNTED] = cast("web.AbstractResource", ours[0].resource)
+        app.on_response_prepare.append(_on_prepare)
+        if lifespan:
+            app.cleanup_ctx.append(self.lifespan)
+
+    async def lifespan(self, _: web.Application) -> AsyncIterator[None]:
+        """Start the manager with an application, and close it: what `setup` adds to `app.cleanup_ctx`."""
+        with suppress(StoreError):  # it comes back, or each request says that it is away
+            await self._manager.start()
+        yield
+        await self._manager.close()
+
+    def principal(self, request: web.Request) -> Principal[ClaimsT]:
+        """Say who asks.
+
+        Raises:
+            ConfigurationError: Nothing guards the handler, or nobody need be signed in there and nobody is.
+        """
+        principal = request.get(PRINCIPAL)
+        if principal is None:
+            raise ConfigurationError("nobody is signed in; where that is right, read request[auth.current]")
+        return cast("Principal[ClaimsT]", principal)
+
+    async def sign_in(
+        self, request: web.Request, who: SignIn, *, transport: Transport = "cookie"
+    ) -> web.Response:
+        """Begin a session for a user whom the application has accepted in its own way, and answer tokens."""
+        return _response(await self._endpoints.sign_in(read(request), who, transport=transport))
+
+    async def step_up(self, request: web.Request) -> web.Response:
+        """Answer an access token whose user has just signed in again, as the application has checked."""
+        return _response(await self._endpoints.step_up(read(request)))
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Guard a whole application by paths: `web.Application(middlewares=[auth.middleware])`.
+
+        A path with an encoded slash (`%2F`) is exempt nowhere: routers read it in one way, static files in
+        another.
+        """
+        return await self._pass(request, await self._guard.check_path(read(request)), handler)
+
+    def require(
+        self, *scopes: str, **options: Unpack[NeedsOptions]
+    ) -> Callable[[Callable[P, Awaitable[web.StreamResponse]]], Guarded[P]]:
+        """Guard one handler, `@auth.require("orders:read")`: a function, a method, or a `web.View`.
+
+        The handler of a WebSocket too: it is closed when the session ends.
+
+        Args:
+            scopes: What the token's `scope` must hold.
+            options: What else is needed, such as `roles=("admin",)` or `fresh="5m"`: see
+                `keyturn.http.NeedsOptions`.
+        """
+        wanted = needs(*scopes, **options)
+
+        def decorate(handler: Callable[P, Awaitable[web.StreamResponse]]) -> Guarded[P]:
+            anyhow = cast("Callable[..., Awaitable[web.StreamResponse]]", handler)
+
+            @functools.wraps(handler)
+            async def guarded(*args: P.args, **kwargs: P.kwargs) -> web.StreamResponse:
+                async def call(request: web.Request) -> web.StreamResponse:
+                    return await anyhow(*(with_request(each, request) for each in args), **kwargs)
+
+                request = request_among(args)
+                return await self._pass(request, await self._guard.check(read(request), wanted), call)
+
+            return guarded
+
+        return decorate
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        try:
+            body = await read_body(request)
+        except Exception:  # noqa: BLE001  (what is raised where a body breaks off has no common class)
+            return _response(unreadable_body())
+        return _response(await self._endpoints.handle(read(request, body)))
+
+    async def _pass(self, request: web.Request, verdict: Verdict, handler: Handler) -> web.StreamResponse:
+        """Let a request pass, or answer it."""
+        if isinstance(verdict, HttpReply):
+            return _response(verdict)
+        request[PRINCIPAL] = verdict.principal
+        if is_handshake(request):
+            if not any(_on_prepare in app.on_response_prepare for app in request.match_info.apps):
+                raise ConfigurationError("a guarded WebSocket needs auth.setup(app)")
+            return await open_socket(request, handler, self._guard, verdict.principal)
+        if verdict.headers:
+            request[_RENEWAL] = verdict.headers
+        try:
+            response = await handler(request)
+        except web.HTTPException as answer:
+            _renew(request, answer)
+            raise
+        _renew(request, response)
+        return response
+
+
+async def _on_prepare(request: web.Request, response: web.StreamResponse) -> None:
+    """Put into an answer what it needs, when a handler that writes it piece by piece begins to."""
+    _renew(request, response)
+    answer_handshake(request, response)
+
+
+def _renew(request: web.Request, response: web.StreamResponse) -> None:
+    headers: Headers = request.get(_RENEWAL, ())
+    if headers and _RENEWED not in response:
+        response[_RENEWED] = True
+        for name, value in headers:
+            (response.headers.add if name in LIST_VALUED else response.headers.__setitem__)(name, value)
+
+
+def _response(reply: HttpReply) -> web.Response:
+    return web.Response(body=reply.body, status=reply.status, headers=reply.headers)
