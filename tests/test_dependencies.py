@@ -22,6 +22,7 @@ NEEDS = {
     "keyturn.keystores.sql": "sqlalchemy",
     "keyturn.keystores.redis": "redis",
     "keyturn.starlette": "starlette",
+    "keyturn.fastapi": "fastapi",
     "keyturn.flask": "flask",
     "keyturn.aiohttp": "aiohttp",
     "keyturn.client": "httpx",
