@@ -1,4 +1,4 @@
-"""Holds what only Litestar has: layers, plugins, handlers of exceptions, its document, three kinds of sockets."""
+"""Holds what only Litestar has: layers, its handlers of exceptions, its document, three kinds of sockets."""
 
 from __future__ import annotations
 

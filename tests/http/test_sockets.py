@@ -204,6 +204,25 @@ async def test_the_beginning_of_a_socket_is_there_at_once() -> None:
     assert begun.value.value == {"type": "websocket.connect"}
 
 
+async def test_an_application_may_be_done_before_anybody_watches() -> None:
+    """It leaves nothing that was never begun, of which Python would complain."""
+    line, begun = Line(), list[bool]()
+    socket = GuardedSocket(line.scope, line.receive, line.send)
+
+    async def over() -> Ending:
+        begun.append(True)
+        await asyncio.Event().wait()
+        return OVER
+
+    async def closes(receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.close"})
+
+    socket.close_when(over())
+    await socket.run(closes)
+    assert begun == [True]
+
+
 async def test_each_message_goes_to_one_of_those_who_wait() -> None:
     """Two that wait at the same time get one each, and at the end both are told."""
     line, ended = Line(), asyncio.Event()

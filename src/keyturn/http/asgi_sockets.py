@@ -101,6 +101,7 @@ class GuardedSocket:
 
 async def _let_go(work: asyncio.Future[Any] | None) -> None:
     if work is not None:
+        await asyncio.sleep(0)  # Python complains of what was never begun
         work.cancel()
         await asyncio.wait({work})
 

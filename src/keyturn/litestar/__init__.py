@@ -13,9 +13,8 @@ app = Litestar([orders], plugins=[auth])
 ```
 
 The guards of all layers must be met. `opt={"exclude_from_auth": True}` frees a route from what outer layers
-and paths ask; what its own guards ask stays. `Request[Principal, tuple[str, ...], State]` has the principal in
-`user` and the scopes of the token in `auth`: None and no scopes where nobody is signed in. WebSockets of all
-kinds close when their session ends.
+and paths ask; what its own guards ask stays. `Request[Principal, tuple[str, ...], State]` has the principal
+in `user` and the scopes of its token in `auth`. WebSockets of all kinds close when their session ends.
 """
 
 from __future__ import annotations

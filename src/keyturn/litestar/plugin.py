@@ -76,16 +76,14 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, Generic[ClaimsT]):
         endpoints: bool = True,
         lifespan: bool = True,
     ) -> None:
-        """Prepare: see `keyturn.http.AsyncEndpoints`, and for `exempt` and `require` `AsyncGuard`.
-
-        With one of those two, all routes are guarded; without, those with guards alone.
+        """Prepare. With `exempt` or `require`, all routes are guarded; without both, those with guards alone.
 
         Args:
             manager: The lifecycle.
-            login: Checks a user name and a password.
+            login: See `keyturn.http.AsyncEndpoints`, also for the next two.
             settings: How tokens travel.
-            throttle: Slows down attempts.
-            exempt: Paths that need nothing.
+            throttle: Slows attempts down.
+            exempt: Paths that need nothing: see `keyturn.http.AsyncGuard`, also for the next.
             require: What paths need.
             exclude_opt_key: What a route has in its `opt` that outer layers and paths ask nothing of.
             endpoints: Whether the application has the endpoints; False where another one has them.
@@ -181,9 +179,11 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, Generic[ClaimsT]):
 
     def _handler(self, config: AppConfig) -> HTTPRouteHandler:
         prefix = self._endpoints.settings.prefix
-        csrf = {} if config.csrf_config is None else {config.csrf_config.exclude_from_csrf_key: True}
         paths = [prefix, f"{prefix}/{{path:path}}", JWKS_PATH]
-        return route(paths, http_method=_METHODS, opt=csrf, include_in_schema=False)(self._serve)
+        opt = {self._exclude_opt_key: True}  # for guards and middleware of the application's own
+        if config.csrf_config is not None:
+            opt[config.csrf_config.exclude_from_csrf_key] = True
+        return route(paths, http_method=_METHODS, opt=opt, include_in_schema=False)(self._serve)
 
     async def _serve(self, request: Request[Any, Any, Any]) -> Response[bytes]:
         body = await read_body(cast("Any", request.receive))
