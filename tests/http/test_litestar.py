@@ -17,7 +17,7 @@ from litestar.config.csrf import CSRFConfig
 from litestar.connection import ASGIConnection
 from litestar.datastructures import ResponseHeader, State
 from litestar.di import NamedDependency, Provide
-from litestar.exceptions import HTTPException, ImproperlyConfiguredException
+from litestar.exceptions import HTTPException, ImproperlyConfiguredException, NotAuthorizedException
 from litestar.handlers import BaseRouteHandler, websocket_listener, websocket_stream
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
@@ -30,6 +30,8 @@ from keyturn.http import HttpSettings, SignIn
 from keyturn.litestar import Keyturn
 from keyturn.litestar.connections import as_asked
 from keyturn.stores.memory import AsyncMemoryStore
+from keyturn.stores.protocol import AsyncStore
+from keyturn.stores.redis import AsyncRedisStore
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore
 from keyturn.testing._http.sockets import closing, opened, refusal_of
 from keyturn.testing._http.world import Site, check_refusal, served
@@ -167,10 +169,21 @@ def test_what_a_path_and_a_guard_ask_must_both_be_met() -> None:
 
 
 def test_guards_of_an_application_do_not_close_the_endpoints() -> None:
-    """Else nobody could sign in."""
-    with site_of(layered) as site:
-        assert site.me(site.sign_in("mem").access).status_code == 200
+    """Else nobody could sign in. Those of others see that the endpoints are excluded, by Litestar's word."""
+
+    async def own(_: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        if not handler.opt.get("exclude_from_auth"):
+            raise NotAuthorizedException
+
+    def build(world: World) -> Litestar:
+        auth = keyturn(world)
+        return litestar(auth, get("/page")(say_page), guards=[auth.require(), own])
+
+    with site_of(build) as site:
+        tokens = site.sign_in("mem")
+        assert site.me(tokens.access).status_code == 200
         assert site.send("GET", "/.well-known/jwks.json").status_code == 200
+        assert site.send("GET", "/page", bearer=tokens.access).json()["detail"] == "Unauthorized"
 
 
 # ------------------------------------------------------------------------------------------- what is wrong
@@ -585,7 +598,7 @@ def test_a_socket_that_is_not_guarded_is_open_to_all() -> None:
 # ------------------------------------------------------------------------------------------------ lifespan
 
 
-def following(store: AsyncSQLAlchemyStore) -> AsyncTokenManager[dict[str, Any]]:
+def following(store: AsyncStore) -> AsyncTokenManager[dict[str, Any]]:
     """Make a manager that follows what is revoked."""
     return AsyncTokenManager(store=store, keys=KeyRing.generate(), issuer="i", audience="a")
 
@@ -603,10 +616,10 @@ async def test_the_manager_runs_as_long_as_the_application(tmp_path: Path, *, li
     await manager.close()
 
 
-async def test_a_store_that_is_out_does_not_keep_an_application_from_starting(tmp_path: Path) -> None:
+async def test_a_store_that_is_out_does_not_keep_an_application_from_starting() -> None:
     """It is asked about each token until it can be read."""
-    manager = following(AsyncSQLAlchemyStore.from_url(f"sqlite:///{tmp_path}/nowhere/sessions.db"))
+    url = "redis://127.0.0.1:1/0"  # nobody listens there
     with pytest.raises(StoreError):
-        await manager.start()
-    async with litestar(Keyturn(manager)).lifespan():
+        await following(AsyncRedisStore.from_url(url)).start()
+    async with litestar(Keyturn(following(AsyncRedisStore.from_url(url)))).lifespan():
         pass
