@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, Generic, cast
+from typing import Any, Generic, cast
 
-from litestar import Litestar, Request, Response, route
+from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
-from litestar.enums import HttpMethod
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.plugins import InitPlugin, ReceiveRoutePlugin
 from litestar.routes import BaseRoute
-from litestar.status_codes import HTTP_405_METHOD_NOT_ALLOWED
-from litestar.types import ASGIApp, Message, Scope
+from litestar.types import ASGIApp
 from typing_extensions import Unpack
 
 from keyturn.errors import ConfigurationError
 from keyturn.http import (
-    JWKS_PATH,
     Admitted,
     AsyncEndpoints,
     AsyncGuard,
     AsyncLogin,
     HttpReply,
-    HttpRequest,
     HttpSettings,
     LoginThrottle,
     NeedsOptions,
@@ -36,9 +32,8 @@ from keyturn.http import (
     Verdict,
     needs,
     openapi,
-    unreadable_body,
 )
-from keyturn.http.asgi import AsgiGuard, answer_instead, read_body, read_for_guard, read_scope
+from keyturn.http.asgi import AsgiGuard, read_for_guard
 from keyturn.http.asgi_types import AsgiApp
 from keyturn.http.lifespans import running
 from keyturn.litestar.connections import (
@@ -47,17 +42,15 @@ from keyturn.litestar.connections import (
     admit,
     as_asked,
     below,
-    is_answered_by_cors,
     principal_of,
     read,
     takes_principal,
 )
 from keyturn.litestar.documents import described, show_security
 from keyturn.litestar.guards import EXTENSION, Asked, Requirement, asked_by, handlers_of
+from keyturn.litestar.serving import Serving
 from keyturn.manager import AsyncTokenManager
 from keyturn.results import ClaimsT, Principal
-
-_METHODS: Final = list(HttpMethod)
 
 
 class Keyturn(InitPlugin, ReceiveRoutePlugin, Generic[ClaimsT]):
@@ -93,6 +86,9 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, Generic[ClaimsT]):
         self._endpoints = AsyncEndpoints(manager, login=login, settings=settings, throttle=throttle)
         self._guard = AsyncGuard(manager, settings=settings, exempt=exempt or (), require=require)
         self._by_path = not (exempt is None and require is None)
+        self._serving = Serving(
+            self._endpoints if endpoints else None, self._guard if self._by_path else None
+        )
         self._exclude_opt_key = exclude_opt_key
         self._has_login = login is not None
 
@@ -125,9 +121,10 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, Generic[ClaimsT]):
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Add to an application what it needs: Litestar calls this."""
         if self._has_endpoints:
-            app_config.route_handlers.append(self._handler(app_config))
+            prefix = self._endpoints.settings.prefix
+            app_config.route_handlers.append(self._serving.handler(prefix, app_config, self._exclude_opt_key))
         app_config.middleware.insert(0, self._guarded)
-        app_config.before_send.append(self._answer_unrouted)
+        app_config.before_send.append(self._serving.answer_unrouted)
         app_config.dependencies.setdefault(PRINCIPAL, Provide(principal_of, sync_to_thread=False))
         if self._lifespan:
             cast("Any", app_config).lifespan.append(self._running)
@@ -162,7 +159,7 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, Generic[ClaimsT]):
 
     def _asked_by(self, handler: BaseRouteHandler) -> Asked:
         asked = asked_by(handler, self, by_path=self._by_path, exclude_opt_key=self._exclude_opt_key)
-        return Asked(asked.guards, None, self._by_path) if handler.fn == self._serve else asked
+        return Asked(asked.guards, None, self._by_path) if handler.fn == self._serving.serve else asked
 
     def _guarded(self, app: ASGIApp) -> ASGIApp:
         guarded: Any = AsgiGuard(cast("AsgiApp", app), self._guard, admit, judge=self._judge)
@@ -176,36 +173,6 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, Generic[ClaimsT]):
         if asked.needs is None or isinstance(verdict, HttpReply):
             return verdict
         return await self._guard.check(read_for_guard(scope, self._guard), asked.needs)
-
-    def _handler(self, config: AppConfig) -> HTTPRouteHandler:
-        prefix = self._endpoints.settings.prefix
-        paths = [prefix, f"{prefix}/{{path:path}}", JWKS_PATH]
-        opt = {self._exclude_opt_key: True}  # for guards and middleware of the application's own
-        if config.csrf_config is not None:
-            opt[config.csrf_config.exclude_from_csrf_key] = True
-        return route(paths, http_method=_METHODS, opt=opt, include_in_schema=False)(self._serve)
-
-    async def _serve(self, request: Request[Any, Any, Any]) -> Response[bytes]:
-        body = await read_body(cast("Any", request.receive))
-        reply = unreadable_body() if body is None else await self._endpoints.handle(read(request, body))
-        return Reply(reply, head=request.method == HttpMethod.HEAD)
-
-    async def _answer_unrouted(self, message: Message, scope: Scope) -> None:
-        """Answer what has no route, where it is ours to answer: Litestar asks no middleware there."""
-        sent, asked = cast("MutableMapping[str, Any]", message), cast("MutableMapping[str, Any]", scope)
-        if "route_handler" in asked or asked["type"] != "http":
-            return
-        if sent["type"] == "http.response.start" and not is_answered_by_cors(asked):
-            asked[EXTENSION] = await self._unrouted(read_scope(as_asked(asked)))
-        if isinstance(reply := asked.get(EXTENSION), HttpReply):
-            answer_instead(asked, sent, reply)
-
-    async def _unrouted(self, request: HttpRequest) -> Verdict:
-        verdict: Verdict = await self._guard.check_path(request) if self._by_path else Admitted(None)
-        if request.method in _METHODS or isinstance(verdict, HttpReply) or not self._has_endpoints:
-            return verdict
-        reply = await self._endpoints.handle(request)  # an unknown method is refused wherever an endpoint is
-        return reply if reply.status == HTTP_405_METHOD_NOT_ALLOWED else verdict
 
     @asynccontextmanager
     async def _running(self, _: Litestar) -> AsyncGenerator[None]:
