@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, assert_type
 
 from litestar import Litestar, Request, Response, WebSocket, get, websocket_listener
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 
-from keyturn import AsyncTokenManager, KeyRing, Principal
+from keyturn import AsyncTokenManager, Principal
 from keyturn.http import SignIn
 from keyturn.litestar import Keyturn, Requirement
 from keyturn.stores.memory import AsyncMemoryStore
+from typing_tests.managers import Claims, keys
 
-
-@dataclass(frozen=True)
-class Claims:
-    """An application's claims."""
-
-    roles: list[str]
-
-
-keys = KeyRing.generate()
-manager = AsyncTokenManager[Claims](
-    store=AsyncMemoryStore(), keys=keys, issuer="i", audience="a", claims=Claims
+auth = Keyturn(
+    AsyncTokenManager(store=AsyncMemoryStore(), keys=keys, issuer="i", audience="a", claims=Claims)
 )
-auth = Keyturn(manager)
 assert_type(auth, Keyturn[Claims])
 assert_type(auth.require("orders:read", roles=("admin",), fresh="5m"), Requirement)
 
