@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Any
@@ -71,7 +71,7 @@ def application(world: World) -> Starlette:
 
 
 @contextmanager
-def serve(app: Starlette, *, log_level: str = "critical") -> Generator[str]:
+def serve(app: Callable[..., Any], *, log_level: str = "critical") -> Generator[str]:
     """Serve an ASGI application with uvicorn in a thread until the block ends, and give its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level=log_level, lifespan="off"))

@@ -8,6 +8,7 @@ from keyturn.testing.http_suite import HttpConformance, SocketConformance
 from tests.http.aiohttp_app import AiohttpFramework
 from tests.http.fastapi_app import FastAPIFramework
 from tests.http.flask_app import FlaskFramework
+from tests.http.litestar_app import LitestarFramework
 from tests.http.starlette_app import StarletteFramework
 
 
@@ -49,3 +50,13 @@ class TestAiohttp(SocketConformance):
     def framework(cls) -> AiohttpFramework:
         """Give aiohttp."""
         return AiohttpFramework()
+
+
+class TestLitestar(SocketConformance):
+    """Litestar over uvicorn."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def framework(cls) -> LitestarFramework:
+        """Litestar."""
+        return LitestarFramework()

@@ -27,6 +27,7 @@ class Line:
         self.scope: Scope = {"type": "websocket", "subprotocols": list(offered)}
         self.sent: list[Message] = []
         self._coming: asyncio.Queue[Message] = asyncio.Queue()
+        self._coming.put_nowait({"type": "websocket.connect"})
         self._changed = asyncio.Event()
 
     def client_sends(self, text: str) -> None:
@@ -169,6 +170,7 @@ async def test_an_application_that_waits_sees_the_client_go() -> None:
     socket.close_when(over_when(ended))
 
     async def reads(receive: Receive, _: Send) -> None:
+        await receive()
         line.client_sends("hello")
         seen.append(await receive())
         asyncio.get_running_loop().call_soon(ended.set)
@@ -184,12 +186,59 @@ async def test_a_message_that_nobody_took_is_not_lost() -> None:
     """An application that stops waiting for a while finds what came meanwhile."""
     line = Line()
     socket = GuardedSocket(line.scope, line.receive, line.send)
+    await socket.receive()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await socket.receive()
     line.client_sends("hello")
     async with asyncio.timeout(PATIENCE):
         assert (await socket.receive())["text"] == "hello"
+
+
+async def test_the_beginning_of_a_socket_is_there_at_once() -> None:
+    """As with a server: an application may do two things at a time before it has accepted the socket."""
+    line = Line()
+    socket = GuardedSocket(line.scope, line.receive, line.send)
+    with pytest.raises(StopIteration) as begun:
+        socket.receive().send(None)
+    assert begun.value.value == {"type": "websocket.connect"}
+
+
+async def test_an_application_may_be_done_before_anybody_watches() -> None:
+    """It leaves nothing that was never begun, of which Python would complain."""
+    line, begun = Line(), list[bool]()
+    socket = GuardedSocket(line.scope, line.receive, line.send)
+
+    async def over() -> Ending:
+        begun.append(True)
+        await asyncio.Event().wait()
+        return OVER
+
+    async def closes(receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.close"})
+
+    socket.close_when(over())
+    await socket.run(closes)
+    assert begun == [True]
+
+
+async def test_each_message_goes_to_one_of_those_who_wait() -> None:
+    """Two that wait at the same time get one each, and at the end both are told."""
+    line, ended = Line(), asyncio.Event()
+    socket = GuardedSocket(line.scope, line.receive, line.send)
+    socket.close_when(over_when(ended))
+    await socket.receive()
+    waiting = [asyncio.ensure_future(socket.receive()) for _ in range(4)]
+    line.client_sends("one")
+    line.client_sends("two")
+    async with asyncio.timeout(PATIENCE):
+        while sum(each.done() for each in waiting) < 2:  # noqa: ASYNC110  (nothing tells who took what)
+            await asyncio.sleep(0)
+        ended.set()
+        messages = await asyncio.gather(*waiting)
+    assert sorted(each["text"] for each in messages if "text" in each) == ["one", "two"]
+    assert [each.get("code") for each in messages if "text" not in each] == [3000, 3000]
 
 
 async def test_a_socket_that_the_application_has_closed_is_not_closed_again() -> None:
@@ -251,6 +300,7 @@ async def test_an_application_may_authenticate_further_in() -> None:
         if (socket := scope.get(SOCKET_KEY)) is not None:
             socket.close_when(over_when(ended))
             ended.set()
+            await receive()
             found.append(await receive())
 
     async with asyncio.timeout(PATIENCE):

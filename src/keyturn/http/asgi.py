@@ -5,17 +5,21 @@ Source: the ASGI specification, HTTP message format, 2.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, TypeAlias
 
 from keyturn.http.asgi_sockets import Gone, serve_socket
 from keyturn.http.asgi_types import AsgiApp, Message, Receive, Scope, Send
 from keyturn.http.endpoints import AsyncEndpoints
-from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard
+from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard, Verdict
 from keyturn.http.messages import MAX_BODY, HttpReply, HttpRequest, below_root
 from keyturn.http.replies import unreadable_body
 
 _NO_CONTENT: Final = 204
+_CORS: Final = b"access-control-"
+
+Judge: TypeAlias = Callable[[Scope], Awaitable[Verdict]]
+"""Says whether a connection may pass."""
 
 
 class AsgiEndpoints:
@@ -27,7 +31,7 @@ class AsgiEndpoints:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        body = await _read_body(receive)
+        body = await read_body(receive)
         if body is None:
             reply = unreadable_body()
         else:
@@ -36,29 +40,37 @@ class AsgiEndpoints:
 
 
 class AsgiGuard:
-    """An ASGI application behind a guard that judges by paths."""
+    """An ASGI application behind a guard that judges by paths, or by what its framework knows of a route."""
 
     def __init__(
-        self, app: AsgiApp, guard: AsyncGuard, admit: Callable[[Scope, Admitted], object], *, gone: Gone = ()
+        self,
+        app: AsgiApp,
+        guard: AsyncGuard,
+        admit: Callable[[Scope, Admitted], object],
+        *,
+        judge: Judge | None = None,
+        gone: Gone = (),
     ) -> None:
         """Guard an application.
 
         Args:
             app: The application.
-            guard: Says who may pass.
+            guard: Says who may pass, and when a session is over.
             admit: Tells the framework who asks, by what it puts into the scope.
+            judge: Asks the guard what a connection needs; None: what its path needs.
             gone: See `GuardedSocket.run`.
         """
         self._app = app
         self._guard = guard
         self._admit = admit
+        self._judge = judge or self._judge_path
         self._gone = gone
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one connection pass, or answer it."""
         if scope["type"] not in {"http", "websocket"}:
             return await self._app(scope, receive, send)
-        verdict = await self._guard.check_path(read_for_guard(scope, self._guard))
+        verdict = await self._judge(scope)
         if scope["type"] == "websocket":
             return await serve_socket(
                 lambda receive, send: self._app(scope, receive, send),
@@ -75,6 +87,9 @@ class AsgiGuard:
         if verdict.headers:
             send = _with_headers(send, verdict.headers)
         return await self._app(scope, receive, send)
+
+    async def _judge_path(self, scope: Scope) -> Verdict:
+        return await self._guard.check_path(read_for_guard(scope, self._guard))
 
 
 class AsgiHeaders:
@@ -125,7 +140,7 @@ def _read(scope: Scope, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> 
     )
 
 
-async def _read_body(receive: Receive) -> bytes | None:
+async def read_body(receive: Receive) -> bytes | None:
     """Read a body, or one byte more than is accepted of it; None where the client has gone."""
     body = bytearray()
     while len(body) <= MAX_BODY:
@@ -136,6 +151,24 @@ async def _read_body(receive: Receive) -> bytes | None:
         if not message.get("more_body", False):
             break
     return bytes(body[: MAX_BODY + 1])
+
+
+def answer_instead(scope: Scope, message: Message, reply: HttpReply) -> None:
+    """Make a message of a framework's own answer one of ours; what it lets other origins read stays.
+
+    Args:
+        scope: The request.
+        message: That begins the answer, or that is its whole body.
+        reply: Ours.
+    """
+    if message["type"] == "http.response.start":
+        ours = _encoded((*reply.headers, ("content-length", str(len(reply.body)))))
+        names = {name for name, _ in ours}
+        theirs = [(name.lower(), value) for name, value in message["headers"]]
+        kept = [pair for pair in theirs if pair[0].startswith(_CORS) and pair[0] not in names]
+        message["status"], message["headers"] = reply.status, [*kept, *ours]
+    else:
+        message["body"] = b"" if scope["method"] == "HEAD" else reply.body
 
 
 async def _send(reply: HttpReply, scope: Scope, send: Send) -> None:

@@ -38,6 +38,7 @@ class GuardedSocket:
         self._answered = SOCKET_PROTOCOL if SOCKET_PROTOCOL in offered else None
         self._receive = receive
         self._send = send
+        self._begun = False
         self._done = False
         self._ending: Ending | None = None
         self._closed = asyncio.Event()
@@ -72,18 +73,22 @@ class GuardedSocket:
 
     async def receive(self) -> Message:
         """Give the next message; the client has gone when the session is over."""
-        if self._coming is None:
-            self._coming = asyncio.ensure_future(self._receive())
+        if not self._begun:  # "websocket.connect", which is there: an application need not be made to wait
+            self._begun = True
+            return await self._receive()
         closed: asyncio.Future[Any] = asyncio.ensure_future(self._closed.wait())
         try:
-            await asyncio.wait({self._coming, closed}, return_when=asyncio.FIRST_COMPLETED)
+            while True:
+                coming = self._coming = self._coming or asyncio.ensure_future(self._receive())
+                await asyncio.wait({coming, closed}, return_when=asyncio.FIRST_COMPLETED)
+                if (ending := self._ending) is not None:
+                    return {"type": "websocket.disconnect", "code": ending.code, "reason": ending.reason}
+                if self._coming is coming:  # else another one has taken it, who waits at the same time
+                    self._coming = None  # not before: who stops waiting finds it the next time
+                    received: Message = coming.result()
+                    return received
         finally:
             closed.cancel()
-        if (ending := self._ending) is not None:
-            return {"type": "websocket.disconnect", "code": ending.code, "reason": ending.reason}
-        message, self._coming = self._coming, None  # not before: who stops waiting finds it the next time
-        received: Message = message.result()
-        return received
 
     async def send(self, message: Message) -> None:
         """Send a message.
@@ -108,6 +113,7 @@ class GuardedSocket:
 
 async def _let_go(work: asyncio.Future[Any] | None) -> None:
     if work is not None:
+        await asyncio.sleep(0)  # Python complains of what was never begun
         work.cancel()
         await asyncio.wait({work})
 

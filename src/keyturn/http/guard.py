@@ -90,8 +90,15 @@ class Rules:
             return Admitted(None)
         if is_preflight(request):  # browsers send no token with it
             return self._for_other_origins(request, preflight_reply(request, self.settings, _METHODS))
-        path = posixpath.normpath("/" + request.path.lstrip("/"))  # as generously as any server may read it
-        return self.begin(request, all_of(found for pattern, found in self.require if _covers(pattern, path)))
+        return self.begin(request, self._needs_of(request.path))
+
+    def asks(self, path: str) -> bool:
+        """Tell whether a path needs somebody who is signed in."""
+        return not self._is_exempt(HttpRequest("GET", path)) and not self._needs_of(path).optional
+
+    def _needs_of(self, path: str) -> Needs:
+        plain = posixpath.normpath("/" + path.lstrip("/"))  # as generously as any server may read it
+        return all_of(found for pattern, found in self.require if _covers(pattern, plain))
 
     def _is_exempt(self, request: HttpRequest) -> bool:
         own = is_endpoint(self.settings.prefix, request.path)  # the endpoints see to their own callers
@@ -253,6 +260,14 @@ class AsyncGuard:
     async def identify(self, request: HttpRequest) -> Verdict:
         """Say who asks, if anybody does; a token that is sent must be acceptable, but on exempt paths."""
         return await drive_async(self._rules.begin_identity(request), self._backend)
+
+    def asks(self, path: str) -> bool:
+        """Tell whether a path that is guarded needs somebody who is signed in, as documents say it.
+
+        Args:
+            path: The path of a route; what its parameters will be does not matter.
+        """
+        return self._rules.asks(path)
 
     async def until_over(self, principal: Principal[Any]) -> Ending:
         """Wait until what an admitted WebSocket was opened with is over, and say how to close it."""

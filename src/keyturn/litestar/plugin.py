@@ -1,0 +1,180 @@
+"""The plugin for Litestar: read, ask, write. It decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any, Generic, cast
+
+from litestar import Litestar, Request, Response
+from litestar.config.app import AppConfig
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.plugins import InitPlugin, ReceiveRoutePlugin
+from litestar.routes import BaseRoute
+from litestar.types import ASGIApp
+from typing_extensions import Unpack
+
+from keyturn.errors import ConfigurationError
+from keyturn.http import (
+    Admitted,
+    AsyncEndpoints,
+    AsyncGuard,
+    AsyncLogin,
+    HttpReply,
+    HttpSettings,
+    LoginThrottle,
+    NeedsOptions,
+    Requirements,
+    SignIn,
+    Transport,
+    Verdict,
+    needs,
+    openapi,
+)
+from keyturn.http.asgi import AsgiGuard, read_for_guard
+from keyturn.http.asgi_types import AsgiApp
+from keyturn.http.lifespans import running
+from keyturn.litestar.connections import (
+    PRINCIPAL,
+    Reply,
+    admit,
+    as_asked,
+    below,
+    principal_of,
+    read,
+    takes_principal,
+)
+from keyturn.litestar.documents import described, show_security
+from keyturn.litestar.guards import EXTENSION, Asked, Requirement, asked_by, handlers_of
+from keyturn.litestar.serving import Serving
+from keyturn.manager import AsyncTokenManager
+from keyturn.results import ClaimsT, Principal
+
+
+class Keyturn(InitPlugin, ReceiveRoutePlugin, Generic[ClaimsT]):
+    """The endpoints and the guard of one application: `Litestar(plugins=[auth])`."""
+
+    def __init__(
+        self,
+        manager: AsyncTokenManager[ClaimsT],
+        *,
+        login: AsyncLogin | None = None,
+        settings: HttpSettings | None = None,
+        throttle: LoginThrottle | None = None,
+        exempt: Iterable[str] | None = None,
+        require: Requirements | None = None,
+        exclude_opt_key: str = "exclude_from_auth",
+        endpoints: bool = True,
+        lifespan: bool = True,
+    ) -> None:
+        """Prepare. With `exempt` or `require`, all routes are guarded; without both, those with guards alone.
+
+        Args:
+            manager: The lifecycle.
+            login: See `keyturn.http.AsyncEndpoints`, also for the next two.
+            settings: How tokens travel.
+            throttle: Slows attempts down.
+            exempt: Paths that need nothing: see `keyturn.http.AsyncGuard`, also for the next.
+            require: What paths need.
+            exclude_opt_key: What a route has in its `opt` that outer layers and paths ask nothing of.
+            endpoints: Whether the application has the endpoints; False where another one has them.
+            lifespan: Whether the manager is started and closed with the application.
+        """
+        self._manager, self._has_endpoints, self._lifespan = manager, endpoints, lifespan
+        self._endpoints = AsyncEndpoints(manager, login=login, settings=settings, throttle=throttle)
+        self._guard = AsyncGuard(manager, settings=settings, exempt=exempt or (), require=require)
+        self._by_path = not (exempt is None and require is None)
+        self._serving = Serving(
+            self._endpoints if endpoints else None, self._guard if self._by_path else None
+        )
+        self._exclude_opt_key = exclude_opt_key
+        self._has_login = login is not None
+
+    def require(self, *scopes: str, **options: Unpack[NeedsOptions]) -> Requirement:
+        """Guard routes: `guards=[auth.require("orders:read")]`.
+
+        Args:
+            scopes: What the token's `scope` must hold.
+            options: What else is needed, such as `roles=("admin",)` or `fresh="5m"`: see
+                `keyturn.http.NeedsOptions`.
+        """
+        return Requirement(self, needs(*scopes, **options))
+
+    @staticmethod
+    def principal(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal[ClaimsT] | None:
+        """Say who asks; None where nobody is signed in."""
+        who: Principal[ClaimsT] | None = principal_of(connection.scope)
+        return who
+
+    async def sign_in(
+        self, request: Request[Any, Any, Any], who: SignIn, *, transport: Transport = "cookie"
+    ) -> Response[bytes]:
+        """Begin a session for a user whom the application has accepted in its own way, and answer tokens."""
+        return Reply(await self._endpoints.sign_in(read(request), who, transport=transport))
+
+    async def step_up(self, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Answer an access token whose user has just signed in again, as the application has checked."""
+        return Reply(await self._endpoints.step_up(read(request)))
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        """Add to an application what it needs: Litestar calls this."""
+        if self._has_endpoints:
+            prefix = self._endpoints.settings.prefix
+            app_config.route_handlers.append(self._serving.handler(prefix, app_config, self._exclude_opt_key))
+        app_config.middleware.insert(0, self._guarded)
+        app_config.before_send.append(self._serving.answer_unrouted)
+        app_config.dependencies.setdefault(PRINCIPAL, Provide(principal_of, sync_to_thread=False))
+        if self._lifespan:
+            cast("Any", app_config).lifespan.append(self._running)
+        if app_config.openapi_config is not None:
+            app_config.openapi_config = described(
+                app_config.openapi_config,
+                self._endpoints.settings,
+                path=app_config.path,
+                has_login=self._has_login,
+                endpoints=self._has_endpoints,
+            )
+        return app_config
+
+    def receive_route(self, route: BaseRoute) -> None:
+        """Note what the handlers of a route ask: Litestar calls this.
+
+        Raises:
+            ConfigurationError: A handler takes a principal where nobody need be signed in.
+        """
+        for handler in handlers_of(route):
+            asked = handler.opt[EXTENSION] = self._asked_by(handler)
+            by_path = asked.by_path and self._guard.asks(below(handler.app, route.path))
+            certain = by_path or (asked.needs is not None and not asked.needs.optional)
+            if isinstance(handler, HTTPRouteHandler) and (certain or asked.needs is not None):
+                wanted = openapi.security(self._endpoints.settings, has_login=self._has_login)
+                show_security(handler, wanted, optional=not certain)
+            if not certain and takes_principal(handler):
+                raise ConfigurationError(
+                    f"{handler} takes a principal, but nobody need be signed in: "
+                    "add guards=[auth.require()], or let it be None"
+                )
+
+    def _asked_by(self, handler: BaseRouteHandler) -> Asked:
+        asked = asked_by(handler, self, by_path=self._by_path, exclude_opt_key=self._exclude_opt_key)
+        return Asked(asked.guards, None, self._by_path) if handler.fn == self._serving.serve else asked
+
+    def _guarded(self, app: ASGIApp) -> ASGIApp:
+        guarded: Any = AsgiGuard(cast("AsgiApp", app), self._guard, admit, judge=self._judge)
+        return cast("ASGIApp", guarded)
+
+    async def _judge(self, scope: MutableMapping[str, Any]) -> Verdict:
+        asked: Asked = scope["route_handler"].opt[EXTENSION]
+        verdict: Verdict = Admitted(None)
+        if asked.by_path:
+            verdict = await self._guard.check_path(read_for_guard(as_asked(scope), self._guard))
+        if asked.needs is None or isinstance(verdict, HttpReply):
+            return verdict
+        return await self._guard.check(read_for_guard(scope, self._guard), asked.needs)
+
+    @asynccontextmanager
+    async def _running(self, _: Litestar) -> AsyncGenerator[None]:
+        async with running(self._manager):
+            yield
