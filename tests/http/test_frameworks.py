@@ -7,8 +7,9 @@ import pytest
 from keyturn.testing.http_suite import HttpConformance, SocketConformance
 from tests.http.aiohttp_app import AiohttpFramework
 from tests.http.fastapi_app import FastAPIFramework
-from tests.http.flask_app import FlaskFramework
+from tests.http.flask_app import FlaskFramework, application
 from tests.http.starlette_app import StarletteFramework
+from tests.support.gunicorn import Gunicorn
 
 
 class TestStarlette(SocketConformance):
@@ -49,3 +50,13 @@ class TestAiohttp(SocketConformance):
     def framework(cls) -> AiohttpFramework:
         """Give aiohttp."""
         return AiohttpFramework()
+
+
+class TestFlaskOnGunicorn(HttpConformance):
+    """Flask over gunicorn, whose two workers are processes of their own."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def framework(cls) -> Gunicorn:
+        """Flask, loaded once and then forked."""
+        return Gunicorn(application)
