@@ -46,7 +46,8 @@ from keyturn.http import Admitted, HttpReply, Needs, NeedsOptions, needs, openap
 from keyturn.http.asgi import HEADERS_KEY, AsgiHeaders, read_for_guard
 from keyturn.http.asgi_sockets import SOCKET_KEY, AsgiSockets, GuardedSocket, refuse_socket
 from keyturn.results import ClaimsT, Principal
-from keyturn.starlette import GONE, KeyturnBase, Refused, admit, answer
+from keyturn.starlette.base import GONE, KeyturnBase, Refused, answer
+from keyturn.starlette.users import admit
 
 Dependency: TypeAlias = Callable[..., Awaitable[Any]]
 """What `Depends` and `Security` take."""

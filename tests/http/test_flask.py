@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 from flask import Flask, redirect
 from flask.typing import ResponseReturnValue
 
-from keyturn import ConfigurationError
+from keyturn import ConfigurationError, TokenManager
 from keyturn.flask import Keyturn, auth_required, current_principal, sign_in
 from keyturn.http import HttpSettings, SignIn
+from keyturn.testing._http.world import DEFAULTS
+from keyturn.testing.faults import BEFORE
 from keyturn.testing.http_suite import World, check_password
 
 PASSWORD = "correct horse battery staple"
@@ -110,6 +113,109 @@ def test_nobody_is_signed_in_outside_a_guarded_view() -> None:
     app = Flask(__name__)
     with app.app_context():
         assert not bool(current_principal)
+
+
+def test_a_view_may_be_asynchronous() -> None:
+    """Flask runs it as it runs any asynchronous view, and it knows who asks."""
+    app = Flask(__name__)
+    auth = Keyturn(World().manager(), login=check_password)
+    auth.init_app(app)
+
+    @app.get("/later/<int:number>")
+    @auth.require("profile")
+    async def later(number: int) -> dict[str, object]:
+        await asyncio.sleep(0)
+        return {"number": number, "user": auth.principal().user_id}
+
+    client, bearer = app.test_client(), {"Authorization": f"Bearer {log_in(app)}"}
+    assert client.get("/later/7", headers=bearer).json == {"number": 7, "user": "ann"}
+    assert client.get("/later/7").status_code == 401
+
+
+def test_a_principal_is_somebody() -> None:
+    """Asking for one where nobody is signed in is the application's mistake; `current_principal` is false."""
+    app = Flask(__name__)
+    auth = Keyturn(World().manager(), login=check_password)
+    auth.init_app(app)
+
+    @app.get("/maybe")
+    @auth.require(optional=True)
+    def maybe() -> dict[str, bool]:
+        with pytest.raises(ConfigurationError, match="nobody is signed in"):
+            auth.principal()
+        return {"somebody": bool(current_principal)}
+
+    assert app.test_client().get("/maybe").json == {"somebody": False}
+
+
+def command_of(app: Flask, *words: str) -> tuple[int, str]:
+    """Run `flask keyturn …`, and give the exit status and what it says."""
+    done = app.test_cli_runner().invoke(args=["keyturn", *words])
+    return done.exit_code, done.output
+
+
+def application_with(world: World) -> tuple[Flask, TokenManager]:
+    """Make an application, and give its manager too."""
+    app, manager = Flask(__name__), world.manager()
+    Keyturn(manager).init_app(app)
+    return app, manager
+
+
+def test_commands_list_and_end_sessions() -> None:
+    """Of the application's own manager; ended ones are listed on demand, with why they ended."""
+    app, manager = application_with(World())
+    one, two = (manager.issue("ann", device={"name": f"\x1b[31m{number}"}) for number in range(2))
+    status, output = command_of(app, "sessions", "ann")
+    listed = [json.loads(line) for line in output.splitlines()]
+    assert (status, {each["id"] for each in listed}) == (0, {one.session_id, two.session_id})
+    assert listed[0]["signed_in"] == "2027-01-15T08:00:00+00:00"
+    assert "\x1b" not in output  # what a client calls itself steers no terminal
+    assert command_of(app, "revoke", one.session_id) == (0, "1 session ended.\n")
+    assert command_of(app, "revoke", "--user", "ann") == (0, "1 session ended.\n")
+    assert command_of(app, "sessions", "ann") == (0, "")
+    _, output = command_of(app, "sessions", "ann", "--all")
+    assert {json.loads(line)["state"] for line in output.splitlines()} == {"ended (admin)"}
+
+
+def test_commands_remove_what_is_old() -> None:
+    """After the retention, not before."""
+    world = World()
+    app, manager = application_with(world)
+    manager.issue("ann")
+    world.clock.advance(DEFAULTS.absolute_ttl + 86_400)
+    assert command_of(app, "purge", "--retention", "2d") == (0, "0 rows removed.\n")
+    assert command_of(app, "purge", "--retention", "0s") == (0, "1 rows removed.\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("revoke", "nonsense"), 1, "no such session"),
+        (("revoke", "--user", "nobody"), 1, "no such session"),
+        (("revoke",), 2, "either a session or --user"),
+        (("revoke", "x", "--user", "y"), 2, "either a session or --user"),
+        (("purge", "--retention", "soon"), 1, "retention"),
+    ],
+    ids=str,
+)
+def test_a_command_that_does_nothing_does_not_look_like_success(
+    words: tuple[str, ...], status: int, said: str
+) -> None:
+    """A typo is one sentence and an exit status."""
+    found, output = command_of(application_with(World())[0], *words)
+    assert found == status
+    assert said in output
+    assert "Traceback" not in output
+
+
+def test_a_command_tells_an_outage_in_one_sentence() -> None:
+    """The store's own words stay away."""
+    world = World()
+    app, _ = application_with(world)
+    world.plan.next(BEFORE)
+    status, output = command_of(app, "sessions", "ann")
+    assert (status, output.count("\n")) == (1, 1)
+    assert "try again" in output
 
 
 class BrokenBody:

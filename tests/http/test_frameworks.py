@@ -7,9 +7,10 @@ import pytest
 from keyturn.testing.http_suite import HttpConformance, SocketConformance
 from tests.http.aiohttp_app import AiohttpFramework
 from tests.http.fastapi_app import FastAPIFramework
-from tests.http.flask_app import FlaskFramework
+from tests.http.flask_app import FlaskFramework, application
 from tests.http.litestar_app import LitestarFramework
 from tests.http.starlette_app import StarletteFramework
+from tests.support.gunicorn import Gunicorn
 
 
 class TestStarlette(SocketConformance):
@@ -60,3 +61,13 @@ class TestLitestar(SocketConformance):
     def framework(cls) -> LitestarFramework:
         """Litestar."""
         return LitestarFramework()
+
+
+class TestFlaskOnGunicorn(HttpConformance):
+    """Flask over gunicorn, whose two workers are processes of their own."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def framework(cls) -> Gunicorn:
+        """Flask, loaded once and then forked."""
+        return Gunicorn(application)

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from keyturn import ConfigurationError
 from keyturn.http import HttpSettings, SignIn
 from keyturn.http.asgi import read_scope
 from keyturn.starlette import Keyturn
@@ -197,3 +198,20 @@ def test_an_endpoint_says_how_revocation_is_checked() -> None:
 async def test_the_lifespan_starts_the_manager_and_closes_it() -> None:
     """A store that cannot be read does not keep the application from starting."""
     await check_lifespan(lambda manager: Starlette(lifespan=Keyturn(manager).lifespan))
+
+
+def test_a_principal_is_somebody() -> None:
+    """Where nobody is signed in, asking for one is a mistake of the application."""
+    auth = Keyturn(World().async_manager(), login=check_password)
+
+    async def maybe(request: Request) -> Response:
+        if request.user.is_authenticated:
+            return JSONResponse(auth.principal(request).user_id)
+        with pytest.raises(ConfigurationError, match="nobody is signed in"):
+            auth.principal(request)
+        return JSONResponse(None)
+
+    routes = [*auth.routes, Route("/maybe", auth.require(optional=True)(maybe))]
+    with client_of(Starlette(routes=routes)) as client:
+        assert client.get("/maybe").json() is None
+        assert client.get("/maybe", headers=bearer(client, "ann")).json() == "ann"

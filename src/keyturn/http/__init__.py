@@ -8,7 +8,7 @@ from __future__ import annotations
 from keyturn.http.calls import Accepted, AsyncLogin, Login, SignIn, is_awaited
 from keyturn.http.clients import context_from, device_from
 from keyturn.http.endpoints import AsyncEndpoints, Endpoints
-from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard, Guard, Verdict
+from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard, Guard, Verdict, signed_in
 from keyturn.http.messages import MAX_BODY, Headers, HttpReply, HttpRequest
 from keyturn.http.needs import Needs, NeedsOptions, Requirements, needs
 from keyturn.http.replies import unreadable_body
@@ -43,5 +43,6 @@ __all__ = [
     "device_from",
     "is_awaited",
     "needs",
+    "signed_in",
     "unreadable_body",
 ]

@@ -24,7 +24,7 @@ from keyturn.http.site import authenticate
 from keyturn.http.sockets import Ending, until_over
 from keyturn.manager import AsyncTokenManager, TokenManager
 from keyturn.manager_base import ManagerBase
-from keyturn.results import Principal
+from keyturn.results import ClaimsT, Principal
 
 LIST_VALUED: Final = frozenset({"Access-Control-Expose-Headers"})
 """Headers that are added to an application's own of that name; all others replace them."""
@@ -45,6 +45,17 @@ class Admitted:
     principal: Principal[Any] | None
     scopes: tuple[str, ...] = ()
     headers: Headers = field(default=(), repr=False)
+
+
+def signed_in(principal: Principal[ClaimsT] | None) -> Principal[ClaimsT]:
+    """Give who asks, to what needs somebody who is signed in.
+
+    Raises:
+        ConfigurationError: Nothing guards the route, or nobody need be signed in there and nobody is.
+    """
+    if principal is None:
+        raise ConfigurationError("nobody is signed in here: guard the route, and not as optional")
+    return principal
 
 
 Verdict: TypeAlias = Admitted | HttpReply

@@ -26,6 +26,7 @@ from keyturn.testing._http.guards import GuardRules
 from keyturn.testing._http.origins import OriginRules
 from keyturn.testing._http.people import PeopleRules
 from keyturn.testing._http.sessions import SessionRules
+from keyturn.testing._http.sharing import SharedWorld, shared
 from keyturn.testing._http.sockets import SocketRules
 from keyturn.testing._http.tokens import TokenRules
 from keyturn.testing._http.world import (
@@ -46,10 +47,12 @@ __all__ = [
     "HttpConformance",
     "PATHS",
     "REQUIRE",
+    "SharedWorld",
     "SocketConformance",
     "Throttle",
     "World",
     "check_password",
+    "shared",
 ]
 
 

@@ -25,6 +25,7 @@ from keyturn.manager import AsyncTokenManager, TokenManager
 from keyturn.policy import Policy
 from keyturn.results import TokenPair
 from keyturn.stores.memory import AsyncMemoryStore, MemoryStore
+from keyturn.stores.protocol import AsyncStore, Store
 from keyturn.testing.clock import ManualClock
 from keyturn.testing.faults import AsyncFaultyStore, FaultPlan, FaultyStore
 
@@ -79,8 +80,8 @@ class World:
     clock: ManualClock = field(default_factory=ManualClock)
     plan: FaultPlan = field(default_factory=FaultPlan)
     keys: KeyRing = field(default_factory=KeyRing.generate)
-    store: MemoryStore = field(default_factory=MemoryStore)
-    async_store: AsyncMemoryStore = field(default_factory=AsyncMemoryStore)
+    store: Store = field(default_factory=MemoryStore)
+    async_store: AsyncStore = field(default_factory=AsyncMemoryStore)
     disabled: set[str] | None = None
 
     def manager(self) -> TokenManager:
@@ -146,7 +147,10 @@ class Framework(Protocol):
     """
 
     def serve(self, world: World) -> AbstractContextManager[str]:
-        """Serve an application at 127.0.0.1 until the block ends, and give its URL."""
+        """Serve an application at 127.0.0.1 until the block ends, and give its URL.
+
+        Where the server is a process of its own, or several, `shared(world)` is how they reach the world.
+        """
         ...
 
 

@@ -1,0 +1,78 @@
+"""The endpoints as a blueprint, and requests and answers as Flask has them. It decides nothing."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from flask import Blueprint, Response, current_app, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.routing import BaseConverter, Rule
+
+from keyturn.http import JWKS_PATH, MAX_BODY, Endpoints, Guard, HttpReply, HttpRequest, unreadable_body
+from keyturn.manager import TokenManager
+
+EXTENSION: Final = "keyturn"
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What Keyturn keeps for one application."""
+
+    manager: TokenManager[Any]
+    endpoints: Endpoints
+    guard: Guard
+
+
+def extension() -> Extension:
+    """Give what Keyturn keeps for the current application."""
+    return cast("Extension", current_app.extensions[EXTENSION])
+
+
+def read(body: bytes = b"") -> HttpRequest:
+    """Read the current request."""
+    return HttpRequest(
+        method=request.method,
+        path=request.path,
+        headers=tuple((name.lower(), value) for name, value in request.headers.items()),
+        body=body,
+        client=request.remote_addr,
+        scheme=request.scheme,
+    )
+
+
+def written(reply: HttpReply) -> Response:
+    """Write an answer."""
+    return Response(reply.body, reply.status, list(reply.headers))
+
+
+class _Rest(BaseConverter):
+    """Whatever comes after the prefix, slashes included."""
+
+    regex = ".*"
+    part_isolating = False
+
+
+def blueprint(prefix: str) -> Blueprint:
+    """Give the endpoints as a blueprint, for every method: which of them are right is not decided here."""
+
+    def add_rules(state: BlueprintSetupState) -> None:
+        endpoint = f"{state.name}.serve"
+        state.app.view_functions[endpoint] = _serve
+        state.app.url_map.converters[EXTENSION] = _Rest
+        for path in (prefix, f"{prefix}/<{EXTENSION}:_>", JWKS_PATH):
+            state.app.url_map.add(Rule(path, endpoint=endpoint, merge_slashes=False))
+
+    made = Blueprint(EXTENSION, __name__)
+    made.record(add_rules)
+    return made
+
+
+def _serve(**_: object) -> Response:
+    request.max_content_length = sys.maxsize  # an application's own limit would be answered in HTML
+    try:
+        body = request.stream.read(MAX_BODY + 1)
+    except Exception:  # noqa: BLE001  (what servers raise where a body breaks off has no common class)
+        return written(unreadable_body())
+    return written(extension().endpoints.handle(read(body)))

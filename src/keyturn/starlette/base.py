@@ -1,0 +1,117 @@
+"""What Starlette's and FastAPI's leaves share: the endpoints, the guard by paths, how replies are written.
+
+It decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from typing import Final, Generic, cast
+
+from starlette.authentication import AuthenticationError
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocketDisconnect
+
+from keyturn.http import (
+    JWKS_PATH,
+    AsyncEndpoints,
+    AsyncGuard,
+    AsyncLogin,
+    HttpReply,
+    HttpSettings,
+    LoginThrottle,
+    Requirements,
+    SignIn,
+    Transport,
+    signed_in,
+)
+from keyturn.http.asgi import AsgiEndpoints, AsgiGuard, read_scope
+from keyturn.http.asgi_sockets import Gone
+from keyturn.http.lifespans import running
+from keyturn.manager import AsyncTokenManager
+from keyturn.results import ClaimsT, Principal
+from keyturn.starlette.users import CurrentUser, admit
+
+GONE: Final[Gone] = (WebSocketDisconnect,)
+"""What Starlette raises in an endpoint whose socket is closed."""
+
+
+class Refused(AuthenticationError):
+    """What refuses a request where nothing can be returned; `Keyturn.on_error` turns it into the answer."""
+
+    def __init__(self, reply: HttpReply) -> None:
+        """Carry the answer."""
+        super().__init__("the request is refused")
+        self.reply = reply
+
+
+class KeyturnBase(Generic[ClaimsT]):
+    """The endpoints and the guard of one application: what Starlette's and FastAPI's leaves share.
+
+    Attributes:
+        routes: The endpoints, to be added to the application's.
+    """
+
+    def __init__(
+        self,
+        manager: AsyncTokenManager[ClaimsT],
+        *,
+        login: AsyncLogin | None = None,
+        settings: HttpSettings | None = None,
+        throttle: LoginThrottle | None = None,
+        exempt: Iterable[str] = (),
+        require: Requirements | None = None,
+    ) -> None:
+        """Set it up: see `keyturn.http.AsyncEndpoints`, and for `exempt` and `require` `AsyncGuard`."""
+        self._manager = manager
+        self._has_login = login is not None
+        self._endpoints = AsyncEndpoints(manager, login=login, settings=settings, throttle=throttle)
+        self._guard = AsyncGuard(manager, settings=settings, exempt=exempt, require=require)
+        prefix = self._endpoints.settings.prefix
+        paths = (prefix, f"{prefix}/{{path:path}}", JWKS_PATH)
+        self.routes = [Route(path, AsgiEndpoints(self._endpoints)) for path in paths]
+
+    @asynccontextmanager
+    async def lifespan(self, _: object) -> AsyncGenerator[None]:
+        """Start the manager, and close it at the end: `Starlette(lifespan=auth.lifespan)`.
+
+        A store that cannot be reached does not keep the application from starting.
+        """
+        async with running(self._manager):
+            yield
+
+    async def sign_in(self, request: Request, who: SignIn, *, transport: Transport = "cookie") -> Response:
+        """Begin a session for a user whom the application has accepted in its own way, and answer tokens."""
+        return answer(await self._endpoints.sign_in(read_scope(request.scope), who, transport=transport))
+
+    async def step_up(self, request: Request) -> Response:
+        """Answer an access token whose user has just signed in again, as the application has checked."""
+        return answer(await self._endpoints.step_up(read_scope(request.scope)))
+
+    def middleware(self, app: ASGIApp) -> ASGIApp:
+        """Guard a whole application by paths: `Middleware(auth.middleware)`; `request.user` says who asks."""
+        return AsgiGuard(app, self._guard, admit, gone=GONE)
+
+    @staticmethod
+    def principal(connection: HTTPConnection) -> Principal[ClaimsT]:
+        """Say who asks, with the application's own type of claims.
+
+        Raises:
+            ConfigurationError: Nothing guards the route, or nobody need be signed in there and nobody is: ask
+                `request.user.is_authenticated` where that is right.
+        """
+        user: object = connection.scope.get("user")
+        found = user.principal if isinstance(user, CurrentUser) else None
+        return signed_in(cast("Principal[ClaimsT] | None", found))
+
+
+def answer(reply: HttpReply) -> Response:
+    """Write a reply as Starlette does."""
+    response = Response(reply.body, reply.status)
+    for name, value in reply.headers:
+        response.headers.append(name, value)
+    return response
