@@ -35,6 +35,7 @@ assert_type(plain, Keyturn[dict[str, Any]])
 async def orders(request: web.Request) -> web.StreamResponse:
     """A required principal is there, its claims are the application's."""
     assert_type(auth.principal(request), Principal[Claims])
+    assert_type(auth.optional_principal(request), Principal[Claims] | None)
     assert_type(auth.principal(request).claims.roles, list[str])
     assert_type(plain.principal(request).claims, dict[str, Any])
     return web.Response()

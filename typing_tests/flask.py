@@ -39,6 +39,7 @@ assert_type(plain.principal().claims, dict[str, Any])
 def roles() -> list[str]:
     """Say what the user may do."""
     assert_type(auth.principal(), Principal[Claims])
+    assert_type(auth.optional_principal(), Principal[Claims] | None)
     return auth.principal().claims.roles
 
 

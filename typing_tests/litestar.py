@@ -43,7 +43,8 @@ async def of_request(request: Request[Principal[Claims], tuple[str, ...], State]
     """Read it from the request, and from the plugin, which knows the claims by itself."""
     assert_type(request.user.claims, Claims)
     assert_type(request.auth, tuple[str, ...])
-    assert_type(auth.principal(request), Principal[Claims] | None)
+    assert_type(auth.principal(request), Principal[Claims])
+    assert_type(auth.optional_principal(request), Principal[Claims] | None)
     return assert_type(await auth.sign_in(request, SignIn("ann"), transport="body"), Response[bytes])
 
 

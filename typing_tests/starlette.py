@@ -35,6 +35,7 @@ plain = Keyturn(AsyncTokenManager(store=store, keys=keys, issuer="i", audience="
 async def roles(request: Request) -> Response:
     """Say what the user may do."""
     assert_type(auth.principal(request), Principal[Claims])
+    assert_type(auth.optional_principal(request), Principal[Claims] | None)
     assert_type(auth.principal(request).claims.roles, list[str])
     assert_type(plain.principal(request).claims, dict[str, Any])
     return JSONResponse(auth.principal(request).claims.roles)

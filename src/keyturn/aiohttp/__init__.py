@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import suppress
 from typing import Any, Final, Generic, ParamSpec, TypeAlias, cast
 
 from typing_extensions import Unpack
@@ -33,7 +32,7 @@ except ImportError as error:
 
 from keyturn.aiohttp.requests import MOUNTED, is_handshake, read, read_body, request_among, with_request
 from keyturn.aiohttp.sockets import answer_handshake, open_socket
-from keyturn.errors import ConfigurationError, StoreError
+from keyturn.errors import ConfigurationError
 from keyturn.http import (
     JWKS_PATH,
     LIST_VALUED,
@@ -50,8 +49,10 @@ from keyturn.http import (
     Transport,
     Verdict,
     needs,
+    signed_in,
     unreadable_body,
 )
+from keyturn.http.lifespans import running
 from keyturn.manager import AsyncTokenManager
 from keyturn.results import ClaimsT, Principal
 
@@ -110,21 +111,22 @@ class Keyturn(Generic[ClaimsT]):
 
     async def lifespan(self, _: web.Application) -> AsyncIterator[None]:
         """Start the manager with an application, and close it: what `setup` adds to `app.cleanup_ctx`."""
-        with suppress(StoreError):  # it comes back, or each request says that it is away
-            await self._manager.start()
-        yield
-        await self._manager.close()
+        async with running(self._manager):
+            yield
 
     def principal(self, request: web.Request) -> Principal[ClaimsT]:
-        """Say who asks.
+        """Say who asks, with the application's own type of claims.
 
         Raises:
-            ConfigurationError: Nothing guards the handler, or nobody need be signed in there and nobody is.
+            ConfigurationError: Nothing guards the handler, or nobody need be signed in there and nobody is:
+                ask `optional_principal` where that is right.
         """
-        principal = request.get(PRINCIPAL)
-        if principal is None:
-            raise ConfigurationError("nobody is signed in; where that is right, read request[auth.current]")
-        return cast("Principal[ClaimsT]", principal)
+        return signed_in(self.optional_principal(request))
+
+    @staticmethod
+    def optional_principal(request: web.Request) -> Principal[ClaimsT] | None:
+        """Say who asks; None where nobody is signed in."""
+        return cast("Principal[ClaimsT] | None", request.get(PRINCIPAL))
 
     async def sign_in(
         self, request: web.Request, who: SignIn, *, transport: Transport = "cookie"

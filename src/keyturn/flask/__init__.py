@@ -136,15 +136,19 @@ class Keyturn(Generic[ClaimsT]):
         """Guard a view: `auth_required` by the name that it has in every framework."""
         return auth_required(scopes=scopes, **options)
 
-    @staticmethod
-    def principal() -> Principal[ClaimsT]:
+    def principal(self) -> Principal[ClaimsT]:
         """Say who asks, with the application's own type of claims.
 
         Raises:
             ConfigurationError: Nothing guards the view, or nobody need be signed in there and nobody is: ask
-                `current_principal` where that is right.
+                `optional_principal` where that is right.
         """
-        return signed_in(cast("Principal[ClaimsT] | None", g.get("keyturn_principal")))
+        return signed_in(self.optional_principal())
+
+    @staticmethod
+    def optional_principal() -> Principal[ClaimsT] | None:
+        """Say who asks; None where nobody is signed in."""
+        return cast("Principal[ClaimsT] | None", g.get("keyturn_principal"))
 
 
 def _admit(verdict: Admitted | HttpReply) -> Response | None:

@@ -32,6 +32,7 @@ from keyturn.http import (
     Verdict,
     needs,
     openapi,
+    signed_in,
 )
 from keyturn.http.asgi import AsgiGuard, read_for_guard
 from keyturn.http.asgi_types import AsgiApp
@@ -102,8 +103,17 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, Generic[ClaimsT]):
         """
         return Requirement(self, needs(*scopes, **options))
 
+    def principal(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal[ClaimsT]:
+        """Say who asks, with the application's own type of claims.
+
+        Raises:
+            ConfigurationError: Nothing guards the route, or nobody need be signed in there and nobody is: ask
+                `optional_principal` where that is right.
+        """
+        return signed_in(self.optional_principal(connection))
+
     @staticmethod
-    def principal(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal[ClaimsT] | None:
+    def optional_principal(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal[ClaimsT] | None:
         """Say who asks; None where nobody is signed in."""
         who: Principal[ClaimsT] | None = principal_of(connection.scope)
         return who

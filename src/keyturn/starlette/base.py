@@ -96,17 +96,21 @@ class KeyturnBase(Generic[ClaimsT]):
         """Guard a whole application by paths: `Middleware(auth.middleware)`; `request.user` says who asks."""
         return AsgiGuard(app, self._guard, admit, gone=GONE)
 
-    @staticmethod
-    def principal(connection: HTTPConnection) -> Principal[ClaimsT]:
+    def principal(self, connection: HTTPConnection) -> Principal[ClaimsT]:
         """Say who asks, with the application's own type of claims.
 
         Raises:
             ConfigurationError: Nothing guards the route, or nobody need be signed in there and nobody is: ask
-                `request.user.is_authenticated` where that is right.
+                `optional_principal` where that is right.
         """
+        return signed_in(self.optional_principal(connection))
+
+    @staticmethod
+    def optional_principal(connection: HTTPConnection) -> Principal[ClaimsT] | None:
+        """Say who asks; None where nobody is signed in."""
         user: object = connection.scope.get("user")
         found = user.principal if isinstance(user, CurrentUser) else None
-        return signed_in(cast("Principal[ClaimsT] | None", found))
+        return cast("Principal[ClaimsT] | None", found)
 
 
 def answer(reply: HttpReply) -> Response:
