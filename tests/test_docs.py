@@ -21,9 +21,9 @@ def load(script: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("script", ["render_states", "render_round_trips"])
+@pytest.mark.parametrize("script", ["render_states", "render_round_trips", "render_leaves"])
 def test_what_is_rendered_is_up_to_date(script: str) -> None:
-    """rotation.md shows the rules of `decide`, round-trips.md what was measured, in their order and words."""
+    """From the rules of `decide`, from what was measured, and from the sources, in their order and words."""
     module = load(script)
     document = module.DOCUMENT.read_text(encoding="utf-8")
     assert module.rendered() == document, f"run: python docs/{script}.py"
