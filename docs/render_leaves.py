@@ -8,9 +8,8 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).parents[1]
 DOCUMENT: Final = ROOT / "docs" / "explanation" / "frameworks.md"
@@ -21,8 +20,7 @@ _NO_CODE: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """One framework's leaf.
 
     Attributes:
@@ -85,10 +83,8 @@ def code_lines(text: str) -> int:
             first = node.body[0]
             words.update(range(first.lineno, (first.end_lineno or first.lineno) + 1))
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    held = {
-        line for each in tokens if each.type not in _NO_CODE for line in range(each.start[0], each.end[0] + 1)
-    }
-    return len(held - words)
+    code = [each for each in tokens if each.type not in _NO_CODE]
+    return len({line for each in code for line in range(each.start[0], each.end[0] + 1)} - words)
 
 
 if __name__ == "__main__":
