@@ -20,7 +20,8 @@ from keyturn.stores._sql.codes import (
     by_code,
     by_words,
 )
-from keyturn.stores._sql.errors import no_schema, not_storable
+from keyturn.stores._sql.errors import no_schema
+from keyturn.stores._sql.meanings import not_storable
 
 FAILURES: Final = (Error, OSError, UnicodeError, OverflowError)
 """What leaves psycopg where the server, the network or a value is at fault."""
