@@ -38,7 +38,7 @@ def migrate(alias: str) -> None:
     """Make the tables in a database."""
     from django.core.management import call_command  # noqa: PLC0415  (needs a project)
 
-    call_command("migrate", database=alias, run_syncdb=True, verbosity=0)
+    call_command("migrate", database=alias, verbosity=0)
 
 
 def options(url: str) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def empty(alias: str) -> None:
 
 
 def between_requests(alias: str) -> Any:
-    """Give a store each of whose operations is a request, after which Django closes the thread's connection."""
+    """Give a store whose operations are requests each, after which Django closes the thread's connection."""
     from django.db import connections  # noqa: PLC0415  (needs a project)
 
     from keyturn.django.store import DjangoStore  # noqa: PLC0415  (the same)

@@ -16,7 +16,7 @@ from asgiref.sync import sync_to_async
 from keyturn._core.decide import as_first_told, converges
 from keyturn.django._orm import keeping
 from keyturn.django._orm.operations import Operations
-from keyturn.django._orm.transactions import aside, connection_for, refuse_to_join, run
+from keyturn.django._orm.transactions import aside, connection_for, is_joined, refuse_to_join, run
 from keyturn.django.sessions import get_session_model
 from keyturn.stores.protocol import EVERY, PAGE
 
@@ -75,6 +75,11 @@ class DjangoStore:
             ConfigurationError: There is no such database.
         """
         return connection_for(self._model, self._using)
+
+    def alias_of_transaction(self) -> str | None:
+        """Give the database's alias where this thread is in a transaction of the application's; else None."""
+        connection = self.connection()
+        return connection.alias if connection.in_atomic_block and is_joined(connection) else None
 
     def _run(self, work: Callable[[Operations], T], *, safe: bool = True) -> T:
         connection = self.connection()

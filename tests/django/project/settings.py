@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 FOLDER = os.environ["KEYTURN_TEST_FOLDER"]
-SECRET_KEY = "the secret of tests, which is as long as those that startproject makes"  # noqa: S105
+SECRET_KEY = "the secret of tests, which is as long as those that startproject makes"
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
 TIME_ZONE, USE_TZ = "UTC", True  # Django sets the process's time zone
@@ -48,7 +48,11 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": f"{FOLDER}/django.sqlite3",
-        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL",
+        },
     }
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick, for tests
