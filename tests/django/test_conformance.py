@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Final
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import connections
 
+from keyturn.django.store import AsyncDjangoStore, DjangoStore
 from keyturn.testing.conformance import LoopThread, StoreConformance
 from tests.support import django_site
 from tests.support.sql import SqlName
@@ -32,9 +34,7 @@ def database(
         @cache
         def made(on: SqlName) -> str:
             folder = tmp_path_factory.mktemp("django")
-            alias = stack.enter_context(django_site.on_engine(request, on, folder))
-            django_site.migrate(alias)
-            return alias
+            return stack.enter_context(django_site.on_engine(request, on, folder))
 
         def emptied(on: SqlName) -> str:
             alias = made(on)
@@ -73,8 +73,6 @@ class ForThreads(OnDjango):
     @pytest.fixture
     def away(self, nobody: str) -> Any:
         """Open what is not there."""
-        from keyturn.django.store import DjangoStore  # noqa: PLC0415  (needs a project)
-
         return DjangoStore(using=nobody)
 
 
@@ -84,18 +82,12 @@ class ForAsyncio(OnDjango):
     @pytest.fixture
     def store(self, alias: str, loop: LoopThread) -> Iterator[Any]:
         """Open it, and leave no connection in Django's thread."""
-        from django.db import connections  # noqa: PLC0415  (needs a project)
-
-        from keyturn.django.store import AsyncDjangoStore  # noqa: PLC0415  (the same)
-
         yield AsyncDjangoStore(using=alias)
         loop.run(sync_to_async(connections.close_all)())
 
     @pytest.fixture
     def away(self, nobody: str) -> Any:
         """Open what is not there."""
-        from keyturn.django.store import AsyncDjangoStore  # noqa: PLC0415  (needs a project)
-
         return AsyncDjangoStore(using=nobody)
 
 
@@ -126,10 +118,10 @@ class TestPostgresForAsyncio(ForAsyncio):
 class TestMariaDB(ForThreads):
     """On MariaDB, for threads."""
 
-    on = "mariadb"
+    on, examples = "mariadb", 20
 
 
 class TestMariaDBForAsyncio(ForAsyncio):
     """On MariaDB, for asyncio."""
 
-    on = "mariadb"
+    on, examples = "mariadb", 20

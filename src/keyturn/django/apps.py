@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.apps import AppConfig
 from django.core.signals import setting_changed
 from django.utils.translation import gettext_lazy as _
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrPromise
 
 
 class KeyturnConfig(AppConfig):
@@ -17,7 +12,7 @@ class KeyturnConfig(AppConfig):
 
     name = "keyturn.django"
     label = "keyturn"
-    verbose_name: StrPromise = _("Sign-ins")
+    verbose_name = _("Sign-ins")
     default_auto_field = (
         "django.db.models.BigAutoField"  # no model has an automatic key; whatever a project says
     )

@@ -1,4 +1,4 @@
-"""System checks: a wrong configuration fails at `manage.py check`, not at the first request. They know no rule.
+"""System checks: a wrong configuration fails at `manage.py check`, not at the first request.
 
 The ids are in how-to/django.md. Those of `deploy` are shown by `manage.py check --deploy` alone.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
 from django.db import connections, router
 
 from keyturn.django.keys import check_keys, is_url
@@ -28,14 +28,16 @@ TESTED: Final = frozenset({"sqlite", "postgresql", "mysql"})
 
 def register_all() -> None:
     """Have Django run them."""
-    register(check_settings, Tags.security)
-    register(check_deployment, Tags.security, deploy=True)
+    checks.register(check_settings, checks.Tags.security)
+    checks.register(check_deployment, checks.Tags.security, deploy=True)
 
 
-def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ANN401, ARG001
+def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:  # noqa: ANN401, ARG001
     """Find what makes Keyturn unusable, and what is unsafe everywhere."""
     settings, problems = examine(getattr(django_settings, NAME, None))
-    found: list[CheckMessage] = [Error(each.message, hint=each.hint, id=each.id) for each in problems]
+    found: list[checks.CheckMessage] = [
+        checks.Error(each.message, hint=each.hint, id=each.id) for each in problems
+    ]
     if settings is None:
         return found
     found += _keys(settings)
@@ -44,7 +46,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
     return found
 
 
-def check_deployment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ANN401, ARG001
+def check_deployment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:  # noqa: ANN401, ARG001
     """Find what should not go into production."""
     settings, _problems = examine(getattr(django_settings, NAME, None))
     if settings is None:
@@ -62,8 +64,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
             settings.keys is None,
             "keyturn.W011",
             "The signing keys are derived from SECRET_KEY.",
-            f"Whoever knows it can sign for anybody, and a new SECRET_KEY ends all sessions unless the old one "
-            f"is in SECRET_KEY_FALLBACKS. Give {NAME}['KEYS'] a key file or a key store, or silence this.",
+            f"Whoever knows it can sign for anybody. Give {NAME}['KEYS'] a key file, or silence this.",
         ),
         (
             settings.policy.revocation == "none",
@@ -90,15 +91,15 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
             "Leave it out, or silence this.",
         ),
     )
-    return [Warning(message, hint=hint, id=name) for wrong, name, message, hint in tests if wrong]
+    return [checks.Warning(message, hint=hint, id=name) for wrong, name, message, hint in tests if wrong]
 
 
-def _keys(settings: Settings) -> Iterator[CheckMessage]:
+def _keys(settings: Settings) -> Iterator[checks.CheckMessage]:
     try:
         check_keys(settings.keys)
     except (KeyturnError, ImportError) as error:
         hint = "Name a key file, the URL of a key store, or a dotted path; or leave it out."
-        yield Error(f"{NAME}['KEYS']: {error}", hint=hint, id="keyturn.E005")
+        yield checks.Error(f"{NAME}['KEYS']: {error}", hint=hint, id="keyturn.E005")
 
 
 def _alias(settings: Settings) -> str | None:
@@ -111,18 +112,18 @@ def _alias(settings: Settings) -> str | None:
     return alias if alias in connections else None
 
 
-def _places(settings: Settings) -> Iterator[CheckMessage]:
+def _places(settings: Settings) -> Iterator[checks.CheckMessage]:
     """Look at where the ORM keeps the sessions."""
     from keyturn.django.models import Denial, TrailLine, UserLock  # noqa: PLC0415  (models are there only now)
 
     try:
         model = get_session_model()
     except ConfigurationError as error:
-        yield Error(f"{error}.", hint="Leave it out to use Keyturn's own model.", id="keyturn.E006")
+        yield checks.Error(f"{error}.", hint="Leave it out to use Keyturn's own model.", id="keyturn.E006")
         return
     alias = _alias(settings)
     if alias is None:
-        yield Error(
+        yield checks.Error(
             f"{NAME}['DATABASE'] or a router names a database that is not in DATABASES.",
             hint=f"There are: {', '.join(connections)}.",
             id="keyturn.E007",
@@ -131,45 +132,47 @@ def _places(settings: Settings) -> Iterator[CheckMessage]:
     beside: tuple[type[Any], ...] = (Denial, TrailLine, UserLock)
     elsewhere = [each.__name__ for each in beside if not router.allow_migrate_model(alias, each)]
     if not router.allow_migrate_model(alias, model) or elsewhere:
-        yield Error(
+        yield checks.Error(
             f"The routers do not let all of Keyturn's tables be in the database {alias!r}.",
             hint="Sessions, denials and the audit trail must be in one: see allow_migrate of your routers.",
             id="keyturn.E007",
         )
     connection: Any = connections[alias]
     if connection.vendor not in TESTED:
-        yield Warning(
+        yield checks.Warning(
             f"Keyturn is not tested on {connection.display_name}.",
             hint="It is on PostgreSQL, MariaDB, MySQL and SQLite; or give the sessions a STORE of their own.",
             id="keyturn.W003",
         )
     if connection.settings_dict["ATOMIC_REQUESTS"]:
-        yield Warning(
+        yield checks.Warning(
             f"ATOMIC_REQUESTS is on for the database {alias!r}: a refresh cannot run in a transaction.",
-            hint="Keyturn's own views opt out. Put @transaction.non_atomic_requests on views of your own that "
-            "call refresh(), and silence this.",
+            hint="Keyturn's own views opt out. Put @transaction.non_atomic_requests on yours that refresh, "
+            "and silence this.",
             id="keyturn.W002",
         )
 
 
-def _other_store(settings: Settings) -> Iterator[CheckMessage]:
+def _other_store(settings: Settings) -> Iterator[checks.CheckMessage]:
     if not isinstance(settings.store, str) or not is_url(settings.store):
         return
     try:
         kind_of(settings.store)
     except ConfigurationError as error:
-        yield Error(f"{NAME}['STORE']: {error}.", hint="Or leave it out to use the ORM.", id="keyturn.E008")
+        yield checks.Error(
+            f"{NAME}['STORE']: {error}.", hint="Or leave it out to use the ORM.", id="keyturn.E008"
+        )
     if settings.store == MEMORY and not django_settings.DEBUG:
-        yield Warning(
-            f"{NAME}['STORE'] is {MEMORY}: each process has sessions of its own, and forgets them at its end.",
+        yield checks.Warning(
+            f"{NAME}['STORE'] is {MEMORY}: each process has its own, and forgets them at its end.",
             hint="Leave it out to use the ORM.",
             id="keyturn.W004",
         )
 
 
-def _passwords() -> Iterator[CheckMessage]:
+def _passwords() -> Iterator[checks.CheckMessage]:
     if all(each.get("NAME") != VALIDATOR for each in django_settings.AUTH_PASSWORD_VALIDATORS):
-        yield Warning(
+        yield checks.Warning(
             "A new password does not end the user's sessions.",
             hint=f'Add {{"NAME": "{VALIDATOR}"}} to AUTH_PASSWORD_VALIDATORS; or call '
             "get_manager().revoke_user() where passwords change, and silence this.",

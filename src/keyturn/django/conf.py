@@ -1,4 +1,4 @@
-"""The managers of this process, made from the settings when they are first asked for. They know no request."""
+"""The managers of this process, made from the settings when first asked for. They know no request."""
 
 from __future__ import annotations
 
@@ -200,8 +200,8 @@ def _made(key: str, named: object) -> object:
     return found() if callable(found) else found
 
 
-# Django's settings are one for the whole process, and views, admin, commands and validators are made by Django
-# without anybody to hand them a manager. So there is one place for all of them, as `django.db.connections` is.
+# Django's settings are one for the whole process, and views, admin, commands and validators are made by
+# Django, without anybody to hand them a manager. So all find it in one place, as they do `connections`.
 _managers: Final = Managers()
 
 

@@ -29,7 +29,7 @@ class ExactCharField(CharField):
         plain = super().db_type(connection)
         if connection.vendor != "mysql":
             return plain
-        # Neither server has the other's collation; both have utf8mb4_bin, which does not count trailing spaces.
+        # Neither server has the other's; both have utf8mb4_bin, which does not count trailing spaces.
         is_mariadb = getattr(connection, "mysql_is_mariadb", False)
         collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
         return f"{plain} CHARACTER SET utf8mb4 COLLATE {collation}"

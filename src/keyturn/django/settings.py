@@ -199,10 +199,8 @@ def _resolved(values: Mapping[str, Any], keys: Iterable[str], problems: list[Pro
 
 
 def _check_own(own: Mapping[str, Any], problems: list[Problem]) -> None:
-    wrong: list[tuple[str, str]] = []
-    for key in ("LOAD_CLAIMS", "USER_IS_ALLOWED", "LOGIN"):
-        if own[key] is not None and not callable(own[key]):
-            wrong.append((key, "cannot be called"))
+    called = ("LOAD_CLAIMS", "USER_IS_ALLOWED", "LOGIN")
+    wrong = [(key, "cannot be called") for key in called if own[key] is not None and not callable(own[key])]
     exempt, require = own["EXEMPT"], own["REQUIRE"]
     if exempt is not None and (isinstance(exempt, str) or not isinstance(exempt, Iterable)):
         wrong.append(("EXEMPT", "must be a list of paths such as ['/public/*']"))

@@ -64,6 +64,11 @@ def lives(at: Millis) -> Q:
     return UNENDED & Q(expires_at__gt=at) & ~unused_for_long
 
 
+def one(rows: QuerySet[AbstractSession]) -> AbstractSession | None:
+    """Give the row of a query by its key. `first()` would sort."""
+    return next(iter(rows), None)
+
+
 class Operations:
     """The operations on one connection."""
 
@@ -75,7 +80,7 @@ class Operations:
     @property
     def sessions(self) -> QuerySet[AbstractSession]:
         """All rows of the session model."""
-        return self._model._base_manager.using(self._connection.alias)  # noqa: SLF001  (no manager may hide any)
+        return self._model._base_manager.using(self._connection.alias)  # noqa: SLF001  (none is hidden)
 
     def create(self, command: Create) -> CreateOutcome:
         """See `Store.create`."""
@@ -100,7 +105,7 @@ class Operations:
             if moved is not None:
                 return Rotated(moved)
         with writing(self._connection, durable=True):
-            row = self.sessions.select_for_update().filter(sid=command.sid).first()
+            row = one(self.sessions.select_for_update().filter(sid=command.sid))
             session = None if row is None else to_session(row)
             decision = decide(session, command)
             if session is not None and decision.write is not None:
@@ -113,7 +118,7 @@ class Operations:
 
     def lookup(self, command: Lookup) -> LookupOutcome:
         """See `Store.lookup`."""
-        row = self.sessions.filter(sid=command.sid).first()
+        row = one(self.sessions.filter(sid=command.sid))
         if row is None:
             return Unknown()
         session = to_session(row)
@@ -128,7 +133,7 @@ class Operations:
         )
         row: Any = None
         if command.sid is not None:
-            row = self.sessions.filter(sid=command.sid).annotate(is_denied=Exists(denials)).first()
+            row = one(self.sessions.filter(sid=command.sid).annotate(is_denied=Exists(denials)))
         if row.is_denied if row is not None else denials.exists():
             return Denied()
         if row is None:
@@ -138,7 +143,7 @@ class Operations:
 
     def confirm(self, command: Confirm) -> None:
         """See `Store.confirm`."""
-        # The last condition leaves the row alone where nothing would change: no lock and no write for nothing.
+        # So the row is left alone where nothing would change: no lock and no write for nothing.
         news = Q(last_seen_at__lt=command.now) | Q(gen=command.gen, confirmed=False)
         self.sessions.filter(UNENDED, news, sid=command.sid).update(
             confirmed=Case(When(gen=command.gen, then=Value(value=True)), default=F("confirmed")),
@@ -152,7 +157,7 @@ class Operations:
     def revoke(self, command: Revoke) -> Revocation:
         """See `Store.revoke`."""
         with writing(self._connection):
-            row = self.sessions.select_for_update().filter(sid=command.sid).first()
+            row = one(self.sessions.select_for_update().filter(sid=command.sid))
             if row is None or command.user_id not in {None, row.user_id}:
                 return Revocation(found=False, ended=())
             session = to_session(row)
@@ -184,7 +189,7 @@ class Operations:
     def _end_all(
         self, which: QuerySet[AbstractSession], reason: EndReason, now: Millis
     ) -> tuple[Session, ...]:
-        """End those that have not ended. By key: who signs in meanwhile comes after, and is not ended unsaid."""
+        """End those that have not ended, by key: who signs in meanwhile is not ended unsaid."""
         going = to_sessions(which.filter(UNENDED).select_for_update().order_by("sid"))
         return self._end(going, reason, now)
 

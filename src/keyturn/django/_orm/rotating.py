@@ -7,13 +7,14 @@ time: the token's tag has been verified before, and the digest is SHA-256 of a s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from keyturn.django._orm.rows import NAMES, to_session
 from keyturn.stores._sql.quick import case_8
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models import Field
 
     from keyturn.django.models import AbstractSession
     from keyturn.stores.protocol import Rotate, Session
@@ -49,11 +50,11 @@ def is_possible(connection: BaseDatabaseWrapper) -> bool:
 
 def move(connection: BaseDatabaseWrapper, model: type[AbstractSession], command: Rotate) -> Session | None:
     """Rotate a session, if its row is as in the common case; None: nothing was written."""
-    meta = model._meta  # noqa: SLF001  (Django's documented name)
+    columns = _columns(model)
     fields = {"id": "sid", "generation": "gen", "digest": "secret_digest", "branch": "parent_branch"}
     values = case_8(command) | {"no": False}
     prepared = {
-        name: meta.get_field(fields[name]).get_db_prep_value(value, connection) if name in fields else value
+        name: columns[fields[name]].get_db_prep_value(value, connection) if name in fields else value
         for name, value in values.items()
     }
     rows = model._base_manager.using(connection.alias).raw(_text(connection, model), prepared)  # noqa: SLF001
@@ -61,7 +62,11 @@ def move(connection: BaseDatabaseWrapper, model: type[AbstractSession], command:
 
 
 def _text(connection: BaseDatabaseWrapper, model: type[AbstractSession]) -> str:
-    quote, meta = connection.ops.quote_name, model._meta  # noqa: SLF001
-    names = {name: quote(meta.get_field(name).column) for name in NAMES}
-    columns, idle_end = ", ".join(names.values()), _IDLE_END.format(**names)
-    return _STATEMENT.format(**names, table=quote(meta.db_table), columns=columns, idle_end=idle_end)
+    quote, table = connection.ops.quote_name, model._meta.db_table  # noqa: SLF001
+    names = {name: quote(str(field.column)) for name, field in _columns(model).items()}
+    columns, idle_end = ", ".join(names[name] for name in NAMES), _IDLE_END.format(**names)
+    return _STATEMENT.format(**names, table=quote(table), columns=columns, idle_end=idle_end)
+
+
+def _columns(model: type[AbstractSession]) -> dict[str, Field[Any, Any]]:
+    return {field.name: field for field in model._meta.concrete_fields if field.name in NAMES}  # noqa: SLF001

@@ -22,8 +22,10 @@ _OCTETS: Final = ("secret_digest", "parent_branch")  # some drivers give a memor
 
 def to_session(row: AbstractSession) -> Session:
     """Turn a row into a session."""
-    values = {name: getattr(row, name) for name in NAMES}
-    return Session(**{**values, **{name: bytes(values[name]) for name in _OCTETS}})
+    values: dict[str, Any] = {name: getattr(row, name) for name in NAMES}
+    for name in _OCTETS:
+        values[name] = bytes(values[name])
+    return Session(**values)
 
 
 def to_sessions(rows: Iterable[AbstractSession]) -> tuple[Session, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import connections, router
 from django.db.transaction import atomic
-from django.db.utils import ConnectionDoesNotExist
+from django.utils.connection import ConnectionDoesNotExist
 
 from keyturn.django._orm.errors import translated
 from keyturn.django.models import UserLock
@@ -47,7 +47,7 @@ def connection_for(model: type[Model], alias: str | None) -> BaseDatabaseWrapper
 
 
 def is_joined(connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether there is a transaction of the application's. Those that `TestCase` wraps tests in are none.
+    """Tell whether there is a transaction of the application's; those of `TestCase` around tests are none.
 
     Raises:
         django.db.Error: The database cannot be reached.
@@ -83,7 +83,7 @@ def run(connection: BaseDatabaseWrapper, work: Callable[[], T], *, safe: bool) -
 
 @contextmanager
 def aside(connection: BaseDatabaseWrapper) -> Generator[None]:
-    """Do what is done off the critical path, in threads of Keyturn's own: nobody else closes their connections.
+    """Do what is done off the critical path, in threads of our own: nobody else closes their connections.
 
     They live as long as those of requests do (`CONN_MAX_AGE`).
     """

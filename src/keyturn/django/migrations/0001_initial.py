@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.db import migrations, models
 
 import keyturn.django.fields
@@ -14,9 +12,9 @@ class Migration(migrations.Migration):
 
     initial = True
 
-    dependencies: ClassVar[list[object]] = []
+    dependencies = ()
 
-    operations: ClassVar[list[object]] = [
+    operations = (
         migrations.CreateModel(
             name="UserLock",
             fields=[
@@ -114,4 +112,4 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-    ]
+    )
