@@ -143,7 +143,7 @@ def statements(alias: str) -> Iterator[list[str]]:
     sent: list[str] = []
 
     def note(execute: Any, text: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
-        if not text.startswith(("SAVEPOINT", "RELEASE SAVEPOINT")):
+        if not text.startswith(("BEGIN", "SAVEPOINT", "RELEASE SAVEPOINT")):
             sent.append(text)
         return execute(text, params, many, context)
 

@@ -85,15 +85,13 @@ def run(connection: BaseDatabaseWrapper, work: Callable[[], T], *, safe: bool) -
 def aside(connection: BaseDatabaseWrapper) -> Generator[None]:
     """Do what is done off the critical path, in threads of our own: nobody else closes their connections.
 
-    They live as long as those of requests do (`CONN_MAX_AGE`).
+    They live as long as those of requests do (`CONN_MAX_AGE`); one that a request has open stays open.
     """
-    with translated(connection):
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()
+    is_a_requests = connection.connection is not None and connection.settings_dict["CONN_MAX_AGE"] == 0
     try:
         yield
     finally:
-        if not connection.in_atomic_block:
+        if not is_a_requests and not connection.in_atomic_block:
             with translated(connection):
                 connection.close_if_unusable_or_obsolete()
 
