@@ -76,7 +76,9 @@ def store(alias: str) -> DjangoStore:
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_an_operation_takes_no_more_statements_than_it_must(store: DjangoStore, alias: str, name: str) -> None:
+def test_an_operation_takes_no_more_statements_than_it_must(
+    store: DjangoStore, alias: str, name: str
+) -> None:
     """Each operation, as many statements as are written down above."""
     operation, expected = COUNTS[name]
     with django_site.statements(alias) as sent:

@@ -13,7 +13,9 @@ from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 from django.template.response import TemplateResponse
+from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
+from django.utils.timezone import template_localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -221,13 +223,11 @@ class SessionAdmin(ModelAdmin):
         """Tell how it got where it is, where that is kept."""
         using = session._state.db  # noqa: SLF001  (Django's documented name)
         lines = TrailLine._base_manager.using(using).filter(sid=session.sid).order_by("id")  # noqa: SLF001
-        told = [(moment(e.at), e.kind, e.reason, e.gen, e.context) for e in lines[:MOST_LINES]]
+        told = [(_shown(e.at), e.kind, e.reason, e.gen, e.context) for e in lines[:MOST_LINES]]
         if not told:
             return str(_("None is kept: see AUDIT_RETENTION."))
         head = (_("When"), _("What"), _("How"), _("Generation"), _("Client"))
-        rows = format_html_join(
-            "", "<tr><td>{:%Y-%m-%d %H:%M:%S}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", told
-        )
+        rows = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", told)
         titles = format_html_join("", "<th>{}</th>", ((each,) for each in head))
         return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", titles, rows)
 
@@ -304,6 +304,11 @@ class SessionAdmin(ModelAdmin):
 
 def _now() -> int:
     return round(time.time() * 1000)
+
+
+def _shown(milliseconds: int) -> str:
+    """Write a moment as the admin writes those of columns."""
+    return localize(template_localtime(moment(milliseconds)))
 
 
 def _is_here() -> bool:
