@@ -34,7 +34,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="only say how many sessions would go")
 
-    def handle(  # noqa: D417  (the rest is Django's)
+    def handle(
         self,
         *_: Any,  # noqa: ANN401
         retention: str,
