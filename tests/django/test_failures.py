@@ -22,6 +22,7 @@ from keyturn.stores.protocol import (
     AsyncTrail,
     Confirm,
     Deny,
+    Found,
     Lookup,
     Revoke,
     RevokeUser,
