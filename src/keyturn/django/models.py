@@ -90,8 +90,7 @@ class AbstractSession(models.Model):
     @property
     def expires(self) -> datetime:
         """When it ends if it rests unused: the nearer of its two limits."""
-        limits = [self.expires_at, *([] if self.idle_expires_at is None else [self.idle_expires_at])]
-        return moment(min(limits))
+        return moment(self._rests_until())
 
     @property
     def ended(self) -> datetime | None:
@@ -102,7 +101,10 @@ class AbstractSession(models.Model):
         """Tell whether it lives at a moment, in milliseconds."""
         if self.revoked_at is not None:
             return "expired" if self.revoked_reason in {"idle", "absolute"} else "ended"
-        return "active" if self.expires.timestamp() * 1000 > now else "expired"
+        return "active" if self._rests_until() > now else "expired"
+
+    def _rests_until(self) -> int:
+        return min(self.expires_at, self.expires_at if self.idle_expires_at is None else self.idle_expires_at)
 
 
 class Session(AbstractSession):
