@@ -670,6 +670,15 @@ def test_claims_that_cannot_be_loaded_into_a_token_are_the_applications_fault(
         b.refresh(pair.refresh_token)
 
 
+def test_a_loader_that_gives_none_keeps_the_claims_of_the_sign_in(bench: Callable[..., Bench]) -> None:
+    """So load_claims may say no more than whether a user may go on."""
+    asked: list[str] = []
+    b = bench(load_claims=asked.append)
+    pair = b.refresh(b.issue("u", claims={"plan": "pro"}).refresh_token)
+    assert b.manager.verify_access(pair.access_token).claims == {"plan": "pro"}
+    assert asked == ["u"]
+
+
 @pytest.mark.parametrize(
     "policy", [Policy(), Policy.strict(), Policy(recovery_window=0), Policy(on_race="conflict")]
 )

@@ -79,7 +79,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         issuer: str,
         audience: str,
         claims: type[ClaimsT] | None = None,
-        load_claims: Callable[[str], ClaimsT | Mapping[str, Any]] | None = None,
+        load_claims: Callable[[str], ClaimsT | Mapping[str, Any] | None] | None = None,
         audit: Trail | None = None,
         clock: Callable[[], float] = time.time,
         entropy: Callable[[int], bytes] = os.urandom,
@@ -95,7 +95,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             claims: The application's claims model; None: a dict.
             load_claims: Called with the user's id at each refresh, so that a changed role reaches the next
                 access token. It raises `UserInactive` to end all sessions of a user who may not go on.
-                Without it the claims of the sign-in are kept.
+                Without it, and where it gives None, the claims of the sign-in are kept.
             audit: Where the audit trail is kept, if not in the store; it is not closed with the manager.
                 Without `Policy.audit_retention` its lines are kept until somebody calls `forget`.
             clock: Gives POSIX seconds.
@@ -482,9 +482,9 @@ class TokenManager(ManagerBase[ClaimsT]):
             return Inactive(found.session, self._store.revoke_user(revoke).ended)
         except Exception as error:  # the application's database may be out: that says nothing about the token
             raise StoreUnavailable("The user's claims cannot be loaded right now; try again.") from error
-        fresh = self._engine.dump_claims(claims)
+        fresh = None if claims is None else self._engine.dump_claims(claims)
         outcome = self._store.rotate(command)
-        return with_claims(outcome, fresh) if isinstance(outcome, Granted) else outcome
+        return with_claims(outcome, fresh) if fresh is not None and isinstance(outcome, Granted) else outcome
 
     def _authenticate(self, token: str, revocation: RevocationCheck | None) -> Principal[ClaimsT]:
         plan = self._engine.authenticate(token, judge=self._judge(revocation), now=self._now())
@@ -534,7 +534,9 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         issuer: str,
         audience: str,
         claims: type[ClaimsT] | None = None,
-        load_claims: Callable[[str], ClaimsT | Mapping[str, Any] | Awaitable[ClaimsT | Mapping[str, Any]]]
+        load_claims: Callable[
+            [str], ClaimsT | Mapping[str, Any] | Awaitable[ClaimsT | Mapping[str, Any] | None] | None
+        ]
         | None = None,
         audit: AsyncTrail | None = None,
         clock: Callable[[], float] = time.time,
@@ -810,9 +812,9 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
             return Inactive(found.session, (await self._store.revoke_user(revoke)).ended)
         except Exception as error:  # the application's database may be out: that says nothing about the token
             raise StoreUnavailable("The user's claims cannot be loaded right now; try again.") from error
-        fresh = self._engine.dump_claims(claims)
+        fresh = None if claims is None else self._engine.dump_claims(claims)
         outcome = await self._store.rotate(command)
-        return with_claims(outcome, fresh) if isinstance(outcome, Granted) else outcome
+        return with_claims(outcome, fresh) if fresh is not None and isinstance(outcome, Granted) else outcome
 
     async def _authenticate(self, token: str, revocation: RevocationCheck | None) -> Principal[ClaimsT]:
         plan = self._engine.authenticate(token, judge=self._judge(revocation), now=self._now())

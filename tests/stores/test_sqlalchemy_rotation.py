@@ -22,8 +22,8 @@ from keyturn._core.decide import decide
 from keyturn._core.outcomes import Converged, Created, Found, Reused, Rotated
 from keyturn._core.records import Session
 from keyturn.stores._sql import operations, statements
-from keyturn.stores._sql.operations import _case_8
 from keyturn.stores._sql.queries import Reply
+from keyturn.stores._sql.quick import case_8
 from keyturn.stores._sql.running import _send
 from keyturn.stores._sql.tables import sessions, to_row, to_session
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
@@ -142,7 +142,7 @@ def test_the_single_statement_is_case_8_and_nothing_else(
     returning = engine.dialect.update_returning
     with engine.begin() as connection:
         result = connection.execute(
-            statements.ROTATE_RETURNING if returning else statements.ROTATE, _case_8(asked)
+            statements.ROTATE_RETURNING if returning else statements.ROTATE, case_8(asked)
         )
         found = result if returning else connection.execute(select(sessions))
         moved = [to_session(each) for each in found] if returning or result.rowcount else []

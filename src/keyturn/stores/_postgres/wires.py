@@ -22,7 +22,7 @@ from psycopg.types.uuid import UUIDBinaryDumper, UUIDBinaryLoader
 
 from keyturn.errors import ConfigurationError, StoreUnavailable
 from keyturn.stores._postgres.texts import kept, whole
-from keyturn.stores._sql.errors import not_storable
+from keyturn.stores._sql.meanings import not_storable
 from keyturn.stores._sql.queries import Reply, flavour
 from keyturn.stores._sql.servers import too_old
 

@@ -12,19 +12,15 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from keyturn.errors import InvalidInput, KeyturnError, SchemaError, StoreUnavailable
-from keyturn.stores._sql.codes import (
-    IN_THE_WAY,
-    LATE,
-    LOST,
-    NO_SCHEMA,
-    NOT_STORABLE,
-    READ_ONLY,
-    SQLITE,
-    UNAVAILABLE,
-    Meaning,
-    by_code,
-    by_words,
+from keyturn.errors import KeyturnError, SchemaError, StoreUnavailable
+from keyturn.stores._sql.codes import IN_THE_WAY, LATE, READ_ONLY, UNAVAILABLE, by_code
+from keyturn.stores._sql.meanings import (
+    code_of,
+    is_not_storable,
+    lacks_schema,
+    not_storable,
+    unavailable,
+    why_unavailable,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +54,7 @@ def translated() -> Generator[None]:
         error.hide_parameters = True
         raise not_storable() from error
     except TimeoutError as error:
-        raise _unavailable(LATE) from error
+        raise unavailable(LATE) from error
     except (SQLAlchemyError, OSError) as error:
         raise StoreUnavailable(UNAVAILABLE, detail=type(error).__name__) from error
     except (UnicodeError, OverflowError) as error:
@@ -67,12 +63,12 @@ def translated() -> Generator[None]:
 
 def is_in_the_way(error: DBAPIError) -> bool:
     """Tell whether a table could not be made because there is one of that name."""
-    return _code(error) in IN_THE_WAY or "already exists" in str(error.orig)
+    return code_of(error.orig) in IN_THE_WAY or "already exists" in str(error.orig)
 
 
 def is_read_only(error: BaseException | None) -> bool:
     """Tell whether the server takes no writes."""
-    return isinstance(error, DBAPIError) and by_code(_code(error), str(error.orig)) is READ_ONLY
+    return isinstance(error, DBAPIError) and by_code(code_of(error.orig), str(error.orig)) is READ_ONLY
 
 
 def no_schema() -> SchemaError:
@@ -80,38 +76,9 @@ def no_schema() -> SchemaError:
     return SchemaError(_NO_SCHEMA, detail="no_schema")
 
 
-def not_storable() -> InvalidInput:
-    """Give the error for a value that no row can hold."""
-    return InvalidInput("A value cannot be stored.", detail="not_storable")
-
-
 def _meaning(error: DBAPIError) -> KeyturnError:
-    code, words = _code(error), str(error.orig)
-    if code in NO_SCHEMA or any(each in words for each in NO_SCHEMA if isinstance(each, str)):
+    if lacks_schema(error.orig):
         return no_schema()
-    if code in NOT_STORABLE or any(each in words for each in NOT_STORABLE if isinstance(each, str)):
+    if is_not_storable(error.orig):
         return not_storable()
-    known = by_code(code, words) or by_words(words)
-    if known is not None:
-        return _unavailable(known)
-    if error.connection_invalidated:
-        return _unavailable(LOST)
-    # Extended codes of SQLite append to the primary one: SQLITE_BUSY_SNAPSHOT, SQLITE_IOERR_FSYNC.
-    name = str(getattr(error.orig, "sqlite_errorname", ""))
-    primary = "_".join(name.split("_")[:2])
-    return StoreUnavailable(
-        SQLITE.get(primary, UNAVAILABLE), detail=name.lower() or str(code or type(error.orig).__name__)
-    )
-
-
-def _code(error: DBAPIError) -> int | str | None:
-    """Give PostgreSQL's five characters, or the number of MariaDB and MySQL."""
-    first = error.orig.args[0] if error.orig is not None and error.orig.args else None
-    if isinstance(first, int):
-        return first
-    state = getattr(error.orig, "sqlstate", None)
-    return None if state is None else str(state)
-
-
-def _unavailable(meaning: Meaning) -> StoreUnavailable:
-    return StoreUnavailable(meaning.words, detail=meaning.detail)
+    return why_unavailable(error.orig, lost=error.connection_invalidated)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import replace
 from itertools import count as count_from
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from keyturn._core.decide import as_first_told, decide, end
 from keyturn._core.endings import revoked_by
@@ -34,6 +34,7 @@ from keyturn.stores._sql.ending import end_within, ended, lines_about, of_user, 
 from keyturn.stores._sql.keeping import Tally, count, erase, find, forget, history, note, purge
 from keyturn.stores._sql.log import follow
 from keyturn.stores._sql.queries import Query, Reply, ask
+from keyturn.stores._sql.quick import case_8
 from keyturn.stores._sql.tables import changes, to_row, to_session, to_sessions
 from keyturn.stores._sql.transactions import committing, opening, transaction, whole
 
@@ -74,8 +75,6 @@ __all__ = [
     "rotate",
     "rotating",
 ]
-
-NEVER_RECENT: Final = 2**63 - 1  # later than any hand-out
 
 
 def create(flavour: Flavour, command: Create) -> Operation[CreateOutcome]:
@@ -153,7 +152,7 @@ def rotate(flavour: Flavour, command: Rotate) -> Operation[RotateOutcome]:
 def _move(command: Rotate) -> Operation[RotateOutcome | None]:
     if not command.rotation:
         return None
-    moved = yield from ask(statements.ROTATE_RETURNING, _case_8(command))
+    moved = yield from ask(statements.ROTATE_RETURNING, case_8(command))
     return Rotated(to_session(moved.rows[0])) if moved.rows else None
 
 
@@ -294,19 +293,6 @@ def deny(flavour: Flavour, command: Deny) -> Operation[None]:
     else:
         line = log.written(flavour, [(entry_of_denial(command.token_id), command.now)])
         yield from transaction(whole(flavour, denial, *line))
-
-
-def _case_8(command: Rotate) -> dict[str, object]:
-    never_recent = command.gen <= 0 or command.race_window <= 0
-    return {
-        "id": command.sid,
-        "generation": command.gen,
-        "digest": command.digest,
-        "branch": command.branch,
-        "proven": command.jkt or "",
-        "now": command.now,
-        "handed_by": NEVER_RECENT if never_recent else command.now - command.race_window,
-    }
 
 
 def _only(rows: Sequence[Sequence[Any]]) -> Session | None:

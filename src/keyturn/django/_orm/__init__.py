@@ -1,0 +1,1 @@
+"""The parts of the store on Django's ORM: transactions, errors, rows, operations. They know no token."""

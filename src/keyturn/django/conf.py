@@ -1,0 +1,249 @@
+"""The managers of this process, made from the settings when first asked for. They know no request."""
+
+from __future__ import annotations
+
+import asyncio
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakKeyDictionary
+
+from asgiref.sync import async_to_sync, sync_to_async
+from django.conf import settings as django_settings
+from django.utils.module_loading import import_string
+
+from keyturn.django.keys import is_opened_here, is_url, open_keys
+from keyturn.django.settings import NAME, Settings, read
+from keyturn.django.users import find_user
+from keyturn.errors import ConfigurationError, UserInactive
+from keyturn.forks import in_forked_children
+from keyturn.http import HttpSettings, is_awaited
+from keyturn.keystores import SharedKeyRing
+from keyturn.manager import AsyncTokenManager, TokenManager
+from keyturn.stores.urls import async_store_from_url, store_from_url
+
+if TYPE_CHECKING:
+    from keyturn._core.minting import KeySource
+    from keyturn.stores.protocol import AsyncStore, Store
+
+__all__ = ["get_async_manager", "get_http_settings", "get_manager", "get_settings"]
+
+# What is made from them is made anew when a test changes one.
+_WATCHED: Final = frozenset(
+    {NAME, "SECRET_KEY", "SECRET_KEY_FALLBACKS", "KEYTURN_SESSION_MODEL", "AUTH_USER_MODEL"}
+)
+
+
+class Managers:
+    """What this process has made of its settings. Safe for threads; a forked child makes its own."""
+
+    def __init__(self) -> None:
+        """Make nothing yet."""
+        self._start()
+        in_forked_children(self, Managers._start)
+
+    def _start(self) -> None:
+        self._lock = RLock()
+        self._settings: Settings | None = None
+        self._keys: KeySource | None = None
+        self._plain: TokenManager[Any] | None = None
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncTokenManager[Any]] = (
+            WeakKeyDictionary()
+        )
+
+    def settings(self) -> Settings:
+        """Give the settings."""
+        with self._lock:
+            if self._settings is None:
+                self._settings = read(getattr(django_settings, NAME, None))
+            return self._settings
+
+    def plain(self) -> TokenManager[Any]:
+        """Give the manager for threads."""
+        if self._plain is not None:
+            return self._plain
+        with self._lock:
+            if self._plain is None:
+                self._plain = self._make()
+            return self._plain
+
+    def of_loop(self) -> AsyncTokenManager[Any]:
+        """Give the manager of the running event loop."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigurationError(
+                "get_async_manager() is for coroutines: a manager belongs to an event loop"
+            ) from None
+        with self._lock:
+            manager = self._by_loop.get(loop)
+            if manager is None:
+                manager = self._by_loop[loop] = self._make_async()
+            return manager
+
+    def drop(self) -> None:
+        """Close what was made; the next that asks has it made anew."""
+        with self._lock:
+            plain, keys, settings = self._plain, self._keys, self._settings
+            self._start()
+        # Managers of event loops go with their loops: nobody can wait for them here.
+        if plain is not None:
+            plain.close()
+        if isinstance(keys, SharedKeyRing) and settings is not None and is_opened_here(settings.keys):
+            keys.close()
+
+    def _make(self) -> TokenManager[Any]:
+        from keyturn.django.signals import connect  # noqa: PLC0415  (models are there only now)
+        from keyturn.django.store import DjangoStore  # noqa: PLC0415  (the same)
+
+        settings = self.settings()
+        store: Any = _store(settings)
+        manager: TokenManager[Any] = TokenManager(
+            store=store,
+            load_claims=_Loader(settings).load if _loads(settings) else None,
+            **self._shared(settings),
+        )
+        connect(manager, store if isinstance(store, DjangoStore) else None)
+        return manager
+
+    def _make_async(self) -> AsyncTokenManager[Any]:
+        from keyturn.django.signals import connect_async  # noqa: PLC0415  (models are there only now)
+
+        settings = self.settings()
+        manager: AsyncTokenManager[Any] = AsyncTokenManager(
+            store=_async_store(settings),
+            load_claims=_Loader(settings).aload if _loads(settings) else None,
+            **self._shared(settings),
+        )
+        connect_async(manager)
+        return manager
+
+    def _shared(self, settings: Settings) -> dict[str, Any]:
+        """Give what the managers of both colours have in common."""
+        return {
+            "keys": self._open_keys(settings),
+            "policy": settings.policy,
+            "issuer": settings.issuer,
+            "audience": settings.audience,
+            "claims": settings.claims,
+        }
+
+    def _open_keys(self, settings: Settings) -> KeySource:
+        if self._keys is None:
+            try:
+                self._keys = open_keys(settings.keys)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{NAME}['KEYS']: {error}") from error
+        return self._keys
+
+
+class _Loader:
+    """Asks for a user at each refresh: whether they may go on, and for their claims."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._is_allowed = settings.user_is_allowed
+        self._claims = settings.load_claims
+
+    def load(self, user_id: str) -> Any:  # noqa: ANN401  (the application's)
+        """Give the claims; None keeps those of the sign-in.
+
+        Raises:
+            UserInactive: There is no such user, or they may not go on.
+        """
+        user = self._find(user_id)
+        if self._claims is None:
+            return None
+        return async_to_sync(self._claims)(user) if is_awaited(self._claims) else self._claims(user)
+
+    async def aload(self, user_id: str) -> Any:  # noqa: ANN401  (the application's)
+        """Give the claims: see `load`."""
+        if self._claims is None or not is_awaited(self._claims):
+            return await sync_to_async(self.load)(user_id)
+        return await self._claims(await sync_to_async(self._find)(user_id))
+
+    def _find(self, user_id: str) -> Any:  # noqa: ANN401  (the project's user model)
+        user = find_user(user_id)
+        if user is None or (self._is_allowed is not None and not self._is_allowed(user)):
+            raise UserInactive
+        return user
+
+
+def _loads(settings: Settings) -> bool:
+    return settings.load_claims is not None or settings.user_is_allowed is not None
+
+
+def _store(settings: Settings) -> Store:
+    from keyturn.django.store import DjangoStore  # noqa: PLC0415  (models are there only now)
+
+    if settings.store is None:
+        return DjangoStore(using=settings.database)
+    if isinstance(settings.store, str) and is_url(settings.store):
+        return store_from_url(settings.store)
+    return cast("Store", _made("STORE", settings.store))
+
+
+def _async_store(settings: Settings) -> AsyncStore:
+    from keyturn.django.store import AsyncDjangoStore  # noqa: PLC0415  (models are there only now)
+
+    if settings.store is None:
+        return AsyncDjangoStore(using=settings.database)
+    if isinstance(settings.store, str) and is_url(settings.store):
+        return async_store_from_url(settings.store)
+    if settings.async_store is None:
+        raise ConfigurationError(f"{NAME}['ASYNC_STORE']: a STORE of your own needs a twin for asyncio")
+    return cast("AsyncStore", _made("ASYNC_STORE", settings.async_store))
+
+
+def _made(key: str, named: object) -> object:
+    """Give a store: what a dotted path names, or what that makes."""
+    try:
+        found = import_string(named) if isinstance(named, str) else named
+    except ImportError as error:
+        raise ConfigurationError(f"{NAME}[{key!r}]: {error}") from error
+    return found() if callable(found) else found
+
+
+# Django's settings are one for the whole process, and views, admin, commands and validators are made by
+# Django, without anybody to hand them a manager. So all find it in one place, as they do `connections`.
+_managers: Final = Managers()
+
+
+def get_manager() -> TokenManager[Any]:
+    """Give this process's manager for threads.
+
+    Raises:
+        ConfigurationError: The settings are not usable; the message names the key.
+    """
+    return _managers.plain()
+
+
+def get_async_manager() -> AsyncTokenManager[Any]:
+    """Give the running event loop's manager, with the policy and the keys of the one for threads.
+
+    Raises:
+        ConfigurationError: The settings are not usable, or no event loop runs.
+    """
+    return _managers.of_loop()
+
+
+def get_http_settings() -> HttpSettings:
+    """Give how tokens travel over HTTP.
+
+    Raises:
+        ConfigurationError: The settings are not usable; the message names the key.
+    """
+    return _managers.settings().http
+
+
+def get_settings() -> Settings:
+    """Give all settings.
+
+    Raises:
+        ConfigurationError: They are not usable; the message names the key.
+    """
+    return _managers.settings()
+
+
+def on_setting_changed(*, setting: str, **_: object) -> None:
+    """Have the managers made anew: a test changes a setting, or puts it back."""
+    if setting in _WATCHED:
+        _managers.drop()
