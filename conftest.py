@@ -6,9 +6,13 @@ from contextlib import ExitStack, chdir
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.doctest import DocTestParser
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+settings.register_profile("keyturn", deadline=None)  # how long an example takes says nothing about a rule
+settings.load_profile("keyturn")
 
 pytest_plugins = ["tests.support.fixtures", "tests.support.databases", "keyturn.pytest_plugin"]
 

@@ -25,6 +25,7 @@ NEEDS = {
     "keyturn.fastapi": "fastapi",
     "keyturn.flask": "flask",
     "keyturn.aiohttp": "aiohttp",
+    "keyturn.django": "django",
     "keyturn.litestar": "litestar",
     "keyturn.client": "httpx",
     "keyturn.client.keyring": "keyring",
