@@ -96,6 +96,9 @@ class Keyturn(Generic[ClaimsT]):
     def setup(self, app: web.Application, *, lifespan: bool = True) -> None:
         """Add the endpoints to an application, and what answers of guarded handlers need.
 
+        What makes the store's tables belongs into `app.cleanup_ctx`, before this: aiohttp calls what is in
+        `app.on_startup` later than the manager is started.
+
         Args:
             app: The application, or one that will be mounted in another.
             lifespan: Whether the manager starts and closes with it; else that is for the application to do.
