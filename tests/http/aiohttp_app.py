@@ -36,10 +36,10 @@ def application(world: World) -> web.Application:
         login=check_password,
         settings=world.settings,
         throttle=Throttle(),
-        exempt=EXEMPT,
-        require=REQUIRE,
+        exempt=EXEMPT if world.by_path else None,
+        require=REQUIRE if world.by_path else None,
     )
-    app = web.Application(middlewares=[auth.middleware] if world.by_path else [])
+    app = web.Application()
     auth.setup(app)
     guards = {
         "/private": auth.require(),

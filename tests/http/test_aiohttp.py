@@ -251,6 +251,31 @@ def by_path(world: World, **options: Any) -> web.Application:
     return app
 
 
+@pytest.mark.parametrize("options", [{"exempt": ()}, {"require": {}}, {"exempt": ("/health",)}])
+def test_who_names_paths_has_them_guarded(options: dict[str, Any]) -> None:
+    """Without another word, and once: a middleware that the application has placed itself stays there."""
+
+    def build(world: World) -> web.Application:
+        auth = keyturn(world, **options)
+        placed = web.Application(middlewares=[auth.middleware, cloning])
+        auth.setup(placed)
+        assert list(placed.middlewares) == [auth.middleware, cloning]
+        app = web.Application()
+        keyturn(world, **options).setup(app)
+        app.add_routes([web.get("/page", who)])
+        return app
+
+    with site_of(build) as site:
+        check_refusal(site.send("GET", "/page"), 401, "invalid_request")
+        assert site.send("GET", "/page", bearer=site.sign_in("ann").access).json() == {"user_id": "ann"}
+
+
+def test_who_names_no_paths_guards_handlers_alone() -> None:
+    """A page without a guard is open then."""
+    with site_of(with_routes(lambda _: web.get("/page", who))) as site:
+        assert site.send("GET", "/page").json() == {"user_id": None}
+
+
 def test_an_encoded_slash_opens_nothing(tmp_path: Path) -> None:
     """It is none to aiohttp's router: what lies below an exempt path in another reading is no less guarded.
 

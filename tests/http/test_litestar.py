@@ -36,6 +36,7 @@ from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore
 from keyturn.testing._http.sockets import closing, opened, refusal_of
 from keyturn.testing._http.world import Site, check_refusal, served
 from keyturn.testing.http_suite import World, check_password
+from keyturn.testing.wrappers import AsyncStoreWrapper
 from tests.http.starlette_app import serve
 
 Who = Principal[dict[str, Any]]
@@ -614,6 +615,35 @@ async def test_the_manager_runs_as_long_as_the_application(tmp_path: Path, *, li
         assert view is not None
         assert (view.staleness(manager.now()) is not None) is lifespan
     await manager.close()
+
+
+async def test_the_tables_may_be_made_by_a_hook_of_the_start(tmp_path: Path) -> None:
+    """Such hooks come after all lifespans in Litestar, and the manager starts after both."""
+    store = AsyncSQLAlchemyStore.from_url(f"sqlite:///{tmp_path}/sessions.db")
+    manager = following(store)
+    async with litestar(Keyturn(manager), on_startup=[store.create_schema]).lifespan():
+        view = manager.revocations
+        assert view is not None
+        assert view.staleness(manager.now()) is not None
+
+
+async def test_a_start_that_fails_leaves_nothing_open() -> None:
+    """The manager is closed, also where a hook of the application's own fails before it has started."""
+    closed: list[str] = []
+
+    class Store(AsyncStoreWrapper):
+        async def close(self) -> None:
+            closed.append("closed")
+            await super().close()
+
+    async def fail() -> None:
+        raise RuntimeError("another service is away")
+
+    application = litestar(Keyturn(following(Store(AsyncMemoryStore()))), on_startup=[fail])
+    with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="another service")):
+        async with application.lifespan():
+            pass
+    assert closed == ["closed"]
 
 
 async def test_a_store_that_is_out_does_not_keep_an_application_from_starting() -> None:

@@ -2,7 +2,7 @@
 
 ```python
 auth = Keyturn(manager, login=check_password)
-app = web.Application()  # middlewares=[auth.middleware] guards all of it by paths
+app = web.Application()
 auth.setup(app)
 
 
@@ -12,6 +12,7 @@ async def orders(request: web.Request) -> web.StreamResponse:
     return web.json_response({"user": auth.principal(request).user_id})
 ```
 
+`Keyturn(manager, exempt=…, require=…)` guards all routes of the application, by their paths.
 WebSockets are written as always, with `web.WebSocketResponse()` and `prepare`. aiohttp has no OpenAPI
 document of its own; for one that an application writes, `keyturn.http.openapi` has the parts.
 """
@@ -84,17 +85,24 @@ class Keyturn(Generic[ClaimsT]):
         login: AsyncLogin | None = None,
         settings: HttpSettings | None = None,
         throttle: LoginThrottle | None = None,
-        exempt: Iterable[str] = (),
+        exempt: Iterable[str] | None = None,
         require: Requirements | None = None,
     ) -> None:
-        """Set it up: see `keyturn.http.AsyncEndpoints`, and for `exempt` and `require` `AsyncGuard`."""
+        """Prepare: see `keyturn.http.AsyncEndpoints`, and for `exempt` and `require` `AsyncGuard`.
+
+        With one of those two, `setup` has `middleware` guard all routes; without, those with guards alone.
+        """
         self._manager = manager
         self._endpoints = AsyncEndpoints(manager, login=login, settings=settings, throttle=throttle)
-        self._guard = AsyncGuard(manager, settings=settings, exempt=exempt, require=require)
+        self._guard = AsyncGuard(manager, settings=settings, exempt=exempt or (), require=require)
+        self._by_path = not (exempt is None and require is None)
         self.current = cast("web.RequestKey[Principal[ClaimsT] | None]", PRINCIPAL)
 
     def setup(self, app: web.Application, *, lifespan: bool = True) -> None:
         """Add the endpoints to an application, and what answers of guarded handlers need.
+
+        What makes the store's tables belongs into `app.cleanup_ctx`, before this: aiohttp calls what is in
+        `app.on_startup` later than the manager is started.
 
         Args:
             app: The application, or one that will be mounted in another.
@@ -106,6 +114,8 @@ class Keyturn(Generic[ClaimsT]):
         app[KEYTURN] = self
         app[MOUNTED] = cast("web.AbstractResource", ours[0].resource)
         app.on_response_prepare.append(_on_prepare)
+        if self._by_path and self.middleware not in app.middlewares:
+            app.middlewares.append(self.middleware)
         if lifespan:
             app.cleanup_ctx.append(self.lifespan)
 
@@ -140,8 +150,9 @@ class Keyturn(Generic[ClaimsT]):
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Guard a whole application by paths: `web.Application(middlewares=[auth.middleware])`.
+        """Guard a whole application by paths: what `setup` adds, where it must stand at another place.
 
+        Alone, as in `web.Application(middlewares=[auth.middleware])`, it guards all paths in the same way.
         A path with an encoded slash (`%2F`) is exempt nowhere: routers read it in one way, static files in
         another.
         """

@@ -36,7 +36,7 @@ from keyturn.http import (
 )
 from keyturn.http.asgi import AsgiGuard, read_for_guard
 from keyturn.http.asgi_types import AsgiApp
-from keyturn.http.lifespans import running
+from keyturn.http.lifespans import closed, start
 from keyturn.litestar.connections import (
     PRINCIPAL,
     Reply,
@@ -137,7 +137,8 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, Generic[ClaimsT]):
         app_config.before_send.append(self._serving.answer_unrouted)
         app_config.dependencies.setdefault(PRINCIPAL, Provide(principal_of, sync_to_thread=False))
         if self._lifespan:
-            cast("Any", app_config).lifespan.append(self._running)
+            cast("Any", app_config).lifespan.append(self._closed)
+            app_config.on_startup.append(self._start)  # after the hooks that make the tables
         if app_config.openapi_config is not None:
             app_config.openapi_config = described(
                 app_config.openapi_config,
@@ -184,7 +185,10 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, Generic[ClaimsT]):
             return verdict
         return await self._guard.check(read_for_guard(scope, self._guard), asked.needs)
 
+    async def _start(self) -> None:
+        await start(self._manager)
+
     @asynccontextmanager
-    async def _running(self, _: Litestar) -> AsyncGenerator[None]:
-        async with running(self._manager):
+    async def _closed(self, _: Litestar) -> AsyncGenerator[None]:
+        async with closed(self._manager):
             yield
