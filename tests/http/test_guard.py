@@ -169,6 +169,24 @@ def test_scopes_are_names_and_not_letters() -> None:
     assert ask(claims=(("roles", {"owner"}),)) == 403
 
 
+@pytest.mark.parametrize("scope", ["", "orders:read orders:write", 'a"b', "a\\b", "é", 7, None], ids=repr)
+def test_a_scope_that_no_token_can_hold_is_refused(scope: object) -> None:
+    """RFC 6749, section 3.3; two scopes in one text are a mistake that is told before anybody asks."""
+    with pytest.raises(ConfigurationError, match="one name without spaces"):
+        needs(cast("Any", scope))
+    assert needs("https://api.example.com/orders:read", "!#[]~").scopes
+
+
+def test_a_guard_without_its_parentheses_is_refused() -> None:
+    """`@auth.require` would take the function for a scope, and nothing would be guarded as it says."""
+
+    def orders() -> None:
+        """Serve."""
+
+    with pytest.raises(ConfigurationError, match=r"@require\(\), not @require"):
+        needs(cast("Any", orders))
+
+
 @pytest.mark.parametrize(
     ("path", "exempt"),
     [
