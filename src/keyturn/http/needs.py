@@ -51,9 +51,12 @@ class Needs:
         if isinstance(scopes, str):
             raise ConfigurationError(f"scopes must be a tuple such as ({scopes!r},)")
         for scope in cast("Iterable[object]", scopes):
-            if callable(scope):
-                raise ConfigurationError("a guard is called before it decorates: @require(), not @require")
-            if not isinstance(scope, str) or not _SCOPE.fullmatch(scope):
+            if not isinstance(scope, str):  # a repr of it might tell what a request holds
+                kind = type(scope).__name__
+                raise ConfigurationError(
+                    f"a scope is a name, not a {kind}; is it require() that lacks its parentheses?"
+                )
+            if not _SCOPE.fullmatch(scope):
                 raise ConfigurationError(f"a scope is one name without spaces, not {scope!r}")
         if self.revocation not in (None, *get_args(RevocationCheck)):
             raise wrong_check(str(self.revocation))
@@ -89,12 +92,16 @@ def needs(*scopes: str, **options: Unpack[NeedsOptions]) -> Needs:
         options: See `NeedsOptions`.
 
     Raises:
-        ConfigurationError: It would never be met.
+        ConfigurationError: It would never be met; or there is no such option.
 
     Examples:
         >>> needs("orders:read", roles=("admin", "clerk"), fresh="5m").fresh
         300.0
     """
+    # A type checker sees such a typo, and not everybody has one: it must not guard less than it says.
+    if unknown := sorted(set(options) - set(NeedsOptions.__annotations__)):
+        known = ", ".join(NeedsOptions.__annotations__)
+        raise ConfigurationError(f"there is no option {unknown[0]!r}: scopes stand first, then {known}")
     roles: object = options.get("roles", ())
     if isinstance(roles, str):
         raise ConfigurationError(f"roles must be a tuple such as ({roles!r},)")
