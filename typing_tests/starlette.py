@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, assert_type
 
 from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -47,6 +48,15 @@ async def feed(socket: WebSocket) -> None:
     assert_type(auth.principal(socket).claims, Claims)
 
 
+class Drawer(HTTPEndpoint):
+    """Several methods of one path."""
+
+    @auth.require("profile")
+    async def get(self, request: Request) -> Response:
+        """Say what the user may do."""
+        return JSONResponse(auth.principal(request).claims.roles)
+
+
 def maybe(request: Request) -> Response:
     """Talk to anybody, behind the middleware."""
     user: object = request.user
@@ -57,6 +67,7 @@ app = Starlette(
     routes=[
         *auth.routes,
         Route("/roles", roles),
+        Route("/drawer", Drawer),
         Route("/maybe", auth.require(optional=True)(maybe)),
         WebSocketRoute("/feed", feed),
     ],

@@ -78,6 +78,8 @@ class Keyturn(KeyturnBase[ClaimsT]):
         app.add_exception_handler(Refused, cast("Any", _refuse))  # it is for requests and for sockets
         app.add_middleware(AsgiHeaders)
         app.add_middleware(AsgiSockets, gone=GONE)
+        if self._guards_paths:
+            app.add_middleware(self.middleware)
         if endpoints:
             app.include_router(self.router(lifespan=lifespan))
 

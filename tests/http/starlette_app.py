@@ -47,8 +47,8 @@ def options(world: World) -> dict[str, Any]:
         "login": check_password,
         "settings": world.settings,
         "throttle": Throttle(),
-        "exempt": EXEMPT,
-        "require": REQUIRE,
+        "exempt": EXEMPT if world.by_path else None,
+        "require": REQUIRE if world.by_path else None,
     }
 
 

@@ -32,6 +32,15 @@ def test_an_extension_needs_a_manager() -> None:
         Keyturn().init_app(Flask(__name__))
 
 
+def test_a_guard_without_its_application_lets_nobody_in() -> None:
+    """Where `init_app` was forgotten, the error says so, whoever asks."""
+    app = Flask(__name__)
+    app.testing = True  # so that the error is not turned into a page
+    app.add_url_rule("/private", view_func=auth_required()(lambda: "secret"))
+    with pytest.raises(ConfigurationError, match="init_app"):
+        app.test_client().get("/private")
+
+
 def test_the_configuration_of_the_application_counts() -> None:
     """Each setting has a key; what is not set there is filled in from `settings`."""
     app = Flask(__name__)
@@ -42,6 +51,9 @@ def test_the_configuration_of_the_application_counts() -> None:
     assert answer.headers["Set-Cookie"].startswith("mine=ktr_")
     assert app.config["KEYTURN_COOKIE_PATH"] == "/auth"
     assert app.config["KEYTURN_RENEW_WITHIN"] == 120
+    assert app.extensions["keyturn"].settings == HttpSettings(
+        cookie_name="mine", cookie_secure=False, renew_within="2m"
+    )
 
 
 def test_a_wrong_configuration_is_refused_at_the_start() -> None:
@@ -206,6 +218,14 @@ def test_a_command_that_does_nothing_does_not_look_like_success(
     assert found == status
     assert said in output
     assert "Traceback" not in output
+
+
+def test_the_commands_introduce_themselves() -> None:
+    """Each in a line that is not cut off."""
+    status, output = command_of(application_with(World())[0], "--help")
+    listed = output.partition("Commands:\n")[2].split()
+    assert (status, {"purge", "revoke", "sessions"} <= set(listed)) == (0, True)
+    assert "..." not in output.partition("Commands:\n")[2]
 
 
 def test_a_command_tells_an_outage_in_one_sentence() -> None:

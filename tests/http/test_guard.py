@@ -169,6 +169,33 @@ def test_scopes_are_names_and_not_letters() -> None:
     assert ask(claims=(("roles", {"owner"}),)) == 403
 
 
+@pytest.mark.parametrize("scope", ["", "orders:read orders:write", 'a"b', "a\\b", "é"], ids=repr)
+def test_a_scope_that_no_token_can_hold_is_refused(scope: str) -> None:
+    """RFC 6749, section 3.3; two scopes in one text are a mistake that is told before anybody asks."""
+    with pytest.raises(ConfigurationError, match="one name without spaces"):
+        needs(scope)
+    assert needs("https://api.example.com/orders:read", "!#[]~").scopes
+
+
+@pytest.mark.parametrize("option", ["role", "scopes", "max_age", "options"])
+def test_an_option_that_does_not_exist_is_refused(option: str) -> None:
+    """A typo would else be a guard that asks less than it says."""
+    with pytest.raises(
+        ConfigurationError, match=f"no option '{option}': scopes stand first, then optional, roles"
+    ):
+        needs("orders:read", **cast("Any", {option: ("admin",)}))
+
+
+def test_a_guard_without_its_parentheses_is_refused() -> None:
+    """`@auth.require` would take the function for a scope, and nothing would be guarded as it says."""
+
+    def orders() -> None:
+        """Serve."""
+
+    with pytest.raises(ConfigurationError, match=r"a scope is a name, not a function.*parentheses"):
+        needs(cast("Any", orders))
+
+
 @pytest.mark.parametrize(
     ("path", "exempt"),
     [

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import httpx
@@ -653,3 +653,20 @@ async def test_a_store_that_is_out_does_not_keep_an_application_from_starting() 
         await following(AsyncRedisStore.from_url(url)).start()
     async with litestar(Keyturn(following(AsyncRedisStore.from_url(url)))).lifespan():
         pass
+
+
+def test_a_guard_without_its_parentheses_lets_nobody_in() -> None:
+    """Litestar would call it with the connection and the route, and take what it gives for consent."""
+
+    def build(world: World) -> Litestar:
+        auth = keyturn(world)
+
+        @get("/careless", guards=[cast("Guard", auth.require)], sync_to_thread=False)
+        def careless() -> str:
+            return "secret"
+
+        return litestar(auth, careless)
+
+    with site_of(build) as site:
+        answer = site.send("GET", "/careless")
+        assert (answer.status_code, "secret" in answer.text) == (500, False)

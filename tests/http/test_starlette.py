@@ -11,6 +11,7 @@ import pytest
 from starlette._utils import get_route_path
 from starlette.applications import Starlette
 from starlette.authentication import AuthenticationError, requires
+from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection, Request
@@ -88,9 +89,13 @@ async def no_answer(message: MutableMapping[str, Any]) -> None:
 async def shake_hands(app: Starlette, *headers: tuple[bytes, bytes]) -> list[MutableMapping[str, Any]]:
     """Open a WebSocket as an ASGI server does, and give what the application sends."""
     sent: list[MutableMapping[str, Any]] = []
+    coming: list[dict[str, Any]] = [
+        {"type": "websocket.connect"},
+        {"type": "websocket.disconnect", "code": 1000},
+    ]
 
     async def receive() -> dict[str, Any]:
-        return {"type": "websocket.connect"}
+        return coming.pop(0)
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
@@ -200,6 +205,90 @@ async def test_the_lifespan_starts_the_manager_and_closes_it() -> None:
     await check_lifespan(lambda manager: Starlette(lifespan=Keyturn(manager).lifespan))
 
 
+class Drawer(HTTPEndpoint):
+    """Several methods of one path, each guarded for itself."""
+
+    auth = Keyturn(World().async_manager(), login=check_password)
+
+    @auth.require()
+    async def get(self, request: Request) -> Response:
+        """Let in whoever is signed in."""
+        return JSONResponse({"user": self.auth.principal(request).user_id})
+
+    @auth.require("orders:read")
+    def delete(self, request: Request) -> Response:
+        """Need a scope, in a thread."""
+        return JSONResponse({"by": request.user.identity})
+
+
+def test_the_methods_of_an_endpoint_are_guarded() -> None:
+    """Each needs what it says; a method that is not there stays a 405."""
+    with client_of(Starlette(routes=[*Drawer.auth.routes, Route("/drawer", Drawer)])) as client:
+        buyer, member = bearer(client, "buyer-bo"), bearer(client, "mem")
+        assert client.get("/drawer", headers=member).json() == {"user": "mem"}
+        assert client.delete("/drawer", headers=buyer).json() == {"by": "buyer-bo"}
+        assert client.delete("/drawer", headers=member).status_code == 403
+        assert [client.request(method, "/drawer").status_code for method in ("GET", "DELETE")] == [401, 401]
+        assert client.put("/drawer", headers=buyer).status_code == 405
+
+
+async def test_the_socket_of_a_method_is_guarded() -> None:
+    """A method that serves a whole socket is an endpoint like another."""
+    world = World()
+    auth = Keyturn(world.async_manager())
+
+    class Desk:
+        @auth.require()
+        async def talk(self, socket: WebSocket) -> None:
+            await socket.accept()
+            await socket.send_text(socket.user.identity)
+            await socket.close()
+
+    app = Starlette(routes=[WebSocketRoute("/talk", Desk().talk)])
+    token = (await world.async_manager().issue("ann")).access_token
+    admitted = await shake_hands(app, (b"authorization", f"Bearer {token}".encode()))
+    assert admitted[1]["text"] == "ann"
+    assert await shake_hands(app) == [{"type": "websocket.close", "code": 1008}]
+
+
+class Talk(WebSocketEndpoint):
+    """An endpoint that serves a socket by several methods."""
+
+    async def on_connect(self, websocket: WebSocket) -> None:
+        """Say who has opened it, and let it go."""
+        await websocket.accept()
+        await websocket.send_text(websocket.user.identity)
+        await websocket.close()
+
+
+async def test_a_websocket_endpoint_is_guarded_by_its_route() -> None:
+    """A guard of one of its methods could not close the socket, so that is refused: the route has one."""
+    world = World()
+    auth = Keyturn(world.async_manager())
+    with pytest.raises(ConfigurationError, match="guard the route"):
+        auth.require()(Talk)
+
+    careless = type("Careless", (Talk,), {"on_connect": auth.require()(Talk.on_connect)})
+    token = (await world.async_manager().issue("ann")).access_token
+    header = (b"authorization", f"Bearer {token}".encode())
+    with pytest.raises(ConfigurationError, match="guard the route"):
+        await shake_hands(Starlette(routes=[WebSocketRoute("/talk", careless)]), header)
+
+    guarded = WebSocketRoute("/talk", Talk, middleware=[Middleware(auth.middleware)])
+    admitted = await shake_hands(Starlette(routes=[guarded]), header)
+    assert admitted[1]["text"] == "ann"
+    assert await shake_hands(Starlette(routes=[guarded])) == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_what_takes_no_request_cannot_be_guarded() -> None:
+    """It is told, and what was decorated is not called."""
+    auth = Keyturn(World().async_manager())
+    called: list[str] = []
+    with pytest.raises(ConfigurationError, match="takes no request"):
+        await auth.require()(called.append)("x")
+    assert called == []
+
+
 def test_a_principal_is_somebody() -> None:
     """Where nobody is signed in, asking for one is a mistake of the application."""
     auth = Keyturn(World().async_manager(), login=check_password)
@@ -215,3 +304,38 @@ def test_a_principal_is_somebody() -> None:
     with client_of(Starlette(routes=routes)) as client:
         assert client.get("/maybe").json() is None
         assert client.get("/maybe", headers=bearer(client, "ann")).json() == "ann"
+
+
+def asking(app: Starlette) -> httpx.AsyncClient:
+    """Ask an application without a server, so that what it raises is raised here."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver")
+
+
+async def test_paths_that_nothing_guards_are_a_mistake_that_is_said() -> None:
+    """Without its middleware the application serves no sign-in, and does not start with its lifespan."""
+    auth = Keyturn(World().async_manager(), login=check_password, require={"/admin/*": {"roles": "admin"}})
+    async with asking(Starlette(routes=auth.routes)) as client:
+        with pytest.raises(ConfigurationError, match=r"Middleware\(auth.middleware\)"):
+            await client.post("/auth/login", json={})
+    with pytest.raises(ConfigurationError, match=r"Middleware\(auth.middleware\)"):
+        async with auth.lifespan(None):
+            pass
+    async with asking(Starlette(routes=auth.routes, middleware=[Middleware(auth.middleware)])) as client:
+        assert (await client.post("/auth/login", json={})).status_code == 400
+        assert (await client.get("/anything")).status_code == 401
+    async with auth.lifespan(None):
+        pass
+
+
+async def test_a_part_of_an_application_is_judged_once() -> None:
+    """A guard that stands in two places judges by the whole path, as the outer one sees it."""
+    auth = Keyturn(World().async_manager(), login=check_password, exempt=("/part/public/*",))
+
+    async def page(_: Request) -> Response:
+        return Response()
+
+    part = Starlette(routes=[Route("/public/page", page)], middleware=[Middleware(auth.middleware)])
+    app = Starlette(routes=[Mount("/part", part)], middleware=[Middleware(auth.middleware)])
+    async with asking(app) as client:
+        assert (await client.get("/part/public/page")).status_code == 200
+        assert (await client.get("/part/private")).status_code == 401

@@ -28,7 +28,7 @@ def _manager() -> Generator[TokenManager[Any]]:
         raise click.ClickException(str(error)) from error
 
 
-@commands.command()
+@commands.command(short_help="List the sessions of a user.")
 @click.argument("user")
 @click.option("--all", "ended_too", is_flag=True, help="Ended ones too, until they are purged.")
 def sessions(user: str, *, ended_too: bool) -> None:
@@ -46,7 +46,7 @@ def sessions(user: str, *, ended_too: bool) -> None:
         click.echo(json.dumps(facts))  # in ASCII: a user agent that others wrote steers no terminal
 
 
-@commands.command()
+@commands.command(short_help="End a session, or all of a user.")
 @click.argument("session_id", metavar="[SESSION]", required=False)
 @click.option("--user", metavar="USER", help="All sessions of this user, by id.")
 def revoke(session_id: str | None, user: str | None) -> None:
@@ -63,7 +63,7 @@ def revoke(session_id: str | None, user: str | None) -> None:
     click.echo(f"{ended} session{'' if ended == 1 else 's'} ended.")
 
 
-@commands.command()
+@commands.command(short_help="Remove sessions that ended long ago.")
 @click.option("--retention", default=DEFAULT_RETENTION, show_default=True, help="How long ended ones stay.")
 def purge(retention: str) -> None:
     """Remove sessions whose absolute end is longer ago than the retention, and old lines of the trail."""

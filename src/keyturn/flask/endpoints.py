@@ -10,7 +10,17 @@ from flask import Blueprint, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter, Rule
 
-from keyturn.http import JWKS_PATH, MAX_BODY, Endpoints, Guard, HttpReply, HttpRequest, unreadable_body
+from keyturn.errors import ConfigurationError
+from keyturn.http import (
+    JWKS_PATH,
+    MAX_BODY,
+    Endpoints,
+    Guard,
+    HttpReply,
+    HttpRequest,
+    HttpSettings,
+    unreadable_body,
+)
 from keyturn.manager import TokenManager
 
 EXTENSION: Final = "keyturn"
@@ -24,10 +34,22 @@ class Extension:
     endpoints: Endpoints
     guard: Guard
 
+    @property
+    def settings(self) -> HttpSettings:
+        """What came of the application's configuration."""
+        return self.endpoints.settings
+
 
 def extension() -> Extension:
-    """Give what Keyturn keeps for the current application."""
-    return cast("Extension", current_app.extensions[EXTENSION])
+    """Give what Keyturn keeps for the current application.
+
+    Raises:
+        ConfigurationError: `init_app` was not called with it.
+    """
+    found = current_app.extensions.get(EXTENSION)
+    if found is None:
+        raise ConfigurationError("call auth.init_app(app) once for each application that has guarded views")
+    return cast("Extension", found)
 
 
 def read(body: bytes = b"") -> HttpRequest:

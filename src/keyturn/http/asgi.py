@@ -16,6 +16,7 @@ from keyturn.http.messages import MAX_BODY, HttpReply, HttpRequest, below_root
 from keyturn.http.replies import unreadable_body
 
 _NO_CONTENT: Final = 204
+_JUDGED: Final = "keyturn.judged"
 _CORS: Final = b"access-control-"
 
 Judge: TypeAlias = Callable[[Scope], Awaitable[Verdict]]
@@ -68,8 +69,11 @@ class AsgiGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one connection pass, or answer it."""
-        if scope["type"] not in {"http", "websocket"}:
+        if scope["type"] not in {"http", "websocket"} or scope.get(_JUDGED) is self._guard:
             return await self._app(scope, receive, send)
+        scope[_JUDGED] = (
+            self._guard
+        )  # a part of the application, or a second middleware, does not judge again
         verdict = await self._judge(scope)
         if scope["type"] == "websocket":
             return await serve_socket(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -14,6 +15,8 @@ from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError
 from keyturn.manager_base import wrong_check
 from keyturn.policy import RevocationCheck
+
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +44,20 @@ class Needs:
         """Refuse what would never be met.
 
         Raises:
-            ConfigurationError: The scopes are one text, where a tuple of names is meant; or there is no such
-                way of checking.
+            ConfigurationError: The scopes are one text, where a tuple of names is meant; one of them is no
+                name (RFC 6749, section 3.3); or there is no such way of checking.
         """
         scopes: object = self.scopes
         if isinstance(scopes, str):
             raise ConfigurationError(f"scopes must be a tuple such as ({scopes!r},)")
+        for scope in cast("Iterable[object]", scopes):
+            if not isinstance(scope, str):  # a repr of it might tell what a request holds
+                kind = type(scope).__name__
+                raise ConfigurationError(
+                    f"a scope is a name, not a {kind}; is it require() that lacks its parentheses?"
+                )
+            if not _SCOPE.fullmatch(scope):
+                raise ConfigurationError(f"a scope is one name without spaces, not {scope!r}")
         if self.revocation not in (None, *get_args(RevocationCheck)):
             raise wrong_check(str(self.revocation))
 
@@ -81,12 +92,16 @@ def needs(*scopes: str, **options: Unpack[NeedsOptions]) -> Needs:
         options: See `NeedsOptions`.
 
     Raises:
-        ConfigurationError: It would never be met.
+        ConfigurationError: It would never be met; or there is no such option.
 
     Examples:
         >>> needs("orders:read", roles=("admin", "clerk"), fresh="5m").fresh
         300.0
     """
+    # A type checker sees such a typo, and not everybody has one: it must not guard less than it says.
+    if unknown := sorted(set(options) - set(NeedsOptions.__annotations__)):
+        known = ", ".join(NeedsOptions.__annotations__)
+        raise ConfigurationError(f"there is no option {unknown[0]!r}: scopes stand first, then {known}")
     roles: object = options.get("roles", ())
     if isinstance(roles, str):
         raise ConfigurationError(f"roles must be a tuple such as ({roles!r},)")

@@ -9,20 +9,23 @@ app = Starlette(routes=[*auth.routes, Route("/orders", orders)], middleware=[Mid
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, ParamSpec, cast
 
 from typing_extensions import Unpack
 
 try:
     from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError, BaseUser
     from starlette.concurrency import run_in_threadpool
+    from starlette.endpoints import WebSocketEndpoint
     from starlette.requests import HTTPConnection
     from starlette.responses import Response
+    from starlette.types import Receive, Send
     from starlette.websockets import WebSocket
 except ImportError as error:
     raise ImportError("keyturn.starlette needs its extra: pip install 'keyturn[starlette]'") from error
 
+from keyturn.errors import ConfigurationError
 from keyturn.http import LIST_VALUED, Headers, HttpReply, NeedsOptions, Verdict, is_awaited, needs
 from keyturn.http.asgi import read_for_guard
 from keyturn.http.asgi_sockets import serve_socket
@@ -32,7 +35,9 @@ from keyturn.starlette.users import CurrentUser, admit, identity_of
 
 __all__ = ["CurrentUser", "Keyturn", "Refused"]
 
-ConnectionT = TypeVar("ConnectionT", bound=HTTPConnection)
+P = ParamSpec("P")
+
+_BY_ROUTE: Final = "guard the route: Route(…, middleware=[Middleware(auth.middleware)])"
 
 
 class Keyturn(KeyturnBase[ClaimsT], AuthenticationBackend):
@@ -41,6 +46,7 @@ class Keyturn(KeyturnBase[ClaimsT], AuthenticationBackend):
     @property
     def backend(self) -> AuthenticationBackend:
         """For Starlette's `AuthenticationMiddleware`, with `on_error`; nobody need sign in."""
+        self._is_placed = True
         return self
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
@@ -57,39 +63,53 @@ class Keyturn(KeyturnBase[ClaimsT], AuthenticationBackend):
 
     def require(
         self, *scopes: str, **options: Unpack[NeedsOptions]
-    ) -> Callable[[Callable[[ConnectionT], Any]], Callable[[ConnectionT], Awaitable[Any]]]:
-        """Guard one endpoint function: `@auth.require("orders:read")`; `request.user` says who asks.
+    ) -> Callable[[Callable[P, Any]], Callable[P, Coroutine[Any, Any, Any]]]:
+        """Guard one endpoint: `@auth.require("orders:read")`; `request.user` says who asks.
 
-        The endpoint of a `WebSocketRoute` too: its socket is closed when the session ends.
+        It may be a function, or a method of an `HTTPEndpoint`. The endpoint of a `WebSocketRoute` too: its
+        socket is closed when the session ends. For a `WebSocketEndpoint`, guard its route, with
+        `middleware=[Middleware(auth.middleware)]`.
 
         Args:
             scopes: What the token's `scope` must hold.
             options: What else is needed, such as `roles=("admin",)` or `fresh="5m"`: see
                 `keyturn.http.NeedsOptions`.
+
+        Raises:
+            ConfigurationError: What is needed can never be met; or a class is decorated.
         """
         wanted = needs(*scopes, **options)
 
-        def decorate(endpoint: Callable[[ConnectionT], Any]) -> Callable[[ConnectionT], Awaitable[Any]]:
+        def decorate(endpoint: Callable[P, Any]) -> Callable[P, Coroutine[Any, Any, Any]]:
+            if isinstance(endpoint, type):
+                raise ConfigurationError(f"decorate the methods of {endpoint.__name__}, or {_BY_ROUTE}")
+
             @functools.wraps(endpoint)
-            async def guarded(connection: HTTPConnection) -> Response | None:
+            async def guarded(*args: P.args, **kwargs: P.kwargs) -> Response | None:
+                connection = _connection_among(args)
                 verdict = await self._guard.check(read_for_guard(connection.scope, self._guard), wanted)
                 if isinstance(connection, WebSocket):
-                    await self._serve_socket(endpoint, connection, verdict)
+                    await self._serve_socket(endpoint, args, connection, verdict)
                     return None
                 if isinstance(verdict, HttpReply):
                     return answer(verdict)
                 admit(connection.scope, verdict)
-                return _with_headers(await _call(endpoint, connection), verdict.headers)
+                return _with_headers(await _call(endpoint, *args, **kwargs), verdict.headers)
 
             return guarded
 
         return decorate
 
     async def _serve_socket(
-        self, endpoint: Callable[[Any], Any], socket: WebSocket, verdict: Verdict
+        self, endpoint: Callable[..., Any], args: tuple[object, ...], socket: WebSocket, verdict: Verdict
     ) -> None:
+        def serve(receive: Receive, send: Send) -> Awaitable[None]:
+            ours = WebSocket(socket.scope, receive, send)
+            served: Awaitable[None] = endpoint(*(ours if each is socket else each for each in args))
+            return served
+
         await serve_socket(
-            lambda receive, send: endpoint(WebSocket(socket.scope, receive, send)),
+            serve,
             socket.scope,
             (socket.receive, socket.send),
             verdict=verdict,
@@ -99,9 +119,23 @@ class Keyturn(KeyturnBase[ClaimsT], AuthenticationBackend):
         )
 
 
-async def _call(endpoint: Callable[[Any], Any], connection: HTTPConnection) -> Response:
+def _connection_among(given: tuple[object, ...]) -> HTTPConnection:
+    """Find the request or the socket in what a function or a method is called with.
+
+    Raises:
+        ConfigurationError: There is none; or a socket is served by several methods, of which one is guarded.
+    """
+    if any(isinstance(each, WebSocketEndpoint) for each in given):
+        raise ConfigurationError(f"a method of a WebSocketEndpoint cannot be guarded: {_BY_ROUTE}")
+    for each in given:
+        if isinstance(each, HTTPConnection):
+            return cast("HTTPConnection", each)
+    raise ConfigurationError("auth.require is for endpoints: what was called takes no request")
+
+
+async def _call(endpoint: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> Response:
     awaited = is_awaited(endpoint)
-    made = endpoint(connection) if awaited else await run_in_threadpool(endpoint, connection)
+    made = endpoint(*args, **kwargs) if awaited else await run_in_threadpool(endpoint, *args, **kwargs)
     response: Response = await made if awaited else made
     return response
 

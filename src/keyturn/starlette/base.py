@@ -5,7 +5,7 @@ It decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final, Generic, cast
 
@@ -13,9 +13,10 @@ from starlette.authentication import AuthenticationError
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
+from keyturn.errors import ConfigurationError
 from keyturn.http import (
     JWKS_PATH,
     AsyncEndpoints,
@@ -63,17 +64,22 @@ class KeyturnBase(Generic[ClaimsT]):
         login: AsyncLogin | None = None,
         settings: HttpSettings | None = None,
         throttle: LoginThrottle | None = None,
-        exempt: Iterable[str] = (),
+        exempt: Iterable[str] | None = None,
         require: Requirements | None = None,
     ) -> None:
-        """Set it up: see `keyturn.http.AsyncEndpoints`, and for `exempt` and `require` `AsyncGuard`."""
+        """Set it up: see `keyturn.http.AsyncEndpoints`, and for `exempt` and `require` `AsyncGuard`.
+
+        With one of those two, all routes are guarded by paths; without, those that say so alone.
+        """
+        self._guards_paths = not (exempt is None and require is None)
+        self._is_placed = False
         self._manager = manager
         self._has_login = login is not None
         self._endpoints = AsyncEndpoints(manager, login=login, settings=settings, throttle=throttle)
-        self._guard = AsyncGuard(manager, settings=settings, exempt=exempt, require=require)
+        self._guard = AsyncGuard(manager, settings=settings, exempt=exempt or (), require=require)
         prefix = self._endpoints.settings.prefix
         paths = (prefix, f"{prefix}/{{path:path}}", JWKS_PATH)
-        self.routes = [Route(path, AsgiEndpoints(self._endpoints)) for path in paths]
+        self.routes = [Route(path, _Served(self._endpoints, self._check_placed)) for path in paths]
 
     @asynccontextmanager
     async def lifespan(self, _: object) -> AsyncGenerator[None]:
@@ -81,6 +87,7 @@ class KeyturnBase(Generic[ClaimsT]):
 
         A store that cannot be reached does not keep the application from starting.
         """
+        self._check_placed()
         async with running(self._manager):
             yield
 
@@ -94,7 +101,17 @@ class KeyturnBase(Generic[ClaimsT]):
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """Guard a whole application by paths: `Middleware(auth.middleware)`; `request.user` says who asks."""
+        self._is_placed = True
         return AsgiGuard(app, self._guard, admit, gone=GONE)
+
+    def _check_placed(self) -> None:
+        """Refuse to work where paths were to be guarded, and nothing guards them.
+
+        Raises:
+            ConfigurationError: So it is. Applications make their middleware before anything is served.
+        """
+        if self._guards_paths and not self._is_placed:
+            raise ConfigurationError("exempt and require guard nothing without Middleware(auth.middleware)")
 
     def principal(self, connection: HTTPConnection) -> Principal[ClaimsT]:
         """Say who asks, with the application's own type of claims.
@@ -111,6 +128,18 @@ class KeyturnBase(Generic[ClaimsT]):
         user: object = connection.scope.get("user")
         found = user.principal if isinstance(user, CurrentUser) else None
         return cast("Principal[ClaimsT] | None", found)
+
+
+class _Served(AsgiEndpoints):
+    """The endpoints of an application that is set up as it was meant."""
+
+    def __init__(self, endpoints: AsyncEndpoints, check: Callable[[], None]) -> None:
+        super().__init__(endpoints)
+        self._check = check
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._check()
+        await super().__call__(scope, receive, send)
 
 
 def answer(reply: HttpReply) -> Response:
