@@ -32,6 +32,7 @@ pytest_collect_file = (
     + Sybil(
         parsers=[PythonCodeBlockParser(), SkipParser()],
         patterns=["README.md", "docs/*.md", "docs/**/*.md"],
+        excludes=["docs/tutorials/*.md"],  # tests/examples does what they say
         setup=enter_empty_folder,
         teardown=leave_folder,
     )

@@ -208,6 +208,19 @@ def test_a_denial_is_told_by_its_session(site: Callable[..., Site]) -> None:
     assert s.told(pair.session_id) == [("sign_in", "", 0), ("denial", "seen in a log", 0)]
 
 
+def test_a_step_up_leaves_a_line(site: Callable[..., Site]) -> None:
+    """With the session's device; one that is refused leaves none."""
+    s = site()
+    pair = s.issue("u", device={"name": "Firefox"})
+    s.step_up(pair.access_token)
+    s.clock.advance(1)
+    s.deny(pair.access_token)
+    with pytest.raises(AccessTokenError):
+        s.step_up(pair.access_token)
+    assert s.told(pair.session_id) == [("sign_in", "", 0), ("step_up", "", 0), ("denial", "", 0)]
+    assert s.history(pair.session_id)[1].device == {"name": "Firefox"}
+
+
 def test_what_is_refused_leaves_no_line(site: Callable[..., Site]) -> None:
     """Nobody can fill the trail: neither with rubbish, nor with a token of a session that has ended."""
     s = site(policy=Policy(audit_retention="1d", max_sessions_per_user=1, on_session_limit="refuse"))

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("script", ["render_states", "render_round_trips"])
-def test_what_is_rendered_is_up_to_date(script: str) -> None:
-    """rotation.md shows the rules of `decide`, round-trips.md what was measured, in their order and words."""
+def load(script: str) -> ModuleType:
+    """Import a script of the documents."""
     spec = importlib.util.spec_from_file_location(script, DOCS / f"{script}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("script", ["render_states", "render_round_trips"])
+def test_what_is_rendered_is_up_to_date(script: str) -> None:
+    """rotation.md shows the rules of `decide`, round-trips.md what was measured, in their order and words."""
+    module = load(script)
     document = module.DOCUMENT.read_text(encoding="utf-8")
     assert module.rendered() == document, f"run: python docs/{script}.py"
+
+
+def test_tutorials_show_what_runs() -> None:
+    """Each file that a tutorial shows is the example's."""
+    module = load("render_tutorials")
+    assert module.documents()
+    for document in module.documents():
+        stale = module.rendered(document) != document.read_text(encoding="utf-8")
+        assert not stale, f"{document.name}: run: python docs/render_tutorials.py"

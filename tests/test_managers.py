@@ -36,6 +36,7 @@ from keyturn import (
     RevokedToken,
     SessionExpired,
     SessionLimitReached,
+    SteppedUp,
     StoreUnavailable,
     TokenManager,
     UserInactive,
@@ -130,7 +131,14 @@ class Bench:
             "ReuseDetected",
         ):
             self.manager.events.subscribe(getattr(event_types, name), self.seen.append)
-        for name in ("SessionExpired", "Revoked", "Denied", "StoreRolledBack", "StoreUnavailable"):
+        for name in (
+            "SteppedUp",
+            "SessionExpired",
+            "Revoked",
+            "Denied",
+            "StoreRolledBack",
+            "StoreUnavailable",
+        ):
             self.manager.events.subscribe(getattr(event_types, name), self.seen.append)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -460,6 +468,73 @@ def test_renewing_heals_nothing(bench: Callable[..., Bench]) -> None:
     with pytest.raises(AccessTokenError) as caught:
         b.renew(pair.access_token)
     assert caught.value.detail == "revoked"
+
+
+def test_a_refresh_keeps_the_time_of_the_sign_in_and_a_step_up_sets_it(bench: Callable[..., Bench]) -> None:
+    """A step-up lasts as long as its token, renewals included; the session knows nothing of it (RFC 9470)."""
+    b = bench()
+    start = int(b.clock.now)
+    pair = b.issue("u", claims={"roles": ["member"]})
+    b.clock.now += 10 * MINUTE
+    later = b.refresh(pair.refresh_token)
+    assert b.authenticate(later.access_token).auth_time == start
+    stepped_up = b.authenticate(b.step_up(pair.access_token).access_token)
+    assert (stepped_up.auth_time, stepped_up.session_id) == (start + 600, pair.session_id)
+    assert (stepped_up.claims, stepped_up.generation) == ({"roles": ["member"]}, 0)
+    assert b.seen[-1] == SteppedUp(b.clock.now, "u", pair.session_id)
+    again = b.step_up(pair.access_token).access_token
+    b.clock.now += MINUTE
+    assert b.authenticate(b.renew(again).access_token).auth_time == start + 600
+    assert b.authenticate(b.renew(pair.access_token).access_token).auth_time == start
+    assert b.authenticate(b.refresh(later.refresh_token).access_token).auth_time == start
+
+
+def test_a_step_up_heals_nothing(bench: Callable[..., Bench]) -> None:
+    """A token that does not count is not stepped up, and nothing is told of the attempt."""
+    b = bench()
+    pair, denied = b.issue("u"), b.issue("u")
+    b.deny(denied.access_token)
+    b.revoke(pair.session_id)
+    b.seen.clear()
+    for token, detail in (
+        (denied.access_token, "denied"),
+        (pair.access_token, "revoked"),
+        (b.sign_access("u"), "no_session"),
+        ("garbage", None),
+    ):
+        with pytest.raises(AccessTokenError) as caught:
+            b.step_up(token)
+        assert detail in {None, caught.value.detail}
+    assert b.seen == []
+
+
+def test_what_a_token_was_accepted_for_stands_until_its_session_ends(bench: Callable[..., Bench]) -> None:
+    """Its own expiry does not count, the session's limits do; for a token without a session it is all."""
+    b = bench(policy=Policy(idle_ttl="2h"))
+    lives, revoked, denied, idle = (b.authenticate(b.issue("u").access_token) for _ in range(4))
+    alone = b.authenticate(b.sign_access("u"))
+    token = b.issue("v").access_token
+    other = b.authenticate(token)
+    assert all(b.stands(each) for each in (lives, revoked, denied, idle, alone, other))
+    b.revoke(revoked.session_id)
+    b.deny(token)
+    assert [b.stands(each) for each in (lives, revoked, other, alone)] == [True, False, False, True]
+    b.clock.now += HOUR
+    assert [b.stands(each) for each in (lives, alone)] == [True, False]
+    assert not b.stands(replace(lives, user_id="somebody else"))
+    b.clock.now += HOUR + 1
+    assert not b.stands(idle)
+    b.broken.fails.add("check")
+    with pytest.raises(StoreUnavailable):
+        b.stands(lives)
+
+
+def test_with_a_lax_policy_a_socket_outlives_an_outage(bench: Callable[..., Bench]) -> None:
+    """`on_store_error="allow"` counts here as it does for requests, and says so in an event."""
+    b = bench(policy=Policy(on_store_error="allow"))
+    principal = b.authenticate(b.issue("u").access_token)
+    b.broken.fails.add("check")
+    assert b.stands(principal)
 
 
 def test_nobody_is_not_everybody(bench: Callable[..., Bench]) -> None:

@@ -40,6 +40,7 @@ from keyturn.events import (
     ReuseDetected,
     Revoked,
     SessionExpired,
+    SteppedUp,
     StoreRolledBack,
 )
 from keyturn.keys import KeyRing
@@ -85,6 +86,7 @@ __all__ = [
     "SessionInfo",
     "SessionLimitReached",
     "SharedKeyRing",
+    "SteppedUp",
     "StoreError",
     "StoreRolledBack",
     "StoreUnavailable",

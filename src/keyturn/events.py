@@ -43,6 +43,15 @@ class Refreshed:
 
 
 @dataclass(frozen=True, slots=True)
+class SteppedUp:
+    """A user signed in again within a session: an access token says so until it expires (RFC 9470)."""
+
+    at: float
+    user_id: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class RefreshConverged:
     """A token that was redeemed before got the same successor again: a race, or a lost response recovered."""
 
@@ -184,6 +193,7 @@ class AuditLost:
 Event: TypeAlias = (
     Issued
     | Refreshed
+    | SteppedUp
     | RefreshConverged
     | RefreshRejected
     | RefreshForged

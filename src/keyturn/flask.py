@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Final, ParamSpec, cast
+
+from typing_extensions import Unpack
 
 try:
     from flask import Blueprint, Flask, Response, after_this_request, current_app, g, make_response, request
@@ -42,13 +44,14 @@ from keyturn.http import (
     HttpSettings,
     Login,
     LoginThrottle,
-    Needs,
+    NeedsOptions,
+    Requirements,
     SignIn,
     Transport,
+    needs,
     unreadable_body,
 )
 from keyturn.manager import TokenManager
-from keyturn.policy import RevocationCheck
 from keyturn.results import Principal
 
 P = ParamSpec("P")
@@ -82,7 +85,7 @@ class Keyturn:
         settings: HttpSettings | None = None,
         throttle: LoginThrottle | None = None,
         exempt: Iterable[str] | None = None,
-        require: Mapping[str, Mapping[str, Any]] | None = None,
+        require: Requirements | None = None,
     ) -> None:
         """Prepare: see `keyturn.http.Endpoints` and, for `exempt` and `require`, `keyturn.http.Guard`.
 
@@ -106,20 +109,21 @@ class Keyturn:
 
 
 def auth_required(
-    *,
-    optional: bool = False,
-    scopes: tuple[str, ...] = (),
-    claims: Mapping[str, Any] | None = None,
-    revocation: RevocationCheck | None = None,
+    *, scopes: tuple[str, ...] = (), **options: Unpack[NeedsOptions]
 ) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, Response]]:
-    """Guard a view, and let `current_principal` say who asks: see `keyturn.http.Needs`."""
-    wanted = tuple((claims or {}).items())
-    needs = Needs(optional=optional, scopes=scopes, claims=wanted, revocation=revocation)
+    """Guard a view, and let `current_principal` say who asks.
+
+    Args:
+        scopes: What the token's `scope` must hold.
+        options: What else is needed, such as `roles=("admin",)` or `fresh="5m"`: see
+            `keyturn.http.NeedsOptions`.
+    """
+    wanted = needs(*scopes, **options)
 
     def decorate(view: Callable[P, ResponseReturnValue]) -> Callable[P, Response]:
         @functools.wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> Response:
-            refused = _admit(_extension().guard.check(_read(), needs))
+            refused = _admit(_extension().guard.check(_read(), wanted))
             return refused or make_response(current_app.ensure_sync(view)(*args, **kwargs))
 
         return guarded
@@ -145,6 +149,11 @@ def _admit(verdict: Admitted | HttpReply) -> Response | None:
 def sign_in(who: SignIn, *, transport: Transport = "cookie") -> Response:
     """Begin a session for a user whom the application has accepted in its own way, and answer tokens."""
     return _response(_extension().endpoints.sign_in(_read(), who, transport=transport))
+
+
+def step_up() -> Response:
+    """Answer an access token whose user has just signed in again, as the application has checked."""
+    return _response(_extension().endpoints.step_up(_read()))
 
 
 def _configured(app: Flask, settings: HttpSettings) -> HttpSettings:

@@ -221,6 +221,37 @@ class TokenManager(ManagerBase[ClaimsT]):
         plan = self._engine.renew(token, now=self._now(), entropy=self._entropy(TOKEN_ENTROPY))
         return self._run(plan, self._store.check)
 
+    def step_up(self, token: str) -> AccessToken:
+        """Sign an access token whose user has just signed in again, within the same session (RFC 9470).
+
+        Its `auth_time` is now, for as long as it lives: the next refresh has that of the sign-in again. The
+        application has checked the user, and that it is the token's.
+
+        Args:
+            token: The access token of the session.
+
+        Raises:
+            AccessTokenError: It is not acceptable, has no session, or its session is over.
+            StoreUnavailable: The store cannot be asked.
+        """
+        entropy = self._entropy(TOKEN_ENTROPY)
+        plan = self._engine.renew(token, stepped_up=True, now=self._now(), entropy=entropy)
+        return self._run(plan, self._store.check)
+
+    def stands(self, principal: Principal[ClaimsT]) -> bool:
+        """Tell whether what an access token was accepted for stands, also after the token has expired.
+
+        For what outlives a request, such as a WebSocket: the session lives, and the token was not denied.
+
+        Args:
+            principal: Who was accepted.
+
+        Raises:
+            StoreUnavailable: The store cannot be asked.
+        """
+        plan = self._engine.stands(principal, judge=self._judge(None), now=self._now())
+        return self._run(plan, self._check)
+
     def inspect(self, token: str) -> SessionInfo:
         """Describe the session of a refresh token, without redeeming it.
 
@@ -587,6 +618,23 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         """
         plan = self._engine.renew(token, now=self._now(), entropy=self._entropy(TOKEN_ENTROPY))
         return await self._run(plan, self._store.check)
+
+    async def step_up(self, token: str) -> AccessToken:
+        """Sign an access token whose user has just signed in again, within the same session (RFC 9470).
+
+        See `TokenManager.step_up`.
+        """
+        entropy = self._entropy(TOKEN_ENTROPY)
+        plan = self._engine.renew(token, stepped_up=True, now=self._now(), entropy=entropy)
+        return await self._run(plan, self._store.check)
+
+    async def stands(self, principal: Principal[ClaimsT]) -> bool:
+        """Tell whether what an access token was accepted for stands, also after the token has expired.
+
+        See `TokenManager.stands`.
+        """
+        plan = self._engine.stands(principal, judge=self._judge(None), now=self._now())
+        return await self._run(plan, self._check)
 
     async def inspect(self, token: str) -> SessionInfo:
         """Describe the session of a refresh token, without redeeming it.

@@ -31,6 +31,7 @@ from keyturn.publishing import Events
 from keyturn.results import ClaimsT, Principal, RefreshTokenInfo, SessionInfo, describe
 from keyturn.revocation import RevocationView
 from keyturn.seen import Seen
+from keyturn.watchers import Watchers
 
 CommandT = TypeVar("CommandT")
 OutcomeT = TypeVar("OutcomeT")
@@ -79,6 +80,7 @@ class ManagerBase(Generic[ClaimsT]):
         self._trail = trail
         self._following = follower
         self._view = None if follower is None else follower.view
+        self.watchers = Watchers() if self._view is None else self._view.watchers
         self.events = Events(defer)
 
     @property
@@ -186,6 +188,8 @@ class ManagerBase(Generic[ClaimsT]):
             self._view.learn(learned_from(step.command, outcome), self._clock())
             if isinstance(outcome, Revocation) and not outcome.ended:
                 self._doubt(step.command)
+        elif self.watchers:
+            self.watchers.tell(learned_from(step.command, outcome))
         return step.settle(outcome)
 
     def _doubt(self, command: object) -> None:

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from keyturn._core.revocations import LONGEST_MEMORY
+from keyturn.watchers import Watchers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +37,7 @@ class RevocationView:
         """
         self.looks_back = looks_back
         self.max_staleness = max_staleness
+        self.watchers = Watchers()
         self._as_of: float | None = None
         self._start()
 
@@ -96,17 +98,19 @@ class RevocationView:
         return "clear" if self.clears(session_id, token_id, issued_at, now) else "unknown"
 
     def learn(self, entries: Iterable[LogEntry], now: float) -> None:
-        """Take revocations in.
+        """Take revocations in, and tell who watches for them.
 
         Args:
             entries: What was revoked.
             now: POSIX seconds.
         """
         until = now + self.looks_back + SLACK
+        learned = tuple(entries)
         with self._lock:
-            for entry in entries:
+            for entry in learned:
                 known = self._sessions if entry.kind == "session" else self._tokens
                 known.setdefault(entry.subject, until)
+        self.watchers.tell(learned)
 
     def forget(self, now: float) -> None:
         """Let go of revocations that no access token outlives.

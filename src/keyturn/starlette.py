@@ -9,8 +9,10 @@ app = Starlette(routes=[*auth.routes, Route("/orders", orders)], middleware=[Mid
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+from typing_extensions import Unpack
 
 try:
     from starlette.authentication import (
@@ -26,6 +28,7 @@ try:
     from starlette.responses import Response
     from starlette.routing import Route
     from starlette.types import ASGIApp, Scope
+    from starlette.websockets import WebSocket
 except ImportError as error:
     raise ImportError("keyturn.starlette needs its extra: pip install 'keyturn[starlette]'") from error
 
@@ -36,20 +39,24 @@ from keyturn.http import (
     AsyncEndpoints,
     AsyncGuard,
     AsyncLogin,
+    Headers,
     HttpReply,
     HttpSettings,
     LoginThrottle,
-    Needs,
+    NeedsOptions,
+    Requirements,
     SignIn,
     Transport,
+    Verdict,
     is_awaited,
+    needs,
 )
 from keyturn.http.asgi import AsgiEndpoints, AsgiGuard, read_for_guard, read_scope
+from keyturn.http.asgi_sockets import serve_socket
 from keyturn.manager import AsyncTokenManager
-from keyturn.policy import RevocationCheck
 from keyturn.results import Principal
 
-Endpoint: TypeAlias = Callable[[Request], Any]
+ConnectionT = TypeVar("ConnectionT", bound=HTTPConnection)
 
 
 class CurrentUser(SimpleUser):
@@ -91,7 +98,7 @@ class Keyturn(AuthenticationBackend):
         settings: HttpSettings | None = None,
         throttle: LoginThrottle | None = None,
         exempt: Iterable[str] = (),
-        require: Mapping[str, Mapping[str, Any]] | None = None,
+        require: Requirements | None = None,
     ) -> None:
         """Set it up: see `keyturn.http.AsyncEndpoints`, and for `exempt` and `require` `AsyncGuard`."""
         self._endpoints = AsyncEndpoints(manager, login=login, settings=settings, throttle=throttle)
@@ -117,47 +124,68 @@ class Keyturn(AuthenticationBackend):
         """Begin a session for a user whom the application has accepted in its own way, and answer tokens."""
         return _response(await self._endpoints.sign_in(read_scope(request.scope), who, transport=transport))
 
+    async def step_up(self, request: Request) -> Response:
+        """Answer an access token whose user has just signed in again, as the application has checked."""
+        return _response(await self._endpoints.step_up(read_scope(request.scope)))
+
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """Guard a whole application by paths: `Middleware(auth.middleware)`; `request.user` says who asks."""
         return AsgiGuard(app, self._guard, _admit)
 
     def require(
-        self,
-        *scopes: str,
-        optional: bool = False,
-        claims: Mapping[str, Any] | None = None,
-        revocation: RevocationCheck | None = None,
-    ) -> Callable[[Endpoint], Callable[[Request], Awaitable[Response]]]:
+        self, *scopes: str, **options: Unpack[NeedsOptions]
+    ) -> Callable[[Callable[[ConnectionT], Any]], Callable[[ConnectionT], Awaitable[Any]]]:
         """Guard one endpoint function: `@auth.require("orders:read")`; `request.user` says who asks.
+
+        The endpoint of a `WebSocketRoute` too: its socket is closed when the session ends.
 
         Args:
             scopes: What the token's `scope` must hold.
-            optional: Whether nobody need be signed in.
-            claims: Which claims the token must hold, such as `{"roles": "admin"}`.
-            revocation: How the token is checked: "view", "strict" or "none"; None: as the policy says.
+            options: What else is needed, such as `roles=("admin",)` or `fresh="5m"`: see
+                `keyturn.http.NeedsOptions`.
         """
-        wanted = tuple((claims or {}).items())
-        needs = Needs(optional=optional, scopes=scopes, claims=wanted, revocation=revocation)
+        wanted = needs(*scopes, **options)
 
-        def decorate(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
-            awaited = is_awaited(endpoint)
-
+        def decorate(endpoint: Callable[[ConnectionT], Any]) -> Callable[[ConnectionT], Awaitable[Any]]:
             @functools.wraps(endpoint)
-            async def guarded(request: Request) -> Response:
-                answer = await self._guard.check(read_for_guard(request.scope, self._guard), needs)
-                if isinstance(answer, HttpReply):
-                    return _response(answer)
-                _admit(request.scope, answer)
-                made = endpoint(request) if awaited else await run_in_threadpool(endpoint, request)
-                response: Response = await made if awaited else made
-                for name, value in answer.headers:
-                    put = response.headers.append if name in LIST_VALUED else response.headers.__setitem__
-                    put(name, value)
-                return response
+            async def guarded(connection: HTTPConnection) -> Response | None:
+                verdict = await self._guard.check(read_for_guard(connection.scope, self._guard), wanted)
+                if isinstance(connection, WebSocket):
+                    await self._serve_socket(endpoint, connection, verdict)
+                    return None
+                if isinstance(verdict, HttpReply):
+                    return _response(verdict)
+                _admit(connection.scope, verdict)
+                return _with_headers(await _call(endpoint, connection), verdict.headers)
 
             return guarded
 
         return decorate
+
+    async def _serve_socket(
+        self, endpoint: Callable[[Any], Any], socket: WebSocket, verdict: Verdict
+    ) -> None:
+        await serve_socket(
+            lambda receive, send: endpoint(WebSocket(socket.scope, receive, send)),
+            socket.scope,
+            (socket.receive, socket.send),
+            verdict=verdict,
+            guard=self._guard,
+            admit=_admit,
+        )
+
+
+async def _call(endpoint: Callable[[Any], Any], connection: HTTPConnection) -> Response:
+    awaited = is_awaited(endpoint)
+    made = endpoint(connection) if awaited else await run_in_threadpool(endpoint, connection)
+    response: Response = await made if awaited else made
+    return response
+
+
+def _with_headers(response: Response, headers: Headers) -> Response:
+    for name, value in headers:
+        (response.headers.append if name in LIST_VALUED else response.headers.__setitem__)(name, value)
+    return response
 
 
 def _admit(scope: Scope, admitted: Admitted) -> None:

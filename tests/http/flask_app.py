@@ -10,7 +10,7 @@ from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from keyturn.flask import Keyturn, auth_required, current_principal
-from keyturn.testing.http_suite import EXEMPT, PATHS, REQUIRE, Throttle, World, check_password
+from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, check_password
 
 
 class Quiet(WSGIRequestHandler):
@@ -38,6 +38,8 @@ def application(world: World) -> Flask:
     app.add_url_rule("/private", "private", auth_required()(who))
     app.add_url_rule("/maybe", "maybe", auth_required(optional=True)(who))
     app.add_url_rule("/orders", "orders", auth_required(scopes=("orders:read",))(who))
+    app.add_url_rule("/staff", "staff", auth_required(roles=("admin", "clerk"))(who))
+    app.add_url_rule("/fresh", "fresh", auth_required(fresh=FRESH)(who))
     app.add_url_rule("/admins", "admins", auth_required(claims={"roles": "admin"})(who))
     for path in PATHS if world.by_path else ():
         app.add_url_rule(path, path, who)

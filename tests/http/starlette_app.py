@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 
 import uvicorn
@@ -12,10 +12,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from keyturn.starlette import CurrentUser, Keyturn
-from keyturn.testing.http_suite import EXEMPT, PATHS, REQUIRE, Throttle, World, check_password
+from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, check_password
 from tests.support.processes import wait_until
 
 
@@ -28,6 +29,15 @@ def who(request: Request) -> Response:
 async def who_async(request: Request) -> Response:
     """Say who asks."""
     return who(request)
+
+
+async def feed(socket: WebSocket) -> None:
+    """Say who has opened the socket, then send back what comes."""
+    await socket.accept()
+    await socket.send_json({"user_id": socket.user.identity})
+    with suppress(WebSocketDisconnect):
+        while True:
+            await socket.send_text(await socket.receive_text())
 
 
 def application(world: World) -> Starlette:
@@ -45,6 +55,10 @@ def application(world: World) -> Starlette:
         Route("/private", auth.require()(who_async)),
         Route("/maybe", auth.require(optional=True)(who)),
         Route("/orders", auth.require("orders:read")(who)),
+        Route("/staff", auth.require(roles=("admin", "clerk"))(who)),
+        Route("/fresh", auth.require(fresh=FRESH)(who_async)),
+        WebSocketRoute("/feed", auth.require()(feed)),
+        WebSocketRoute("/path-feed", feed),
         Route("/admins", auth.require(claims={"roles": "admin"})(who_async)),
         *(Route(path, who) for path in PATHS if world.by_path),
     ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from keyturn.testing.http_suite import HttpConformance
+from keyturn.testing.http_suite import HttpConformance, SocketConformance
 from tests.http.flask_app import FlaskFramework
 from tests.http.starlette_app import StarletteFramework
 
 
-class TestStarlette(HttpConformance):
+class TestStarlette(SocketConformance):
     """Starlette over uvicorn."""
 
     @pytest.fixture(scope="class")

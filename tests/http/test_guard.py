@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 
 from keyturn import ConfigurationError
-from keyturn.http import Admitted, Guard, HttpReply, HttpSettings, Needs
+from keyturn.http import Admitted, Guard, HttpReply, HttpSettings, Needs, needs
+from keyturn.http.needs import all_of
 from keyturn.policy import RevocationCheck
 from keyturn.stores.memory import MemoryStore
 from keyturn.testing.clock import ManualClock
@@ -54,6 +55,61 @@ def test_a_claim_holds_a_value_of_the_same_type(name: str, wanted: object, statu
 def test_all_scopes_are_needed(scopes: tuple[str, ...], status: int) -> None:
     """A `scope` claim may be a list as well as text."""
     assert ask(scopes=scopes) == status
+
+
+@pytest.mark.parametrize(
+    ("roles", "status"), [(("admin",), 200), (("owner", "member"), 200), (("owner",), 403)]
+)
+def test_one_of_the_roles_is_needed(roles: tuple[str, ...], status: int) -> None:
+    """`roles` is the claim of that name, and what else is needed counts beside it."""
+    assert ask(claims=needs(roles=roles).claims) == status
+    both = needs("a", roles=roles, claims={"level": 4})
+    assert ask(claims=both.claims, scopes=both.scopes) == 403
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"roles": "admin"},
+        {"roles": ("admin",), "claims": {"roles": "member"}},
+        {"fresh": "soon"},
+        {"fresh": -1},
+        {"revocation": "sometimes"},
+    ],
+    ids=str,
+)
+def test_needs_that_cannot_be_meant_are_refused(options: Any) -> None:
+    """At once, not at the first request."""
+    with pytest.raises(ConfigurationError):
+        needs(**options)
+
+
+def test_the_strictest_of_several_needs_counts() -> None:
+    """Of each kind, whatever their order."""
+    one = needs("a", fresh="5m", optional=True, revocation="none")
+    two = needs("b", claims={"level": 3}, fresh="1m", revocation="view")
+    three = needs(revocation="strict")
+    for several in ((one, two), (two, one)):
+        both = all_of(several)
+        assert set(both.scopes) == {"a", "b"}
+        assert (both.fresh, both.optional, both.claims) == (60, False, (("level", 3),))
+        assert both.revocation == "view"
+    assert all_of((one, two, three)).revocation == "strict"
+    assert all_of((one, needs())).revocation is None
+    assert all_of((one,)) == one
+    assert all_of(()) == Needs()
+
+
+def test_a_token_that_does_not_say_when_its_user_signed_in_is_not_recent() -> None:
+    """It may have been issued to anybody at any time."""
+    world = World()
+    token = world.manager().sign_access("ann")
+    guard = Guard(world.manager())
+    asked = request("GET", "/x", ("authorization", f"Bearer {token}"))
+    assert isinstance(guard.check(asked), Admitted)
+    verdict = guard.check(asked, needs(fresh="5m"))
+    assert isinstance(verdict, HttpReply)
+    assert verdict.status == 401
 
 
 @pytest.mark.parametrize("path", ["health", "", "/a*", "/*/b", "*"])

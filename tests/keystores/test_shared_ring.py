@@ -56,6 +56,29 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "keys.json"
 
 
+def test_keys_are_made_at_the_first_start_and_never_again(tmp_path: Path) -> None:
+    """In a file or in a database; whoever comes later reads what is there, and a restart signs on."""
+    for place in (str(tmp_path / "keys.json"), tmp_path / "more.json", f"sqlite:///{tmp_path}/keys.db"):
+        with SharedKeyRing.open(place, alg="EdDSA") as first, SharedKeyRing.open(place) as second:
+            assert repr(first) == repr(second)
+            assert "EdDSA active" in repr(first)
+            assert accepts(second, sign_with(first))
+
+
+def test_a_place_that_cannot_hold_keys_is_refused(tmp_path: Path) -> None:
+    """With its name, and nothing stays open."""
+    (tmp_path / "file").write_text("no keys", encoding="utf-8")
+    (tmp_path / "file").chmod(0o600)
+    for place, words in (
+        (tmp_path / "file", "file"),
+        (tmp_path / "missing" / "keys.json", "missing"),
+        ("memory://", "forget"),
+        ("nowhere://x", "nowhere"),
+    ):
+        with pytest.raises(ConfigurationError, match=words):
+            SharedKeyRing.open(place)
+
+
 @pytest.fixture
 def keeper(path: Path, clock: Clock) -> KeyKeeper:
     """Who changes the keys; there is one, a."""

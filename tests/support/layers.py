@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("keyturn._core.settling",),
     ("keyturn._core.access_engine",),
     ("keyturn._core.engine",),
-    ("keyturn.files", "keyturn.sealing", "keyturn.signers", "keyturn.timed"),
+    ("keyturn.files", "keyturn.sealing", "keyturn.signers", "keyturn.timed", "keyturn.watchers"),
     ("keyturn.keys", "keyturn.jwks", "keyturn.revocation"),
     ("keyturn.access",),
     ("keyturn.stores.protocol", "keyturn.stores!"),

@@ -14,12 +14,12 @@ from keyturn._core.commands import Check, Deny
 from keyturn._core.ids import parse_session_id
 from keyturn._core.inputs import check_identifier, check_reason, check_user_id
 from keyturn._core.keyset import KeySet
-from keyturn._core.lines import lines_of_denial
+from keyturn._core.lines import lines_of_denial, lines_of_step_up
 from keyturn._core.minting import KeySource, Material, Mint, keys_unavailable
 from keyturn._core.outcomes import CheckOutcome
 from keyturn._core.records import Millis
 from keyturn._core.schedule import longest_unread_of
-from keyturn._core.settling import confirmation, settle_check, settle_renew
+from keyturn._core.settling import confirmation, settle_check, settle_renew, settle_standing
 from keyturn._core.steps import Plan, Settled, Step
 from keyturn._core.verifying import Rules, Verifier
 from keyturn.durations import Duration, milliseconds, seconds
@@ -141,12 +141,42 @@ class AccessEngine(Generic[ClaimsT]):
             case _:
                 assert_never(standing)
 
-    def renew(self, token: str, *, now: Millis, entropy: bytes) -> Plan[Check, CheckOutcome, AccessToken]:
+    def stands(
+        self, principal: Principal[ClaimsT], *, judge: Callable[[Principal[ClaimsT]], Standing], now: Millis
+    ) -> Plan[Check, CheckOutcome, bool]:
+        """Say whether what a token was accepted for stands, however long ago that was.
+
+        A session outlives its access tokens; a token that belongs to none is all there is.
+
+        Args:
+            principal: Who was accepted.
+            judge: As for `authenticate`.
+            now: The moment.
+        """
+        sid = parse_session_id(principal.session_id)
+        if sid is None and now / 1000 > principal.expires_at + self.policy.leeway:
+            return Settled(result=False)
+        standing = judge(principal)
+        match standing:
+            case "clear":
+                return Settled(result=True)
+            case "revoked":
+                return Settled(result=False)
+            case "unknown":
+                command = Check(sid, principal.token_id, now)
+                return Step(command, partial(settle_standing, principal.user_id))
+            case _:
+                assert_never(standing)
+
+    def renew(
+        self, token: str, *, stepped_up: bool = False, now: Millis, entropy: bytes
+    ) -> Plan[Check, CheckOutcome, AccessToken]:
         """Sign a fresh access token in place of one that still counts: the same claims, the same generation.
 
         The session's idle limit is not extended, and the new token does not outlive it: whoever holds nothing
         but access tokens cannot keep a session alive. The generation must be the token's own: its successor's
-        would confirm what may never have reached the client.
+        would confirm what may never have reached the client. It says when the user signed in as the old one
+        did; or now, where that has just happened (`stepped_up`).
         """
         try:
             claims = self.verifier.read(token, now / 1000)
@@ -155,12 +185,17 @@ class AccessEngine(Generic[ClaimsT]):
         sid = parse_session_id(claims.session_id)
         if sid is None:
             return Settled(AccessTokenError(detail="no_session"))
-        return Step(
-            Check(sid, claims.token_id, now),
-            partial(
-                settle_renew, mint=self._mint, material=self.signing, claims=claims, now=now, entropy=entropy
-            ),
+        settle = partial(
+            settle_renew,
+            mint=self._mint,
+            material=self.signing,
+            claims=claims,
+            stepped_up=stepped_up,
+            now=now,
+            entropy=entropy,
         )
+        trail = partial(lines_of_step_up, now) if self.audited and stepped_up else None
+        return Step(Check(sid, claims.token_id, now), settle, trail)
 
     def sign_access(
         self,

@@ -9,24 +9,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keyturn._core.outcomes import (
+    CheckOutcome,
     Converged,
     Created,
     CreateOutcome,
     Ended,
     Forged,
     Inactive,
+    Live,
     RefreshOutcome,
     Reused,
     Revocation,
     Rotated,
 )
+from keyturn._core.records import Session
 from keyturn._core.trail import Line, TrailKind, context_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
 
-    from keyturn._core.records import Millis, Session
+    from keyturn._core.records import Millis
     from keyturn._core.refresh_tokens import RefreshToken
 
 
@@ -88,6 +91,20 @@ def lines_of_revocation(now: Millis, outcome: Revocation) -> tuple[Line, ...]:
         outcome: The store's answer.
     """
     return _ends(outcome.ended, now)
+
+
+def lines_of_step_up(now: Millis, outcome: CheckOutcome) -> tuple[Line, ...]:
+    """Tell that the user has signed in again within a session.
+
+    Args:
+        now: The moment.
+        outcome: The store's answer.
+    """
+    match outcome:
+        case Live(Session() as session):
+            return (_line(session, now, "step_up"),)
+        case _:
+            return ()
 
 
 def lines_of_denial(sid: UUID, gen: int, reason: str, now: Millis, _: None) -> tuple[Line, ...]:

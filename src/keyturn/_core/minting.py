@@ -87,14 +87,31 @@ class Mint:
     audience: str
     access_ttl: Millis
 
-    def access_for(self, session: Session, material: Material, *, now: Millis, entropy: bytes) -> AccessToken:
+    def access_for(
+        self, session: Session, material: Material, *, auth_time: int | None, now: Millis, entropy: bytes
+    ) -> AccessToken:
         """Sign an access token of a session's current generation.
 
         It never outlives the session's limits: what merely expires needs no line in the revocation log.
+
+        Args:
+            session: The session.
+            material: The keys.
+            auth_time: When the user signed in, POSIX seconds; None: when the session began.
+            now: The moment.
+            entropy: `TOKEN_ID_BYTES` random bytes of its own.
         """
         until = rests_until(session)
         return AccessToken(
-            *self._sign_for(session, str(session.sid), material, now=now, until=until, entropy=entropy)
+            *self._sign_for(
+                session,
+                str(session.sid),
+                material,
+                now=now,
+                until=until,
+                entropy=entropy,
+                auth_time=auth_time,
+            )
         )
 
     def access(
@@ -120,14 +137,22 @@ class Mint:
         return TokenPair(access, refresh, lasts, rests, sid, rotated)
 
     def _sign_for(
-        self, session: Session, sid: str, material: Material, *, now: Millis, until: Millis, entropy: bytes
+        self,
+        session: Session,
+        sid: str,
+        material: Material,
+        *,
+        now: Millis,
+        until: Millis,
+        entropy: bytes,
+        auth_time: int | None = None,
     ) -> tuple[str, int, str]:
         """Sign what `access_for` says; `sid` is the session's id as text, for who needs it too."""
         claims = {
             **session.claims,
             "sid": sid,
             "gen": session.gen,
-            "auth_time": session.created_at // 1000,
+            "auth_time": session.created_at // 1000 if auth_time is None else auth_time,
         }
         if session.jkt is not None:
             claims["cnf"] = {"jkt": session.jkt}  # RFC 9449, section 6.1

@@ -33,7 +33,7 @@ from keyturn._core.refreshing import revocations
 from keyturn._core.steps import Settled
 from keyturn._core.trail import TrailEntry
 from keyturn.errors import AccessTokenError, InvalidToken, SessionLimitReached
-from keyturn.events import Issued
+from keyturn.events import Issued, SteppedUp
 from keyturn.results import (
     AccessToken,
     ClaimsT,
@@ -95,18 +95,38 @@ def settle_renew(
     mint: Mint,
     material: Material,
     claims: AccessClaims,
+    stepped_up: bool,
     now: Millis,
     entropy: bytes,
 ) -> Settled[AccessToken]:
-    """End a renewal: the old token's generation and claims, within the session's limits."""
+    """End a renewal: the old token's generation and claims, within the session's limits.
+
+    With `stepped_up`, the user has signed in again just now, and the new token says so.
+    """
     match outcome:
         case Live(Session() as session) if session.user_id == claims.subject:
             as_before = replace(session, gen=claims.gen or 0, claims=claims.claims)
-            return Settled(mint.access_for(as_before, material, now=now, entropy=entropy))
+            moment = now // 1000 if stepped_up else claims.auth_time
+            token = mint.access_for(as_before, material, auth_time=moment, now=now, entropy=entropy)
+            event = SteppedUp(now / 1000, session.user_id, str(session.sid))
+            return Settled(token, (event,) if stepped_up else ())
         case Denied():
             return Settled(AccessTokenError(detail="denied"))
         case _:
             return Settled(AccessTokenError(detail="revoked"))
+
+
+def settle_standing(user_id: str, outcome: CheckOutcome) -> Settled[bool]:
+    """End the question whether what a token was accepted for stands."""
+    match outcome:
+        case Live(Session() as session):
+            return Settled(session.user_id == user_id)
+        case Live(None) | Unchecked():
+            return Settled(result=True)
+        case Denied() | Ended() | Unknown() | Live():
+            return Settled(result=False)
+        case _:
+            assert_never(outcome)
 
 
 def settle_inspect(now: Millis, outcome: LookupOutcome) -> Settled[SessionInfo]:

@@ -13,7 +13,7 @@ from keyturn._core.ids import uuid7
 from keyturn._core.records import Json, Millis
 
 TrailKind: TypeAlias = Literal[
-    "sign_in", "rotation", "convergence", "reuse", "expiry", "revocation", "denial", "forgery"
+    "sign_in", "rotation", "convergence", "step_up", "reuse", "expiry", "revocation", "denial", "forgery"
 ]
 """What happened to the session."""
 
@@ -64,6 +64,7 @@ _RANKS: Final[Mapping[TrailKind, int]] = MappingProxyType(
         "sign_in": 0,
         "rotation": 0,
         "convergence": 1,
+        "step_up": 1,
         "denial": 1,
         "forgery": 1,
         "reuse": 2,

@@ -8,8 +8,9 @@ from __future__ import annotations
 from keyturn.http.calls import Accepted, AsyncLogin, Login, SignIn, is_awaited
 from keyturn.http.clients import context_from, device_from
 from keyturn.http.endpoints import AsyncEndpoints, Endpoints
-from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard, Guard, Needs
-from keyturn.http.messages import MAX_BODY, HttpReply, HttpRequest
+from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard, Guard, Verdict
+from keyturn.http.messages import MAX_BODY, Headers, HttpReply, HttpRequest
+from keyturn.http.needs import Needs, NeedsOptions, Requirements, needs
 from keyturn.http.replies import unreadable_body
 from keyturn.http.routes import JWKS_PATH
 from keyturn.http.settings import HttpSettings
@@ -23,6 +24,7 @@ __all__ = [
     "AsyncLogin",
     "Endpoints",
     "Guard",
+    "Headers",
     "HttpReply",
     "HttpRequest",
     "HttpSettings",
@@ -32,10 +34,14 @@ __all__ = [
     "LoginThrottle",
     "MAX_BODY",
     "Needs",
+    "NeedsOptions",
+    "Requirements",
     "SignIn",
     "Transport",
+    "Verdict",
     "context_from",
     "device_from",
     "is_awaited",
+    "needs",
     "unreadable_body",
 ]

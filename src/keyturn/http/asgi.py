@@ -1,26 +1,21 @@
 """The endpoints and the guard as plain ASGI, for every framework that speaks it. It knows none of them.
 
-Source: the ASGI specification, HTTP and WebSocket message formats, 2.4.
+Source: the ASGI specification, HTTP message format, 2.4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Final
 
+from keyturn.http.asgi_sockets import serve_socket
+from keyturn.http.asgi_types import AsgiApp, Message, Receive, Scope, Send
 from keyturn.http.endpoints import AsyncEndpoints
 from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard
 from keyturn.http.messages import MAX_BODY, Headers, HttpReply, HttpRequest
 from keyturn.http.replies import unreadable_body
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 _NO_CONTENT: Final = 204
-_POLICY_VIOLATION: Final = 1008  # RFC 6455, section 7.4.1
 
 
 class AsgiEndpoints:
@@ -60,12 +55,19 @@ class AsgiGuard:
         if scope["type"] not in {"http", "websocket"}:
             return await self._app(scope, receive, send)
         verdict = await self._guard.check_path(read_for_guard(scope, self._guard))
-        if isinstance(verdict, Admitted):
-            self._admit(scope, verdict)
-            return await self._app(scope, receive, _with_headers(send, verdict.headers))
         if scope["type"] == "websocket":
-            return await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
-        return await _send(verdict, scope, send)
+            return await serve_socket(
+                lambda receive, send: self._app(scope, receive, send),
+                scope,
+                (receive, send),
+                verdict=verdict,
+                guard=self._guard,
+                admit=self._admit,
+            )
+        if isinstance(verdict, HttpReply):
+            return await _send(verdict, scope, send)
+        self._admit(scope, verdict)
+        return await self._app(scope, receive, _with_headers(send, verdict.headers))
 
 
 def read_scope(scope: Scope, body: bytes = b"") -> HttpRequest:

@@ -1,9 +1,10 @@
-"""Reading JSON bodies: which fields, of which kind, how long. It knows no endpoint."""
+"""Reading bodies, JSON and forms: which fields, of which kind, how long. It knows no endpoint."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from keyturn._core.encoding import EncodingError, parse_json_object
 from keyturn.http.messages import MAX_BODY, HttpRequest
@@ -12,6 +13,8 @@ from keyturn.http.replies import invalid_request
 MAX_USERNAME: Final = 255
 MAX_PASSWORD: Final = 1024  # NIST SP 800-63B-4, section 3.1.1.2 wants at least 64; hashing must stay bounded
 MAX_REFRESH_TOKEN: Final = 8192
+_MOST_FIELDS: Final = 16
+_FORM: Final = "application/x-www-form-urlencoded"
 
 
 def check_size(request: HttpRequest) -> None:
@@ -47,6 +50,39 @@ def read_fields(request: HttpRequest, allowed: frozenset[str]) -> Mapping[str, A
     return fields
 
 
+def is_form(request: HttpRequest) -> bool:
+    """Tell whether a body is a form."""
+    return _kind(request.header("content-type") or "") == _FORM
+
+
+def read_form(request: HttpRequest, allowed: frozenset[str]) -> Mapping[str, Any]:
+    """Give the fields of a form (RFC 6749, appendix B), each of which may come once.
+
+    Args:
+        request: The request.
+        allowed: The fields' names; others are refused, as in JSON.
+
+    Raises:
+        Refusal: It is something else.
+    """
+    try:
+        pairs = parse_qsl(
+            request.body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=_MOST_FIELDS,
+        )
+    except ValueError:  # whose message would quote the body
+        raise invalid_request("The body must be a form in UTF-8.") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise invalid_request("A field of the form was sent more than once.")
+    if not fields.keys() <= allowed:
+        raise invalid_request(f"The form may have these fields only: {', '.join(sorted(allowed))}.")
+    return fields
+
+
 def read_text(fields: Mapping[str, Any], name: str, most: int) -> str:
     """Give a field that must be text, not empty, not too long and without NUL.
 
@@ -72,6 +108,9 @@ def read_switch(fields: Mapping[str, Any], name: str) -> bool:
 
 
 def _is_json(content_type: str) -> bool:
-    kind, _, parameters = content_type.partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    return kind.strip().lower() == "application/json" and charset in {"", "charset=utf-8"}
+    charset = content_type.partition(";")[2].strip().lower().replace('"', "")
+    return _kind(content_type) == "application/json" and charset in {"", "charset=utf-8"}
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()

@@ -22,7 +22,7 @@ from keyturn.http.calls import (
 from keyturn.http.messages import HttpReply, HttpRequest
 from keyturn.http.settings import HttpSettings
 from keyturn.http.signing_in import sign_in
-from keyturn.http.site import LoginThrottle, Site, Transport
+from keyturn.http.site import Answer, LoginThrottle, Site, Transport
 from keyturn.manager import AsyncTokenManager, TokenManager
 
 
@@ -50,15 +50,30 @@ class Endpoints:
         self._site = Site(manager, self.settings, login is not None, throttle)
         self._backend = Backend(manager, login or nobody)
 
-    def handle(self, request: HttpRequest) -> HttpReply:
-        """Answer a request to any endpoint, or 404."""
-        reply = drive(routes.begin(self._site, request), self._backend)
-        return routes.finish(self._site, request, reply)
+    def handle(self, request: HttpRequest, *, login: Login | None = None) -> HttpReply:
+        """Answer a request to any endpoint, or 404.
+
+        Args:
+            request: The request.
+            login: The login check for this request, where it needs to know the framework's request; None: the
+                application's one.
+        """
+        backend = self._backend if login is None else Backend(self._backend.manager, login)
+        return self._finish(request, routes.begin(self._site, request), backend)
 
     def sign_in(self, request: HttpRequest, who: SignIn, *, transport: Transport = "cookie") -> HttpReply:
         """Begin a session for a user whom the application has accepted in its own way, and answer tokens."""
-        reply = drive(sign_in(self._site, request, who, transport), self._backend)
-        return routes.finish(self._site, request, reply)
+        return self._finish(request, sign_in(self._site, request, who, transport), self._backend)
+
+    def step_up(self, request: HttpRequest) -> HttpReply:
+        """Answer an access token that says that its user has just signed in again, in the application's way.
+
+        The application has checked that it is the user of the request's access token.
+        """
+        return self._finish(request, routes.begin_step_up(self._site, request), self._backend)
+
+    def _finish(self, request: HttpRequest, step: Answer, backend: Backend) -> HttpReply:
+        return routes.finish(self._site, request, drive(step, backend))
 
 
 class AsyncEndpoints:
@@ -80,17 +95,29 @@ class AsyncEndpoints:
         self._site = Site(manager, self.settings, login is not None, throttle)
         self._backend = AsyncBackend(manager, _awaitable(login or nobody))
 
-    async def handle(self, request: HttpRequest) -> HttpReply:
-        """Answer a request to any endpoint, or 404."""
-        reply = await drive_async(routes.begin(self._site, request), self._backend)
-        return routes.finish(self._site, request, reply)
+    async def handle(self, request: HttpRequest, *, login: AsyncLogin | None = None) -> HttpReply:
+        """Answer a request to any endpoint, or 404.
+
+        See `Endpoints.handle`.
+        """
+        backend = self._backend if login is None else AsyncBackend(self._backend.manager, _awaitable(login))
+        return await self._finish(request, routes.begin(self._site, request), backend)
 
     async def sign_in(
         self, request: HttpRequest, who: SignIn, *, transport: Transport = "cookie"
     ) -> HttpReply:
         """Begin a session for a user whom the application has accepted in its own way, and answer tokens."""
-        reply = await drive_async(sign_in(self._site, request, who, transport), self._backend)
-        return routes.finish(self._site, request, reply)
+        return await self._finish(request, sign_in(self._site, request, who, transport), self._backend)
+
+    async def step_up(self, request: HttpRequest) -> HttpReply:
+        """Answer an access token that says that its user has just signed in again, in the application's way.
+
+        See `Endpoints.step_up`.
+        """
+        return await self._finish(request, routes.begin_step_up(self._site, request), self._backend)
+
+    async def _finish(self, request: HttpRequest, step: Answer, backend: AsyncBackend) -> HttpReply:
+        return routes.finish(self._site, request, await drive_async(step, backend))
 
 
 def _awaitable(login: AsyncLogin) -> Callable[[str, str], Awaitable[Accepted]]:

@@ -7,33 +7,29 @@ Rule 2: renewing a token on the way never fails a request.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from itertools import chain
-from typing import Any, Final, TypeAlias, cast, get_args
+from typing import Any, Final, TypeAlias
 
-from keyturn._core.encoding import is_array
 from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.http.calls import AsyncBackend, Backend, Step, call, drive, drive_async
-from keyturn.http.credentials import read_bearer
+from keyturn.http.credentials import SOCKET_HEADER, is_socket, read_bearer
 from keyturn.http.messages import Headers, HttpReply, HttpRequest
+from keyturn.http.needs import EVERYBODY, Needs, Requirements, all_of, holds, needs, scopes_of
 from keyturn.http.origins import CORS_HEADERS, REFRESHED_HEADER, cors_headers, is_preflight, preflight_reply
-from keyturn.http.replies import insufficient_scope, no_credentials, refuse
+from keyturn.http.replies import insufficient_scope, no_credentials, refuse, stale_sign_in
 from keyturn.http.routes import is_endpoint
 from keyturn.http.settings import HttpSettings
 from keyturn.http.site import authenticate
+from keyturn.http.sockets import Ending, until_over
 from keyturn.manager import AsyncTokenManager, TokenManager
-from keyturn.manager_base import ManagerBase, wrong_check
-from keyturn.policy import RevocationCheck
+from keyturn.manager_base import ManagerBase
 from keyturn.results import Principal
 
 LIST_VALUED: Final = frozenset({"Access-Control-Expose-Headers"})
 """Headers that are added to an application's own of that name; all others replace them."""
 
 _METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-
-Requirements: TypeAlias = Mapping[str, Mapping[str, Any]]
-"""Which claims a path needs, such as `{"/admin/*": {"roles": "admin"}}`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,42 +55,6 @@ Admission: TypeAlias = Step[Verdict]
 _drive: Callable[[Admission, Backend], Verdict] = drive  # type: ignore[assignment] # mypy takes a union for object
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
-    """What a route asks of a request.
-
-    Attributes:
-        optional: Whether nobody need be signed in. A token that is sent must be acceptable all the same.
-        scopes: What the token's `scope` claim must hold, all of it.
-        claims: Names and values of claims, all of which it must hold. A claim that is a list holds each of
-            its values; where the wanted value is a list, one of its values is enough.
-        revocation: How the token is checked for revocation: in this process's "view", "strict" in the store,
-            or "none" at all; None: as the policy says.
-    """
-
-    optional: bool = False
-    scopes: tuple[str, ...] = ()
-    claims: tuple[tuple[str, Any], ...] = ()
-    revocation: RevocationCheck | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what would never be met.
-
-        Raises:
-            ConfigurationError: The scopes are one text, where a tuple of names is meant; or there is no such
-                way of checking.
-        """
-        scopes: object = self.scopes
-        if isinstance(scopes, str):
-            raise ConfigurationError(f"scopes must be a tuple such as ({scopes!r},)")
-        if self.revocation not in (None, *get_args(RevocationCheck)):
-            raise wrong_check(str(self.revocation))
-
-
-EVERYBODY: Final = Needs()
-"""Anybody with an acceptable token."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a guard is made of.
@@ -103,13 +63,13 @@ class Rules:
         manager: Of either colour; the rules use only what needs no I/O.
         settings: How tokens travel.
         exempt: Which paths need nothing: exact ones, and with "/*" at the end a path and all below it.
-        require: Which claims paths need, in the same way; several that fit must all be met.
+        require: What paths need, in the same way; several that fit must all be met.
     """
 
     manager: ManagerBase[Any]
     settings: HttpSettings
     exempt: tuple[str, ...]
-    require: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]
+    require: tuple[tuple[str, Needs], ...]
 
     def begin(self, request: HttpRequest, needs: Needs) -> Admission:
         """Take the first step; what is wrong with the request is an answer too."""
@@ -131,8 +91,7 @@ class Rules:
         if is_preflight(request):  # browsers send no token with it
             return self._for_other_origins(request, preflight_reply(request, self.settings, _METHODS))
         path = posixpath.normpath("/" + request.path.lstrip("/"))  # as generously as any server may read it
-        found = [claims for pattern, claims in self.require if _covers(pattern, path)]
-        return self.begin(request, Needs(claims=tuple(chain.from_iterable(found))))
+        return self.begin(request, all_of(found for pattern, found in self.require if _covers(pattern, path)))
 
     def _is_exempt(self, request: HttpRequest) -> bool:
         own = is_endpoint(self.settings.prefix, request.path)  # the endpoints see to their own callers
@@ -147,16 +106,23 @@ class Rules:
 
         def go_on(principal: Principal[Any]) -> Admission:
             claims = self.manager.dump_claims(principal.claims)
-            scopes = _scopes(claims.get("scope"))
+            scopes = scopes_of(claims.get("scope"))
             if needs.scopes and not set(needs.scopes) <= set(scopes):
                 raise insufficient_scope(needs.scopes)
             if needs.claims and not all(
-                name in claims and _holds(claims[name], wanted) for name, wanted in needs.claims
+                name in claims and holds(claims[name], wanted) for name, wanted in needs.claims
             ):
                 raise insufficient_scope()
-            return self._renewed(token, Admitted(principal, scopes))
+            if needs.fresh is not None and not self._is_fresh(principal, needs.fresh):
+                raise stale_sign_in(needs.fresh)
+            admitted = Admitted(principal, scopes)
+            return admitted if is_socket(request) else self._renewed(token, admitted)
 
         return authenticate(token, go_on, lambda error: self._refuse(request, error), needs.revocation)
+
+    def _is_fresh(self, principal: Principal[Any], most: float) -> bool:
+        signed_in = principal.auth_time
+        return signed_in is not None and self.manager.now() - signed_in <= most
 
     def _renewed(self, token: str, admitted: Admitted) -> Admission:
         within, principal = self.settings.renew_within, admitted.principal
@@ -199,12 +165,14 @@ def rules_of(
         if base and posixpath.normpath("/" + base.lstrip("/")) != base:
             plain = posixpath.normpath("/" + base.lstrip("/"))
             raise ConfigurationError(f"require: write {plain!r} (it covers {plain}/ too), not {pattern!r}")
-    wanted = tuple((path, tuple(claims.items())) for path, claims in require.items())
+    wanted = tuple(
+        (path, what if isinstance(what, Needs) else needs(claims=what)) for path, what in require.items()
+    )
     return Rules(manager, settings, patterns, wanted)
 
 
 def _headers_read(settings: HttpSettings) -> tuple[str, ...]:
-    return (settings.access_header.lower(), *CORS_HEADERS)
+    return (settings.access_header.lower(), SOCKET_HEADER, *CORS_HEADERS)
 
 
 def _covers(pattern: str, path: str) -> bool:
@@ -214,21 +182,6 @@ def _covers(pattern: str, path: str) -> bool:
         return path == pattern
     unclear = {"", ".", ".."} & set(path.removesuffix("/").split("/")[1:])
     return not unclear and (path == base or path.startswith(f"{base}/"))
-
-
-def _scopes(scope: object) -> tuple[str, ...]:
-    """Read a `scope` claim: names with spaces between them (RFC 8693, section 4.2), or a list of names."""
-    if isinstance(scope, str):
-        return tuple(scope.split())
-    return tuple(each for each in scope if isinstance(each, str)) if is_array(scope) else ()
-
-
-def _holds(claim: object, wanted: object) -> bool:
-    if isinstance(wanted, tuple | set):  # whoever writes a rule may use any collection; JSON has only lists
-        wanted = list(cast("Collection[object]", wanted))
-    held, options = (value if is_array(value) else [value] for value in (claim, wanted))
-    # True is no 1 here: Python would call them equal.
-    return any(type(one) is type(other) and one == other for one in held for other in options)
 
 
 class Guard:
@@ -248,7 +201,7 @@ class Guard:
             manager: The lifecycle.
             settings: How tokens travel; None: the defaults.
             exempt: Paths that need no token: exact ones, or with "/*" at the end a path and all below it.
-            require: Claims that paths need, such as `{"/admin/*": {"roles": "admin"}}`.
+            require: What paths need: claims, such as `{"/admin/*": {"roles": "admin"}}`, or `needs(…)`.
 
         Raises:
             ConfigurationError: A path is not usable.
@@ -300,3 +253,7 @@ class AsyncGuard:
     async def identify(self, request: HttpRequest) -> Verdict:
         """Say who asks, if anybody does; a token that is sent must be acceptable, but on exempt paths."""
         return await drive_async(self._rules.begin_identity(request), self._backend)
+
+    async def until_over(self, principal: Principal[Any]) -> Ending:
+        """Wait until what an admitted WebSocket was opened with is over, and say how to close it."""
+        return await until_over(self._backend.manager, principal)

@@ -24,7 +24,7 @@ class HttpRequest:
         headers: Names in lower case; duplicates kept, in order. Not part of the repr, nor is the body.
         body: At most `MAX_BODY + 1` bytes.
         client: The address of the client as the server knows it (proxies are the server's configuration).
-        scheme: "http" or "https", as the server knows it.
+        scheme: "http" or "https", as the server knows it; "ws" or "wss" for the handshake of a WebSocket.
     """
 
     method: str

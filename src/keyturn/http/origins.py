@@ -23,21 +23,27 @@ _PREFLIGHT_MAX_AGE: Final = 600  # seconds
 _EXPOSED: Final = f"{REFRESHED_HEADER}, Retry-After, WWW-Authenticate"
 
 
-def check_origin(request: HttpRequest, settings: HttpSettings) -> None:
+def check_origin(request: HttpRequest, settings: HttpSettings, *, simple: bool = False) -> None:
     """Let pass what our own pages, allowed pages or programs without cookies sent.
+
+    Args:
+        request: The request.
+        settings: Which origins are allowed.
+        simple: Whether any page could send such a request without being asked first, as a form; then programs
+            must say by the custom header that they are none.
 
     Raises:
         Refusal: Another site's page may have caused the request.
     """
-    if not _is_ours(request, settings):
+    if not _is_ours(request, settings, simple=simple):
         raise csrf_failed()
 
 
-def _is_ours(request: HttpRequest, settings: HttpSettings) -> bool:
+def _is_ours(request: HttpRequest, settings: HttpSettings, *, simple: bool) -> bool:
     origins, sites = request.values("origin"), request.values("sec-fetch-site")
     match origins, sites:
         case [], []:  # no browser of today; a page cannot set the custom header without being asked first
-            return request.header(CUSTOM_HEADER) == "1" or not request.values("cookie")
+            return request.header(CUSTOM_HEADER) == "1" or not (simple or request.values("cookie"))
         case [], [site]:
             return site == "same-origin"
         case [origin], _ if origin in settings.allowed_origins:

@@ -1,6 +1,7 @@
 """What is answered: bodies, headers and the one table of errors. It knows no request and no framework.
 
-Sources: RFC 6749, section 5; RFC 6750, section 3; RFC 9110, sections 10.2.3, 11 and 15.5.
+Sources: RFC 6749, section 5; RFC 6750, section 3; RFC 9110, sections 10.2.3, 11 and 15.5; RFC 9470,
+section 3.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from keyturn.errors import (
     UserInactive,
 )
 from keyturn.http.messages import Headers, HttpReply
-from keyturn.results import TokenPair
+from keyturn.results import AccessToken, TokenPair
 
 _TAG_DIGITS: Final = 32
 RETRY_SECONDS: Final = 1  # after an outage or a race; clients add their own back-off
@@ -78,6 +79,14 @@ def insufficient_scope(scopes: Iterable[str] = ()) -> Refusal:
     text = "The access token does not allow this."
     header = challenge("insufficient_scope", text, " ".join(scopes) or None)
     return Refusal(403, "insufficient_scope", text, (header,))
+
+
+def stale_sign_in(max_age: float) -> Refusal:
+    """Refuse a token whose user signed in too long ago (RFC 9470, section 3)."""
+    text = "This needs a more recent sign-in."
+    name, value = challenge("insufficient_user_authentication", text)
+    header = (name, f'{value}, max_age="{math.floor(max_age)}"')
+    return Refusal(401, "insufficient_user_authentication", text, (header,))
 
 
 def invalid_credentials() -> Refusal:
@@ -182,6 +191,16 @@ def cacheable_reply(body: Mapping[str, Any], known: Iterable[str] = ()) -> HttpR
 def empty_reply(*headers: tuple[str, str]) -> HttpReply:
     """Answer that it is done, and nothing else."""
     return HttpReply(204, (*_NO_STORE, *headers))
+
+
+def access_body(token: AccessToken, session_id: str | None) -> dict[str, Any]:
+    """Write an access token that comes without a refresh token (RFC 6749, section 5.1)."""
+    return {
+        "access_token": token.access_token,
+        "token_type": "Bearer",
+        "expires_in": token.expires_in,
+        "session_id": session_id,
+    }
 
 
 def token_body(pair: TokenPair, *, with_refresh_token: bool) -> dict[str, Any]:

@@ -20,6 +20,7 @@ Endpoint: TypeAlias = Callable[[Site, HttpRequest], Answer]
 
 _ENDPOINTS: Final[Mapping[str, Mapping[str, Endpoint]]] = {
     "/login": {"POST": signing_in.login},
+    "/step-up": {"POST": signing_in.step_up},
     "/refresh": {"POST": signing_in.refresh},
     "/logout": {"POST": signing_out.logout},
     "/logout-all": {"POST": signing_out.logout_all},
@@ -27,6 +28,7 @@ _ENDPOINTS: Final[Mapping[str, Mapping[str, Endpoint]]] = {
     "/me": {"GET": account.me},
 }
 _SESSION: Final = "/sessions/"
+_LOGINS: Final = ("/login", "/step-up")  # which the application's login check answers
 
 
 def is_endpoint(prefix: str, path: str) -> bool:
@@ -52,6 +54,14 @@ def begin(site: Site, request: HttpRequest) -> Answer:
         return refuse(error)
 
 
+def begin_step_up(site: Site, request: HttpRequest) -> Answer:
+    """Take the first step of a step-up that the application has checked itself."""
+    try:
+        return signing_in.stepped_up(site, request)
+    except KeyturnError as error:
+        return refuse(error)
+
+
 def finish(site: Site, request: HttpRequest, reply: HttpReply) -> HttpReply:
     """Let an allowed origin's page read the answer."""
     return HttpReply(reply.status, (*reply.headers, *cors_headers(request, site.settings)), reply.body)
@@ -64,7 +74,7 @@ def _methods(site: Site, path: str) -> Mapping[str, Endpoint]:
     if not path.startswith(f"{prefix}/"):
         return {}
     below = path.removeprefix(prefix)
-    return {} if below == "/login" and not site.has_login else _below(below)
+    return {} if below in _LOGINS and not site.has_login else _below(below)
 
 
 def _below(path: str) -> Mapping[str, Endpoint]:

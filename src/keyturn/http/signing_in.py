@@ -1,9 +1,9 @@
-"""The endpoints that give tokens: login and refresh. They know no framework and no user table."""
+"""The endpoints that give tokens: login, step-up and refresh. They know no framework and no user table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from keyturn.errors import (
     ConfigurationError,
@@ -16,41 +16,80 @@ from keyturn.http.bodies import (
     MAX_PASSWORD,
     MAX_REFRESH_TOKEN,
     MAX_USERNAME,
+    is_form,
     read_fields,
+    read_form,
     read_text,
 )
 from keyturn.http.calls import Accepted, SignIn, call
 from keyturn.http.cookies import read_cookie
+from keyturn.http.credentials import read_bearer
 from keyturn.http.messages import HttpReply, HttpRequest
 from keyturn.http.origins import check_origin
-from keyturn.http.replies import invalid_credentials, invalid_request, no_credentials, refuse, slow_down
-from keyturn.http.site import Answer, Site, Transport, cleared, tokens_reply
-from keyturn.results import TokenPair
+from keyturn.http.replies import (
+    access_body,
+    invalid_credentials,
+    invalid_request,
+    json_reply,
+    no_credentials,
+    refuse,
+    slow_down,
+)
+from keyturn.http.site import (
+    Answer,
+    Site,
+    Transport,
+    authenticated,
+    check_cookie_agrees,
+    cleared,
+    tokens_reply,
+)
+from keyturn.results import Principal, TokenPair
+
+_CREDENTIALS: Final = frozenset({"username", "password"})
+_GRANT: Final = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 
 
 def login(site: Site, request: HttpRequest) -> Answer:
     """`POST /auth/login`: what it is given is bounded before anybody hashes it."""
-    check_origin(request, site.settings)
-    fields = read_fields(request, frozenset({"username", "password", "transport"}))
-    username = read_text(fields, "username", MAX_USERNAME)
-    password = read_text(fields, "password", MAX_PASSWORD)
+    form = is_form(request)
+    check_origin(request, site.settings, simple=form)
+    fields = _grant(request) if form else read_fields(request, _CREDENTIALS | {"transport"})
     transport = _transport(fields)
-    wait = site.throttle.take(request, username) if site.throttle else None
-    if wait is not None:
-        raise slow_down(wait)
+    return _checked(site, request, fields, lambda who: sign_in(site, request, who, transport))
 
-    def go_on(accepted: Accepted) -> Answer:
-        match accepted:
-            case None:
+
+def step_up(site: Site, request: HttpRequest) -> Answer:
+    """`POST /auth/step-up`: the user of an access token signs in again within the same session (RFC 9470)."""
+    fields = read_fields(request, _CREDENTIALS)
+
+    def go_on(principal: Principal[Any]) -> Answer:
+        check_cookie_agrees(site, request, principal)
+
+        def accepted(who: SignIn) -> Answer:
+            if who.user_id != principal.user_id:
                 raise invalid_credentials()
-            case SignIn():
-                return sign_in(site, request, accepted, transport)
-            case str():
-                return sign_in(site, request, SignIn(accepted), transport)
-            case _:  # whatever it is, it must not be taken for somebody's id
-                raise ConfigurationError("login must give a user id (a str), a SignIn, or None")
+            return _step_up(site, request, principal)
 
-    return call(lambda backend: backend.login(username, password), go_on, refuse)
+        return _checked(site, request, fields, accepted)
+
+    return authenticated(site, request, go_on, "strict")
+
+
+def stepped_up(site: Site, request: HttpRequest) -> Answer:
+    """Answer an access token whose user has just signed in again, as the application has checked."""
+    return authenticated(site, request, lambda principal: _step_up(site, request, principal))
+
+
+def _step_up(site: Site, request: HttpRequest, principal: Principal[Any]) -> Answer:
+    token = read_bearer(request, site.settings)
+    if token is None:
+        raise no_credentials()
+    return call(
+        lambda backend: backend.manager.step_up(token),
+        lambda fresh: json_reply(access_body(fresh, principal.session_id)),
+        refuse,
+    )
 
 
 def sign_in(site: Site, request: HttpRequest, who: SignIn, transport: Transport) -> Answer:
@@ -113,6 +152,44 @@ def read_refresh_token(site: Site, request: HttpRequest) -> tuple[str | None, Tr
     if cookie is not None:
         raise invalid_request("The refresh token was sent both in the cookie and in the body.")
     return read_text(fields, "refresh_token", MAX_REFRESH_TOKEN), "body"
+
+
+def _checked(
+    site: Site, request: HttpRequest, fields: Mapping[str, Any], go_on: Callable[[SignIn], Answer]
+) -> Answer:
+    """Have the application check a user name and a password, then go on with whom it has accepted."""
+    username = read_text(fields, "username", MAX_USERNAME)
+    password = read_text(fields, "password", MAX_PASSWORD)
+    wait = site.throttle.take(request, username) if site.throttle else None
+    if wait is not None:
+        raise slow_down(wait)
+
+    def checked(accepted: Accepted) -> Answer:
+        match accepted:
+            case None:
+                raise invalid_credentials()
+            case SignIn():
+                return go_on(accepted)
+            case str():
+                return go_on(SignIn(accepted))
+            case _:  # whatever it is, it must not be taken for somebody's id
+                raise ConfigurationError("login must give a user id (a str), a SignIn, or None")
+
+    return call(lambda backend: backend.login(username, password), checked, refuse)
+
+
+def _grant(request: HttpRequest) -> Mapping[str, Any]:
+    """Read the form that consoles of APIs send (RFC 6749, section 4.3.2).
+
+    There are no clients here to be told apart, and nobody asks for a scope: what it says of these is ignored.
+
+    Raises:
+        Refusal: It is another form.
+    """
+    fields = read_form(request, _CREDENTIALS | _GRANT)
+    if fields.get("grant_type") != "password":
+        raise invalid_request("grant_type must be password.")
+    return {name: fields[name] for name in _CREDENTIALS if name in fields}
 
 
 def _transport(fields: Mapping[str, Any]) -> Transport:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from keyturn._core.keyset import Algorithm
 from keyturn._core.ring import Ring
 from keyturn._core.schedule import NEVER, PICK_UP
 from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.forks import in_forked_children
 from keyturn.keystores.documents import check_sealed, existing, ring_of
+from keyturn.keystores.keeping import KeyKeeper
+from keyturn.keystores.urls import key_store_at
 from keyturn.sealing import Seal, is_sealed
 from keyturn.timed import SYSTEM_CLOCK, Clock, TimedKeys
 
@@ -90,6 +95,48 @@ class SharedKeyRing(TimedKeys):
         self._version = document.version
         self._read_at = now
         in_forked_children(self, SharedKeyRing._begin_following)
+
+    @classmethod
+    def open(
+        cls,
+        place: str | Path,
+        *,
+        alg: Algorithm = "ES256",
+        seal: Seal | None = None,
+        refresh_every: Duration = "10s",
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Self:
+        """Open the keys at a place, and make them where there are none: of many processes at once, one does.
+
+        So they are made at an application's first start. Where they get lost later, new ones are made, and
+        everybody has to sign in again: keep them as safe as the sessions.
+
+        Args:
+            place: A file such as `keys.json`, or the URL of a database: see `keyturn.keystores`.
+            alg: What a new key signs with.
+            seal: What they are encrypted with; None: they are kept in clear.
+            refresh_every: How often to look for changes: at most a minute.
+            clock: Gives POSIX seconds.
+
+        Raises:
+            ConfigurationError: They cannot be read, decrypted or made.
+            StoreError: Their database cannot be asked.
+
+        Examples:
+            >>> import tempfile
+            >>> place = f"{tempfile.mkdtemp()}/keys.json"
+            >>> with SharedKeyRing.open(place) as one, SharedKeyRing.open(place) as other:
+            ...     repr(one) == repr(other)
+            True
+        """
+        store = key_store_at(place)
+        with ExitStack() as undo:
+            undo.callback(store.close)
+            store.prepare()
+            KeyKeeper(store, seal=seal, clock=clock).create(alg)
+            ring = cls(store, seal=seal, refresh_every=refresh_every, clock=clock)
+            undo.pop_all()
+        return ring
 
     @property
     def failing(self) -> bool:

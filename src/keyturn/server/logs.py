@@ -30,6 +30,7 @@ _LEVELS: Final[dict[type, int]] = {
     events.StoreUnavailable: logging.WARNING,
     events.AuditLost: logging.WARNING,
     events.Issued: logging.INFO,
+    events.SteppedUp: logging.INFO,
     events.Revoked: logging.INFO,
     events.Denied: logging.INFO,
 }

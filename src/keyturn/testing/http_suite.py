@@ -24,21 +24,38 @@ from __future__ import annotations
 from keyturn.testing._http.bad_input import BadInputRules
 from keyturn.testing._http.guards import GuardRules
 from keyturn.testing._http.origins import OriginRules
+from keyturn.testing._http.people import PeopleRules
 from keyturn.testing._http.sessions import SessionRules
+from keyturn.testing._http.sockets import SocketRules
 from keyturn.testing._http.tokens import TokenRules
-from keyturn.testing._http.world import EXEMPT, PATHS, REQUIRE, Framework, Throttle, World, check_password
+from keyturn.testing._http.world import (
+    EXEMPT,
+    FRESH,
+    PATHS,
+    REQUIRE,
+    Framework,
+    Throttle,
+    World,
+    check_password,
+)
 
 __all__ = [
     "EXEMPT",
+    "FRESH",
     "Framework",
     "HttpConformance",
     "PATHS",
     "REQUIRE",
+    "SocketConformance",
     "Throttle",
     "World",
     "check_password",
 ]
 
 
-class HttpConformance(TokenRules, SessionRules, OriginRules, BadInputRules, GuardRules):
+class HttpConformance(TokenRules, SessionRules, OriginRules, BadInputRules, GuardRules, PeopleRules):
     """Every rule of the HTTP layer."""
+
+
+class SocketConformance(HttpConformance, SocketRules):
+    """The same and the rules of WebSockets, for frameworks that have them."""

@@ -57,6 +57,7 @@ _KINDS: Final[dict[TrailKind, bytes]] = {
     "sign_in": b"s",
     "rotation": b"r",
     "convergence": b"c",
+    "step_up": b"t",
     "reuse": b"u",
     "expiry": b"e",
     "revocation": b"v",

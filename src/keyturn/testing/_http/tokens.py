@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -25,6 +26,8 @@ from keyturn.testing.faults import AFTER, BEFORE, Fault
 TOKENS = {"access_token", "token_type", "expires_in", "refresh_expires_in", "session_id"}
 ATTRIBUTES = {"Path": "/auth", "HttpOnly": "", "Secure": "", "SameSite": "Strict"}
 GOOD = {"username": "ann", "password": PASSWORD}
+GRANT = {"grant_type": "password", **GOOD}
+FORM = ("Content-Type", "application/x-www-form-urlencoded")
 
 
 class TokenRules(Rules):
@@ -97,6 +100,46 @@ class TokenRules(Rules):
         answer = site.post("/auth/login", json={"username": "hasty", "password": PASSWORD})
         check_refusal(answer, 429, "slow_down")
         assert answer.headers["retry-after"] == "31"
+
+    def test_a_console_signs_in_with_a_form(self, site: Site) -> None:
+        """What the pages of OpenAPI documents send (RFC 6749, section 4.3.2) gets what JSON gets."""
+        form = {**GRANT, "scope": "", "client_id": "", "client_secret": ""}
+        answer = site.post("/auth/login", content=urlencode(form).encode(), headers=(FORM,))
+        assert answer.status_code == 200
+        assert answer.json().keys() == TOKENS
+        assert set_cookie_of(answer)
+        assert site.me(answer.json()["access_token"]).json()["user_id"] == "ann"
+
+    def test_a_program_that_sends_a_form_says_that_it_is_no_page(self, site: Site) -> None:
+        """Any site's page can send a form, and an old browser would not say where it comes from."""
+        content = urlencode(GRANT).encode()
+        custom = ("X-Keyturn", "1")
+        assert site.send("POST", "/auth/login", content=content, headers=(FORM, custom)).status_code == 200
+        check_refusal(site.send("POST", "/auth/login", content=content, headers=(FORM,)), 403, "csrf_failed")
+        other = ("Sec-Fetch-Site", "cross-site")
+        refused = site.send("POST", "/auth/login", content=content, headers=(FORM, other))
+        check_refusal(refused, 403, "csrf_failed")
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"username=ann",
+            urlencode({**GRANT, "grant_type": "client_credentials"}).encode(),
+            urlencode({"username": "ann", "password": PASSWORD}).encode(),
+            urlencode(GRANT).encode() + b"&username=bob",
+            urlencode(GRANT).encode() + b"&transport=body",
+            urlencode({**GRANT, "username": "a\0"}).encode(),
+            urlencode(GRANT).encode() + b"&scope=%ff",
+            urlencode(GRANT).encode() + b"&scope=\xff",
+            b"&".join(b"a=%d" % number for number in range(5000)),
+        ],
+    )
+    def test_a_form_is_bounded_before_anybody_hashes(self, site: Site, content: bytes) -> None:
+        """Another grant, fields that are unknown or come twice, and what is no UTF-8 are malformed."""
+        answer = site.post("/auth/login", content=content, headers=(FORM,))
+        check_refusal(answer, 400, "invalid_request")
+        assert PASSWORD not in answer.text
 
     def test_a_refresh_rotates_the_cookie(self, site: Site) -> None:
         """The new token comes as the old one came."""

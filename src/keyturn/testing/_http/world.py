@@ -17,7 +17,8 @@ import pytest
 
 from keyturn._core.commands import Create, Where
 from keyturn._core.encoding import dump_json
-from keyturn.http import HttpRequest, HttpSettings, SignIn
+from keyturn.errors import UserInactive
+from keyturn.http import HttpRequest, HttpSettings, Requirements, SignIn, needs
 from keyturn.http.messages import Headers
 from keyturn.keys import KeyRing
 from keyturn.manager import AsyncTokenManager, TokenManager
@@ -39,11 +40,13 @@ def check_password(username: str, password: str) -> SignIn | str | None:
     """Accept anybody with the one password; the first letters of the name say what they may do."""
     if password != PASSWORD:
         return None
-    if username.startswith("plain"):
-        return username
+    return username if username.startswith("plain") else SignIn(username, claims_of(username))
+
+
+def claims_of(username: str) -> dict[str, Any]:
+    """Say what a user may do, by the first letters of the name."""
     roles = ["admin"] if username.startswith("admin") else ["member"]
-    scope = "profile orders:read" if username.startswith("buyer") else "profile"
-    return SignIn(username, {"roles": roles, "scope": scope})
+    return {"roles": roles, "scope": "profile orders:read" if username.startswith("buyer") else "profile"}
 
 
 DEFAULTS: Final = Policy()
@@ -67,6 +70,7 @@ class World:
         by_path: Whether the application is guarded by paths: `EXEMPT` and `REQUIRE`.
         clock: The time.
         plan: Which calls of the store fail.
+        disabled: The users who may not go on; None: nobody is asked about them.
     """
 
     policy: Policy = DEFAULTS
@@ -77,14 +81,18 @@ class World:
     keys: KeyRing = field(default_factory=KeyRing.generate)
     store: MemoryStore = field(default_factory=MemoryStore)
     async_store: AsyncMemoryStore = field(default_factory=AsyncMemoryStore)
+    disabled: set[str] | None = None
 
     def manager(self) -> TokenManager:
         """Make a manager for a framework with threads."""
-        return TokenManager(store=FaultyStore(self.store, self.plan), **self._shared())
+        load = None if self.disabled is None else self.load_claims
+        return TokenManager(store=FaultyStore(self.store, self.plan), load_claims=load, **self._shared())
 
     def async_manager(self) -> AsyncTokenManager:
         """Make a manager for an asyncio framework; call it in the loop that will use it."""
-        return AsyncTokenManager(store=AsyncFaultyStore(self.async_store, self.plan), **self._shared())
+        load = None if self.disabled is None else self.load_claims_async
+        store = AsyncFaultyStore(self.async_store, self.plan)
+        return AsyncTokenManager(store=store, load_claims=load, **self._shared())
 
     def issue_bound(self, user_id: str) -> TokenPair:
         """Begin a session that is bound to a key of the client (RFC 9449), in the stores of both colours."""
@@ -92,6 +100,16 @@ class World:
         (session,) = self.store.find(Where(user_id=user_id))
         asyncio.run(self.async_store.create(Create(session, None, evict=False, now=self.clock.millis)))
         return pair
+
+    def load_claims(self, user_id: str) -> dict[str, Any]:
+        """Give a user's claims of today, unless he is disabled."""
+        if user_id in (self.disabled or ()):
+            raise UserInactive
+        return claims_of(user_id)
+
+    async def load_claims_async(self, user_id: str) -> dict[str, Any]:
+        """The same for asyncio."""
+        return self.load_claims(user_id)
 
     def _shared(self) -> dict[str, Any]:
         return {
@@ -104,8 +122,13 @@ class World:
 
 
 EXEMPT: Final = ("/health", "/public/*")
-REQUIRE: Final = {"/admin/*": {"roles": "admin"}}
-PATHS: Final = ("/health", "/public/page", "/admin", "/admin/page", "/page")
+FRESH: Final = "5m"
+REQUIRE: Final[Requirements] = {
+    "/admin/*": {"roles": "admin"},
+    "/admin/keys": needs(fresh=FRESH),
+    "/lobby": needs(optional=True),
+}
+PATHS: Final = ("/health", "/public/page", "/admin", "/admin/page", "/admin/keys", "/page", "/lobby")
 """What an application that is guarded `by_path` has besides."""
 
 
@@ -114,8 +137,12 @@ class Framework(Protocol):
 
     The application has the endpoints, and routes that answer GET with `{"user_id": ...}`, null where nobody
     is signed in: `/private` for everybody with a token, `/maybe` for anybody, `/orders` for the scope
-    `orders:read`, `/admins` for the claim `roles` with `admin`. In a world that is guarded `by_path` it also
-    has `PATHS`, of which `EXEMPT` need nothing and `REQUIRE` says what others need.
+    `orders:read`, `/admins` for the claim `roles` with `admin`, `/staff` for one of the roles `admin` and
+    `clerk`, `/fresh` for who has signed in within `FRESH`. In a world that is guarded `by_path` it also has
+    `PATHS`, of which `EXEMPT` need nothing and `REQUIRE` says what others need.
+
+    Where the framework has WebSockets, `/feed` is one for everybody with a token: it sends `{"user_id": ...}`
+    as text, then sends back what it receives. `/path-feed` is the same, guarded by its path.
     """
 
     def serve(self, world: World) -> AbstractContextManager[str]:
