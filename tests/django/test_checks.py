@@ -100,7 +100,7 @@ def test_atomic_requests_are_pointed_out() -> None:
 class Elsewhere:
     """A router that would part the tables."""
 
-    def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **_: Any) -> bool | None:
+    def allow_migrate(self, *_: str, model_name: str | None = None, **__: Any) -> bool | None:
         """Let denials be nowhere."""
         return False if model_name == "denial" else None
 
@@ -114,7 +114,7 @@ def test_routers_that_part_the_tables_are_found() -> None:
 def test_an_engine_that_nobody_has_tried_is_pointed_out(tmp_path: Path) -> None:
     """A database whose vendor is none of those that the tests run on."""
     with django_site.database("other", django_site.file_settings(tmp_path)) as alias:
-        connections[alias].vendor = "oracle"  # type: ignore[misc]  # as its backend says
+        connections[alias].vendor = "oracle"
         with override_settings(KEYTURN={**BASE, "DATABASE": alias}):
             assert ids() == {"keyturn.W003"}
 

@@ -11,7 +11,11 @@ import pytest
 
 from tests.support.sources import ROOT
 
-AUTO_FIELDS = ("django.db.models.AutoField", "django.db.models.BigAutoField", "django.db.models.SmallAutoField")
+AUTO_FIELDS = (
+    "django.db.models.AutoField",
+    "django.db.models.BigAutoField",
+    "django.db.models.SmallAutoField",
+)
 INTEGERS = """
 from tests.django.project.settings import *
 AUTH_USER_MODEL = "auth.User"
@@ -75,7 +79,12 @@ def test_a_project_with_integer_keys(tmp_path: Path) -> None:
     manage(tmp_path, "makemigrations", "--check", "--dry-run", settings=INTEGERS)
     manage(tmp_path, "migrate", settings=INTEGERS)
     manage(tmp_path, "check", "--fail-level", "WARNING", settings=INTEGERS)
-    assert manage(tmp_path, "shell", "-v", "0", "-c", USE, settings=INTEGERS).split() == "1 1 1 Session".split()
+    assert manage(tmp_path, "shell", "-v", "0", "-c", USE, settings=INTEGERS).split() == [
+        "1",
+        "1",
+        "1",
+        "Session",
+    ]
 
 
 def test_a_project_with_a_session_model_of_its_own(tmp_path: Path) -> None:

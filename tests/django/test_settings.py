@@ -1,4 +1,4 @@
-"""The settings become managers: every key, keys from `SECRET_KEY`, users of every kind, reloading, forking."""
+"""The settings become managers: every key, keys from `SECRET_KEY`, users, reloading, forking."""
 
 from __future__ import annotations
 
@@ -91,9 +91,9 @@ def test_the_keys_come_from_secret_key() -> None:
     """The same in every process, other than SECRET_KEY itself; a new one refuses the old tokens."""
     pair = get_manager().issue("u")
     assert derived().jwks() == {"keys": []}
-    with override_settings(SECRET_KEY="another secret that is as long as it should be, or longer"):
-        with pytest.raises(AccessTokenError):
-            get_manager().verify_access(pair.access_token)
+    other = "another secret that is as long as it should be, or longer"
+    with override_settings(SECRET_KEY=other), pytest.raises(AccessTokenError):
+        get_manager().verify_access(pair.access_token)
     # Nor does SECRET_KEY itself sign: whatever else it does cannot pass for a token.
     with with_keyturn(KEYS=KeyRing.from_secret(settings.SECRET_KEY)), pytest.raises(AccessTokenError):
         get_manager().verify_access(pair.access_token)
@@ -247,11 +247,9 @@ def test_a_forked_child_makes_a_manager_of_its_own() -> None:
 
 def test_no_error_shows_a_secret() -> None:
     """Neither the settings' errors nor the managers' reprs hold the key material."""
-    with override_settings(SECRET_KEY="short and secret"):
-        try:
-            get_manager()
-        except KeyturnError as error:
-            assert "short and secret" not in str(error)
+    with override_settings(SECRET_KEY="short and secret"), pytest.raises(KeyturnError) as raised:
+        get_manager()
+    assert "short and secret" not in str(raised.value)
     assert settings.SECRET_KEY not in repr(get_settings())
 
 

@@ -1,6 +1,6 @@
 """Keyturn for Django: sessions in its ORM, settings in one dict, checks, admin, commands and signals.
 
-It decides nothing about a token. Add "keyturn.django" to `INSTALLED_APPS` and a dict `KEYTURN` to the settings.
+It decides nothing. Add "keyturn.django" to `INSTALLED_APPS`, and a dict `KEYTURN` to the settings.
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 from django.template.response import TemplateResponse
+from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -27,6 +29,7 @@ from keyturn.errors import KeyturnError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from django.contrib.admin.views.main import ChangeList
     from django.http import HttpRequest, HttpResponse
@@ -101,7 +104,7 @@ class CreatedFilter(admin.SimpleListFilter):
 class SessionAdmin(ModelAdmin):
     """Sessions: to look at with the right "view", to revoke with "Can revoke sessions"."""
 
-    list_display = ("user", "device_in_words", "created", "last_seen", "expires", "state", "gen")
+    list_display = ("user", "device_in_words", "state", "last_seen", "created", "expires", "gen")
     list_display_links = ("user",)
     list_filter = (StateFilter, CreatedFilter)
     list_per_page = 50
@@ -184,24 +187,24 @@ class SessionAdmin(ModelAdmin):
         return ", ".join(str(value) for value in session.device.values() if value) or "-"
 
     @admin.display(description=_("signed in"), ordering="sid")
-    def created(self, session: AbstractSession) -> Any:  # noqa: ANN401  (Django's admin formats it)
+    def created(self, session: AbstractSession) -> str:
         """Say when the user signed in."""
-        return session.created
+        return _shown(session.created)
 
     @admin.display(description=_("last seen"))
-    def last_seen(self, session: AbstractSession) -> Any:  # noqa: ANN401
+    def last_seen(self, session: AbstractSession) -> str:
         """Say when it was last seen in use."""
-        return session.last_seen
+        return _shown(session.last_seen)
 
     @admin.display(description=_("expires"))
-    def expires(self, session: AbstractSession) -> Any:  # noqa: ANN401
+    def expires(self, session: AbstractSession) -> str:
         """Say when it ends if it rests unused."""
-        return session.expires
+        return _shown(session.expires)
 
     @admin.display(description=_("ended"))
-    def ended(self, session: AbstractSession) -> Any:  # noqa: ANN401
+    def ended(self, session: AbstractSession) -> str:
         """Say when it was ended."""
-        return session.ended
+        return "-" if session.ended is None else _shown(session.ended)
 
     @admin.display(description=_("state"))
     def state(self, session: AbstractSession) -> str:
@@ -221,13 +224,11 @@ class SessionAdmin(ModelAdmin):
         """Tell how it got where it is, where that is kept."""
         using = session._state.db  # noqa: SLF001  (Django's documented name)
         lines = TrailLine._base_manager.using(using).filter(sid=session.sid).order_by("id")  # noqa: SLF001
-        told = [(moment(e.at), e.kind, e.reason, e.gen, e.context) for e in lines[:MOST_LINES]]
+        told = [(_shown(moment(e.at)), e.kind, e.reason, e.gen, e.context) for e in lines[:MOST_LINES]]
         if not told:
             return str(_("None is kept: see AUDIT_RETENTION."))
         head = (_("When"), _("What"), _("How"), _("Generation"), _("Client"))
-        rows = format_html_join(
-            "", "<tr><td>{:%Y-%m-%d %H:%M:%S}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", told
-        )
+        rows = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", told)
         titles = format_html_join("", "<th>{}</th>", ((each,) for each in head))
         return format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", titles, rows)
 
@@ -304,6 +305,11 @@ class SessionAdmin(ModelAdmin):
 
 def _now() -> int:
     return round(time.time() * 1000)
+
+
+def _shown(when: datetime) -> str:
+    """Write a moment in the reader's language and time zone."""
+    return str(localize(localtime(when)))
 
 
 def _is_here() -> bool:

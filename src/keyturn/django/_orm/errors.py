@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from django.db import DataError, Error, IntegrityError
+from django.db import DataError, Error, InterfaceError, OperationalError
 
 from keyturn.errors import KeyturnError, SchemaError, StoreUnavailable
 from keyturn.stores._sql.meanings import (
@@ -59,8 +59,8 @@ def _meaning(error: Error, connection: BaseDatabaseWrapper) -> KeyturnError:
 
 
 def _is_lost(error: Error, cause: BaseException, connection: BaseDatabaseWrapper) -> bool:
-    if isinstance(error, IntegrityError) or connection.connection is None:
+    if connection.vendor == "sqlite" or not isinstance(error, OperationalError | InterfaceError):
         return False
-    if connection.vendor == "mysql":
-        return code_of(cause) in _GONE
-    return bool(getattr(connection.connection, "closed", False))
+    if connection.connection is None:
+        return True  # given up by Django, when it could not roll back
+    return code_of(cause) in _GONE or bool(getattr(connection.connection, "closed", False))

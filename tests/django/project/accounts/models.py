@@ -13,13 +13,13 @@ from keyturn.django.models import AbstractSession
 class User(AbstractUser):
     """A user with a UUID as the key."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, default=uuid.uuid4)
 
 
 class TenantSession(AbstractSession):
     """A session model with a column more; used where `KEYTURN_SESSION_MODEL` says so."""
 
-    tenant = models.CharField(max_length=20, default="main")
+    tenant: models.CharField[str, str] = models.CharField(max_length=20, default="main")
 
     class Meta(AbstractSession.Meta):
         """As its base."""
