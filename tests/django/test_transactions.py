@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, get_args
-from unittest import TestResult, TestSuite
 
 import pytest
 from django.db import connection, transaction
@@ -135,8 +135,8 @@ def test_every_event_has_a_signal() -> None:
 
 def run_case(case: type[TransactionTestCase], name: str) -> None:
     """Run one test of a class of Django's, with its own set-up and tear-down."""
-    result = TestResult()
-    TestSuite([case(name)]).run(result)
+    result = unittest.TestResult()
+    unittest.TestSuite([case(name)]).run(result)
     assert result.wasSuccessful(), result.errors + result.failures
     assert result.testsRun == 1
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from django.db import DataError, Error, InterfaceError, OperationalError
 
 from keyturn.errors import KeyturnError, SchemaError, StoreUnavailable
+from keyturn.stores._sql.codes import GOING
 from keyturn.stores._sql.meanings import (
     code_of,
     is_not_storable,
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-# MariaDB and MySQL: the server has gone, also in the middle of an answer; and the driver's own word for it.
-_GONE: Final = frozenset({0, 2006, 2013, 2055})
+# And MariaDB and MySQL: the server has gone, also in the middle of an answer; and the driver's own word for it.
+_GONE: Final = GOING | {0, 2006, 2013, 2055}
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from keyturn.errors import KeyturnError, StoreUnavailable
 from keyturn.stores._sql.codes import (
+    GOING,
     LOST,
     NO_SCHEMA,
     NOT_STORABLE,
@@ -28,8 +29,6 @@ FAILURES: Final = (Error, OSError, UnicodeError, OverflowError)
 
 _BUSY: Final = Meaning("pool_timeout", "All connections of the pool are busy.")
 _CLOSED: Final = Meaning("pool_closed", "The store, or the connection pool that it was given, is closed.")
-# What a server that goes away says to those who are connected.
-_GOING: Final = frozenset({"57P01", "57P02", "57P05", "08003", "08006"})
 _CONNECTING: Final = ("connection ", "failed to resolve host")  # how psycopg's errors begin, then
 
 
@@ -54,6 +53,6 @@ def _known(error: BaseException, state: str | None, words: str) -> Meaning | Non
     if isinstance(error, PoolClosed):
         return _CLOSED
     if state is not None:
-        return LOST if state in _GOING else by_code(state, words)
+        return LOST if state in GOING else by_code(state, words)
     broke = isinstance(error, OperationalError) and not words.startswith(_CONNECTING)
     return LOST if broke and "timed out" not in words else by_words(words)

@@ -86,6 +86,8 @@ _FATAL: Final = Meaning(
     "refused", "The database server refused the connection: check the user, the password and the database."
 )
 
+# What a PostgreSQL that goes away says to those who are connected.
+GOING: Final[frozenset[int | str]] = frozenset({"57P01", "57P02", "57P05", "08003", "08006"})
 # What tells that tables or columns are missing; SQLite tells it only in words.
 NO_SCHEMA: Final[frozenset[int | str]] = frozenset(
     {"42P01", "42703", 1146, 1054, "no such table: ", "no such column: ", "has no column named "}
