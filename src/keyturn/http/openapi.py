@@ -30,7 +30,7 @@ def _object(required: Mapping[str, Json], **optional: Json) -> Json:
 
 _ACCESS: Final[Json] = {
     "access_token": _TEXT,
-    "token_type": {"const": "Bearer"},
+    "token_type": {"enum": ["Bearer"]},
     "expires_in": _SECONDS,
     "session_id": _TEXT,
 }
