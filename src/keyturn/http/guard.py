@@ -165,7 +165,16 @@ def rules_of(
         ConfigurationError: A pattern is none, or is spelled so that it would cover nothing.
     """
     patterns = tuple(exempt)
-    for pattern in (*patterns, *require):
+    return Rules(manager, settings, patterns, check_paths(patterns, require))
+
+
+def check_paths(exempt: Iterable[str], require: Requirements) -> tuple[tuple[str, Needs], ...]:
+    """Check the patterns of paths, and give what they need.
+
+    Raises:
+        ConfigurationError: A pattern is none, or is spelled so that it would cover nothing.
+    """
+    for pattern in (*exempt, *require):
         if not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
             raise ConfigurationError(f"a path must look like /health or /public/*, not {pattern!r}")
     for pattern in require:  # requests are compared in this spelling
@@ -173,10 +182,9 @@ def rules_of(
         if base and posixpath.normpath("/" + base.lstrip("/")) != base:
             plain = posixpath.normpath("/" + base.lstrip("/"))
             raise ConfigurationError(f"require: write {plain!r} (it covers {plain}/ too), not {pattern!r}")
-    wanted = tuple(
+    return tuple(
         (path, what if isinstance(what, Needs) else needs(claims=what)) for path, what in require.items()
     )
-    return Rules(manager, settings, patterns, wanted)
 
 
 def _headers_read(settings: HttpSettings) -> tuple[str, ...]:
