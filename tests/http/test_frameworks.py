@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from keyturn.testing.http_suite import HttpConformance, SocketConformance
+from tests.http.django_app import DjangoAsgiFramework, DjangoFramework
 from tests.http.flask_app import FlaskFramework
 from tests.http.starlette_app import StarletteFramework
 
@@ -27,3 +28,23 @@ class TestFlask(HttpConformance):
     def framework(cls) -> FlaskFramework:
         """Flask."""
         return FlaskFramework()
+
+
+class TestDjango(HttpConformance):
+    """Django's WSGI over Werkzeug's server."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def framework(cls) -> DjangoFramework:
+        """Django."""
+        return DjangoFramework()
+
+
+class TestDjangoAsgi(SocketConformance):
+    """Django's ASGI over uvicorn."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def framework(cls) -> DjangoAsgiFramework:
+        """Django."""
+        return DjangoAsgiFramework()

@@ -7,12 +7,11 @@ is not decided here. Include them at the root, because the prefix is the whole p
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, transaction
 from django.urls import URLPattern
-from django.urls.resolvers import LocalePrefixPattern
+from django.urls.resolvers import RegexPattern
 from django.views.decorators.csrf import csrf_exempt
 
 from keyturn.django.conf import get_http_settings
@@ -22,23 +21,27 @@ from keyturn.http import JWKS_PATH
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from django.core.checks import CheckMessage
     from django.urls import ResolverMatch
 
 
-class EndpointPaths(LocalePrefixPattern):
-    """The paths of the endpoints, which a setting says, as that of `i18n_patterns` depends on something."""
+class EndpointPaths(RegexPattern):
+    """The paths of the endpoints: a pattern that a setting makes, whenever it is asked for."""
 
-    name = None
+    def __init__(self) -> None:
+        """Read no setting yet."""
+        super().__init__("")
 
-    @property
-    def regex(self) -> re.Pattern[str]:
-        """What Django shows and reverses."""
-        prefix, keys = (re.escape(each.lstrip("/")) for each in (get_http_settings().prefix, JWKS_PATH))
-        return re.compile(rf"^(?:{prefix}(?:/.*)?|{keys})\Z", re.DOTALL)
+    def check(self) -> list[CheckMessage]:
+        """Have nothing to be checked: the setting is checked where it is read."""
+        return []
 
     def match(self, path: str) -> tuple[str, tuple[()], dict[str, Any]] | None:
         """Match all of them."""
-        return ("", (), {}) if self.regex.match(path) else None
+        prefix = get_http_settings().prefix
+        served = f"/{path}"
+        is_ours = served in {prefix, JWKS_PATH} or served.startswith(f"{prefix}/")
+        return ("", (), {}) if is_ours else None
 
     def __str__(self) -> str:
         """Give the prefix."""
