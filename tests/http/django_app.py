@@ -1,22 +1,16 @@
-"""Django under the HTTP suite, over WSGI on Werkzeug's threaded server and over ASGI on uvicorn.
-
-It decides nothing. Django's settings are one for the process, so each server is one behind another.
-"""
+"""Django under the HTTP suite, served by Werkzeug (WSGI) and by uvicorn (ASGI). It decides nothing."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import fields
-from threading import Thread
 from typing import Any
-
-from werkzeug.serving import make_server
 
 from keyturn.http.asgi_types import Receive, Scope, Send
 from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, check_password
-from tests.http.flask_app import Quiet
+from tests.http.flask_app import serve_threads
 from tests.http.starlette_app import serve
 from tests.support import django_site
 
@@ -33,8 +27,7 @@ from keyturn.django.decorators import find_principal, require  # noqa: E402
 
 def who(request: HttpRequest) -> JsonResponse:
     """Say who asks."""
-    found = find_principal(request)
-    return JsonResponse({"user_id": found.user_id if found else None})
+    return JsonResponse({"user_id": getattr(find_principal(request), "user_id", None)})
 
 
 async def who_async(request: HttpRequest) -> JsonResponse:
@@ -65,18 +58,16 @@ urlpatterns = [
 
 @contextmanager
 def configured(world: World) -> Generator[None]:
-    """Have Django's settings be those of a world."""
-    http = {each.name.upper(): getattr(world.settings, each.name) for each in fields(world.settings)}
-    guards: dict[str, Any] = {"EXEMPT": EXEMPT, "REQUIRE": REQUIRE} if world.by_path else {}
-    own = {"MANAGER": world.manager, "ASYNC_MANAGER": world.async_manager, "USER_IS_ALLOWED": None}
-    login = {"LOGIN": lambda _, name, word: check_password(name, word), "LOGIN_RATE": None}
-    middleware = ["keyturn.django.middleware.KeyturnMiddleware"] if world.by_path else []
-    with override_settings(
-        KEYTURN={**http, **own, **login, **guards, "THROTTLE": Throttle},
-        ROOT_URLCONF=__name__,
-        ALLOWED_HOSTS=["*"],  # so that it is the endpoints that judge a host
-        MIDDLEWARE=["django.middleware.common.CommonMiddleware", *middleware],
-    ):
+    """Have Django's settings, which the process has once, be those of a world."""
+    given: dict[str, Any] = {each.name.upper(): getattr(world.settings, each.name) for each in fields(world.settings)}
+    given |= {"MANAGER": world.manager, "ASYNC_MANAGER": world.async_manager, "USER_IS_ALLOWED": None}
+    given |= {"LOGIN": lambda _, *words: check_password(*words), "LOGIN_RATE": None, "THROTTLE": Throttle}
+    middleware = ["django.middleware.common.CommonMiddleware"]
+    if world.by_path:
+        given |= {"EXEMPT": EXEMPT, "REQUIRE": REQUIRE}
+        middleware.append("keyturn.django.middleware.KeyturnMiddleware")
+    own = {"ROOT_URLCONF": __name__, "MIDDLEWARE": middleware, "ALLOWED_HOSTS": ["*"]}
+    with override_settings(KEYTURN=given, **own):
         yield
 
 
@@ -86,16 +77,8 @@ class DjangoFramework:
     @contextmanager
     def serve(self, world: World) -> Generator[str]:
         """See `Framework.serve`."""
-        with configured(world):
-            server = make_server("127.0.0.1", 0, get_wsgi_application(), threaded=True, request_handler=Quiet)
-            thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.port}"
-            finally:
-                server.shutdown()
-                thread.join(20)
-                server.server_close()
+        with configured(world), serve_threads(get_wsgi_application()) as url:
+            yield url
 
 
 class DjangoAsgiFramework:
@@ -104,11 +87,5 @@ class DjangoAsgiFramework:
     @contextmanager
     def serve(self, world: World) -> Generator[str]:
         """See `Framework.serve`."""
-        with configured(world), nullcontext(get_asgi_application()) as http:
-            sockets = KeyturnSockets(feed)
-
-            async def app(scope: Scope, receive: Receive, send: Send) -> None:
-                await (sockets if scope["type"] == "websocket" else http)(scope, receive, send)
-
-            with serve(app) as url:
-                yield url
+        with configured(world), serve(get_asgi_application(sockets=KeyturnSockets(feed))) as url:
+            yield url

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from threading import Thread
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -66,7 +67,7 @@ def application(world: World) -> Starlette:
 
 
 @contextmanager
-def serve(app: Starlette) -> Generator[str]:
+def serve(app: Callable[..., Any]) -> Generator[str]:
     """Serve an ASGI application with uvicorn in a thread until the block ends, and give its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))

@@ -3,9 +3,7 @@
 It knows no consumer. WebSockets are any ASGI application's, such as the router of `channels`:
 
 ```python
-application = ProtocolTypeRouter(
-    {"http": get_asgi_application(), "websocket": KeyturnSockets(URLRouter(websocket_urlpatterns))}
-)
+application = get_asgi_application(sockets=KeyturnSockets(URLRouter(websocket_urlpatterns)))
 ```
 """
 
@@ -30,18 +28,23 @@ if TYPE_CHECKING:
     from keyturn.http.asgi_types import AsgiApp, Message, Receive, Scope, Send
 
 
-def get_asgi_application() -> AsgiApp:
+def get_asgi_application(*, sockets: AsgiApp | None = None) -> AsgiApp:
     """Give Django's application, to be used instead of `django.core.asgi.get_asgi_application()`.
 
     Django reads every body to its end before any view may look at it. Those sent to the endpoints are cut off
     where they are too long to be accepted. The event loop's manager begins to follow revocations at the
     server's start, and is closed at its end.
+
+    Args:
+        sockets: Serves WebSockets, which Django does not; usually `KeyturnSockets`.
     """
     inner = cast("AsgiApp", asgi.get_asgi_application())
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await _live(receive, send)
+        if scope["type"] == "websocket" and sockets is not None:
+            return await sockets(scope, receive, send)
         if scope["type"] == "http" and _is_below_prefix(scope):
             receive = _bounded(receive)
         return await inner(scope, receive, send)

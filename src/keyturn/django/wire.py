@@ -24,6 +24,8 @@ def read(request: HttpRequest, body: bytes = b"") -> Asked:
         headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in pairs]
     else:
         headers = [(name.lower(), value) for name, value in request.headers.items()]
+    # Django's test client sends an empty one, as no browser does.
+    headers = [pair for pair in headers if pair != ("cookie", "")]
     client = request.META.get("REMOTE_ADDR") or None
     return Asked(
         request.method or "GET", request.path_info, tuple(headers), body, client, request.scheme or "http"
