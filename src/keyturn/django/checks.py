@@ -11,6 +11,7 @@ from django.conf import settings as django_settings
 from django.core import checks
 from django.db import connections, router
 
+from keyturn.django.http_checks import check_counting, check_serving
 from keyturn.django.keys import check_keys, is_url
 from keyturn.django.sessions import get_session_model
 from keyturn.django.settings import NAME, Settings, examine
@@ -30,6 +31,8 @@ def register_all() -> None:
     """Have Django run them."""
     checks.register(check_settings, checks.Tags.security)
     checks.register(check_deployment, checks.Tags.security, deploy=True)
+    checks.register(check_serving, checks.Tags.security)
+    checks.register(check_counting, checks.Tags.security, deploy=True)
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:  # noqa: ANN401, ARG001

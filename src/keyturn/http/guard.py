@@ -96,11 +96,11 @@ class Rules:
         if is_preflight(request):  # browsers send no token with it
             return self._for_other_origins(request, preflight_reply(request, self.settings, _METHODS))
         path = posixpath.normpath("/" + request.path.lstrip("/"))  # as generously as any server may read it
-        return self.begin(request, all_of(found for pattern, found in self.require if _covers(pattern, path)))
+        return self.begin(request, all_of(found for pattern, found in self.require if covers(pattern, path)))
 
     def _is_exempt(self, request: HttpRequest) -> bool:
         own = is_endpoint(self.settings.prefix, request.path)  # the endpoints see to their own callers
-        return own or any(_covers(pattern, request.path) for pattern in self.exempt)
+        return own or any(covers(pattern, request.path) for pattern in self.exempt)
 
     def _begin(self, request: HttpRequest, needs: Needs) -> Admission:
         token = read_bearer(request, self.settings)
@@ -191,7 +191,7 @@ def _headers_read(settings: HttpSettings) -> tuple[str, ...]:
     return (settings.access_header.lower(), SOCKET_HEADER, *CORS_HEADERS)
 
 
-def _covers(pattern: str, path: str) -> bool:
+def covers(pattern: str, path: str) -> bool:
     """Tell whether a pattern covers a path; one that servers may read in two ways is covered by none."""
     base = pattern.removesuffix("/*")
     if base == pattern:
