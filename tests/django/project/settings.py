@@ -12,7 +12,7 @@ ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
 TIME_ZONE, USE_TZ = "UTC", True  # Django sets the process's time zone
 ROOT_URLCONF = "tests.django.project.urls"
 STATIC_URL = "static/"
-AUTH_USER_MODEL = "accounts.User"
+AUTH_USER_MODEL = os.environ.get("KEYTURN_TEST_USER_MODEL", "accounts.User")
 DEFAULT_AUTO_FIELD = os.environ.get("KEYTURN_TEST_AUTO_FIELD", "django.db.models.BigAutoField")
 INSTALLED_APPS = [
     "django.contrib.admin",
