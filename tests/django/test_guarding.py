@@ -14,10 +14,11 @@ from django.test import AsyncRequestFactory, Client, RequestFactory, override_se
 from django.urls import include, path
 
 from keyturn.django import get_manager
+from keyturn.django.asking import admit
 from keyturn.django.decorators import find_principal, principal, require
 from keyturn.django.users import user_id_of
 from keyturn.errors import ConfigurationError
-from keyturn.http import needs
+from keyturn.http import Admitted, needs
 from tests.django.project.accounts.models import User
 from tests.django.project.pages import awho, who
 from tests.django.test_views import BASE
@@ -89,7 +90,7 @@ def test_the_middleware_says_who_asks_anywhere(over: Protocol, page: str) -> Non
 @pytest.mark.parametrize("page", ["/who", "/awho", "/private", "/aprivate"])
 @pytest.mark.parametrize("end", ["gone", "disabled"])
 def test_a_user_who_may_not_go_on_is_nobody(over: Protocol, page: str, end: str) -> None:
-    """`request.user` is anonymous, so Django's own guards shut, while the token speaks until it is refused."""
+    """`request.user` is anonymous, so Django's own guards shut, while the token speaks until its end."""
     user = ann()
     token = token_of(over, "ann")
     if end == "gone":
@@ -216,14 +217,14 @@ def test_an_unguarded_view_has_no_principal() -> None:
         ask("wsgi", "GET", "/unguarded")
     request = RequestFactory().get("/")
     assert find_principal(request) is None
-    setattr(request, "keyturn", get_manager().verify_access(get_manager().issue("u").access_token))
+    admit(request, Admitted(get_manager().verify_access(get_manager().issue("u").access_token)))
     assert principal(request).user_id == "u"
     with pytest.raises(ConfigurationError, match="str"):
         principal(request, str)
 
 
 def test_a_view_is_guarded_wherever_it_is_called() -> None:
-    """A plain view with a request of ASGI, and a coroutine with one of WSGI: the request says which manager."""
+    """A plain view for a request of ASGI, a coroutine for one of WSGI: the request says which manager."""
     user = ann()
     token = {"Authorization": f"Bearer {token_of('wsgi', 'ann')}"}
     plain, awaited = require()(who), require()(awho)

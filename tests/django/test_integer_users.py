@@ -49,6 +49,11 @@ def test_integers_are_user_ids(tmp_path: Path) -> None:
         "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
     }
     run = subprocess.run(
-        [sys.executable, "-c", SCRIPT], check=False, env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", SCRIPT],
+        check=False,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert run.returncode == 0, run.stderr

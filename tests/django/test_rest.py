@@ -1,7 +1,9 @@
-"""Django REST framework's views: authenticated, permitted, throttled and described, in the framework's way."""
+"""Django REST framework's views: authenticated, permitted, throttled, described, in the framework's way."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,15 +16,17 @@ from rest_framework.test import APIClient
 from keyturn import KeyRing, TokenManager
 from keyturn.django import get_manager
 from keyturn.django.users import user_id_of
-from keyturn.stores.memory import MemoryStore
+from keyturn.stores.memory import AsyncMemoryStore, MemoryStore
 from keyturn.testing.clock import ManualClock
 from keyturn.testing.faults import BEFORE, Fault, FaultPlan, FaultyStore
 from tests.django.project.accounts.models import User
 from tests.django.test_views import BASE
 from tests.support import django_site
-from tests.support.django_asking import PASSWORD
+from tests.support.django_asking import PASSWORD, ask, log_in
 
 pytestmark = pytest.mark.usefixtures("project")
+
+STORE = AsyncMemoryStore()  # one for the loops of all requests
 
 
 @pytest.fixture(autouse=True)
@@ -209,3 +213,31 @@ def test_the_document_is_valid_and_has_everything(version: str, changes: dict[st
     wanted = document["paths"]["/orders"]["get"]["security"]
     assert {name for each in wanted for name in each} == schemes.keys() - {"cookieAuth"}
     assert document["paths"]["/auth/me"]["get"]["security"] == wanted
+
+
+def test_plain_views_under_asgi_ask_the_event_loops_manager() -> None:
+    """The framework's views run in a thread, and see what the loop's own manager has revoked."""
+    user = ann()
+    with with_keyturn(STORE="keyturn.stores.memory.MemoryStore", ASYNC_STORE=STORE):
+        answer = log_in("asgi", "ann")
+        token = answer.json()["access_token"]
+        assert ask("asgi", "GET", "/user", bearer=token).json() == {"user_id": str(user.pk)}
+        assert ask("asgi", "GET", "/orders", bearer=token).status_code == 403
+        assert ask("asgi", "POST", "/auth/logout", {}, bearer=token).status_code == 204
+        assert ask("asgi", "GET", "/user", bearer=token).json()["code"] == "invalid_token"
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "name"),
+    [
+        ("keyturn.django.rest", "rest_framework", "djangorestframework"),
+        ("keyturn.django.spectacular", "drf_spectacular", "drf-spectacular"),
+    ],
+)
+def test_a_package_that_is_missing_names_itself(module: str, package: str, name: str) -> None:
+    """By the command that brings it; what does not need it works without."""
+    code = f"import sys; sys.modules[{package!r}] = None; import keyturn.django.settings; import {module}"
+    run = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert run.stderr.strip().splitlines()[-1].endswith(f"pip install {name}")

@@ -59,7 +59,9 @@ urlpatterns = [
 @contextmanager
 def configured(world: World) -> Generator[None]:
     """Have Django's settings, which the process has once, be those of a world."""
-    given: dict[str, Any] = {each.name.upper(): getattr(world.settings, each.name) for each in fields(world.settings)}
+    given: dict[str, Any] = {
+        each.name.upper(): getattr(world.settings, each.name) for each in fields(world.settings)
+    }
     given |= {"MANAGER": world.manager, "ASYNC_MANAGER": world.async_manager, "USER_IS_ALLOWED": None}
     given |= {"LOGIN": lambda _, *words: check_password(*words), "LOGIN_RATE": None, "THROTTLE": Throttle}
     middleware = ["django.middleware.common.CommonMiddleware"]

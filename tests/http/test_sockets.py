@@ -246,7 +246,7 @@ async def test_an_application_may_authenticate_further_in() -> None:
 
 
 async def test_an_application_may_be_done_at_once() -> None:
-    """Before anybody could begin to wait for the session's end: that is then awaited by nobody, and said so."""
+    """Before anybody could begin to wait for the session's end: no coroutine is left that nobody awaited."""
     line, ended = Line(), asyncio.Event()
     socket = GuardedSocket(line.scope, line.receive, line.send)
     socket.close_when(over_when(ended))

@@ -37,7 +37,9 @@ def ask(
         client: Asks over WSGI, with its cookies.
     """
     sent = {**({"Authorization": f"Bearer {bearer}"} if bearer else {}), **(headers or {})}
-    content = {} if body is None else {"data": json.dumps(body), "content_type": "application/json"}
+    content: dict[str, Any] = (
+        {} if body is None else {"data": json.dumps(body), "content_type": "application/json"}
+    )
     if over == "wsgi":
         return (client or Client()).generic(method, path, headers=sent, **content)
 

@@ -21,7 +21,7 @@ from keyturn.django.asking import user_of
 from keyturn.django.conf import get_async_manager, get_async_serving, get_http_settings, get_settings
 from keyturn.errors import StoreError
 from keyturn.http import MAX_BODY, Admitted, NeedsOptions, needs
-from keyturn.http.asgi import read_for_guard
+from keyturn.http.asgi import read_for_guard, read_scope
 from keyturn.http.asgi_sockets import serve_socket
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ class KeyturnSockets:
 
 
 def _is_below_prefix(scope: Scope) -> bool:
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    return path.startswith(f"{get_http_settings().prefix}/")
+    prefix = f"{get_http_settings().prefix}/"
+    return prefix in scope["path"] and read_scope(scope).path.startswith(prefix)
 
 
 def _bounded(receive: Receive) -> Receive:

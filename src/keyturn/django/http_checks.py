@@ -43,7 +43,9 @@ def check_counting(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[ch
     if backend not in _ALONE:
         return []
     message = f"{NAME}['LOGIN_RATE'] counts in the default cache, a {backend}, which workers do not share."
-    hint = "Give the project a cache that they share, such as Redis; or silence this where there is one worker."
+    hint = (
+        "Give the project a cache that they share, such as Redis; or silence this where there is one worker."
+    )
     return [checks.Warning(message, hint=hint, id="keyturn.W021")]
 
 

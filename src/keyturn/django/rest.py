@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 try:
     from rest_framework.authentication import BaseAuthentication
     from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
-    from rest_framework.permissions import BasePermission, OperationHolderMixin
+    from rest_framework.permissions import BasePermission
     from rest_framework.request import Request
 except ImportError as error:
     raise ImportError(
@@ -74,31 +74,24 @@ class KeyturnAuthentication(BaseAuthentication):
         return str(getattr(request, _CHALLENGE, "Bearer"))
 
 
-class Requires(OperationHolderMixin):
-    """A permission: `permission_classes = [Requires("orders:read", fresh="5m")]`; &, | and ~ compose it.
+def Requires(*scopes: str, **options: Unpack[NeedsOptions]) -> type[BasePermission]:  # noqa: N802  (a class)
+    """Make a permission: `permission_classes = [Requires("orders:read", fresh="5m")]`; &, | and ~ compose it.
 
     It is about the token that `KeyturnAuthentication` has accepted. On its own, it refuses as
     `keyturn.django.decorators.require` does, in the framework's shape. Within a composition, the framework
     refuses for all of it, with 403. With `optional`, nobody need be signed in.
+
+    Args:
+        scopes: What the token's `scope` must hold.
+        options: What else is needed: see `keyturn.http.NeedsOptions`.
     """
-
-    def __init__(self, *scopes: str, **options: Unpack[NeedsOptions]) -> None:
-        """Say what is needed.
-
-        Args:
-            scopes: What the token's `scope` must hold.
-            options: What else is needed: see `keyturn.http.NeedsOptions`.
-        """
-        self._wanted = needs(*scopes, **options)
-
-    def __call__(self) -> BasePermission:
-        """Make the permission of one request, as the framework does."""
-        return _Permission(self._wanted)
+    return type("Requires", (_Permission,), {"wanted": needs(*scopes, **options)})
 
 
 class _Permission(BasePermission):
-    def __init__(self, wanted: Needs) -> None:
-        self._wanted = wanted
+    wanted: Needs
+
+    def __init__(self) -> None:
         self._denied: APIException | None = None
 
     def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002  (the framework's)
@@ -108,8 +101,8 @@ class _Permission(BasePermission):
             APIException: The store cannot be asked.
         """
         if not isinstance(request.auth, Principal):  # the token, if any, may be somebody else's
-            return self._wanted.optional
-        verdict = check(request._request, self._wanted)  # noqa: SLF001  (as above)
+            return self.wanted.optional
+        verdict = check(request._request, self.wanted)  # noqa: SLF001  (as above)
         if not isinstance(verdict, HttpReply):
             return True
         self._denied = _refused(request, verdict)

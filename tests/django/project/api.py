@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.generics import GenericAPIView
@@ -12,8 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import CharField, Serializer
 from rest_framework.throttling import UserRateThrottle
-
-from django.urls import include, path
 
 from keyturn.django.rest import KeyturnAuthentication, Requires
 
@@ -44,7 +43,8 @@ class Never(UserRateThrottle):
 
 def view(*permissions: Any, **options: Any) -> Any:
     """Give a view with permissions."""
-    return type("Who", (Who,), {"permission_classes": permissions, **options}).as_view()
+    made: type[Who] = type("Who", (Who,), {"permission_classes": permissions, **options})
+    return made.as_view()
 
 
 ORDERS, STAFF = Requires("orders:read"), Requires(roles=("admin",))
