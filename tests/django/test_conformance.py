@@ -14,7 +14,7 @@ from django.db import connections
 from keyturn.django.store import AsyncDjangoStore, DjangoStore
 from keyturn.testing.conformance import LoopThread, StoreConformance
 from tests.support import django_site
-from tests.support.sql import SqlName
+from tests.support.sql import EVERY_SQL, SqlName
 
 NOBODY: Final[dict[SqlName, dict[str, Any]]] = {
     "sqlite": {"ENGINE": "django.db.backends.sqlite3", "NAME": "/nowhere/keyturn.sqlite3"},
@@ -45,83 +45,53 @@ def database(
 
 
 class OnDjango(StoreConformance):
-    """What the suites below have in common: a database, emptied for each test."""
+    """What the suites below have in common: each engine in turn, emptied for each test."""
 
-    on: ClassVar[SqlName]
     lacks: ClassVar = {"log": NO_LOG}
+    examples = 30  # a server answers in milliseconds, and a history has many steps
+
+    @pytest.fixture(params=EVERY_SQL)
+    def on(self, request: pytest.FixtureRequest) -> SqlName:
+        """Name the engine."""
+        name: SqlName = request.param
+        return name
 
     @pytest.fixture
-    def alias(self, database: Callable[[SqlName], str]) -> str:
+    def alias(self, database: Callable[[SqlName], str], on: SqlName) -> str:
         """Empty it."""
-        return database(self.on)
+        return database(on)
 
     @pytest.fixture
-    def nobody(self) -> Iterator[str]:
+    def nobody(self, on: SqlName) -> Iterator[str]:
         """Name a database that is not there."""
-        with django_site.database("nobody", NOBODY[self.on]) as alias:
+        with django_site.database("nobody", NOBODY[on]) as alias:
             yield alias
 
 
-class ForThreads(OnDjango):
+class TestForThreads(OnDjango):
     """`DjangoStore`."""
 
     @pytest.fixture
-    def store(self, alias: str) -> Any:
+    def store(self, alias: str) -> DjangoStore:
         """Open it."""
         return django_site.between_requests(alias)
 
     @pytest.fixture
-    def away(self, nobody: str) -> Any:
+    def away(self, nobody: str) -> DjangoStore:
         """Open what is not there."""
         return DjangoStore(using=nobody)
 
 
-class ForAsyncio(OnDjango):
+class TestForAsyncio(OnDjango):
     """`AsyncDjangoStore`."""
 
     @pytest.fixture
-    def store(self, alias: str, loop: LoopThread) -> Iterator[Any]:
+    def store(self, alias: str, loop: LoopThread) -> Iterator[AsyncDjangoStore]:
         """Open it, and leave no connection in Django's thread."""
         yield AsyncDjangoStore(using=alias)
         loop.run(sync_to_async(connections.close_all)())
 
     @pytest.fixture
-    def away(self, nobody: str) -> Any:
+    def away(self, nobody: str) -> AsyncDjangoStore:
         """Open what is not there."""
         return AsyncDjangoStore(using=nobody)
-
-
-class TestSqlite(ForThreads):
-    """On SQLite, for threads."""
-
-    on = "sqlite"
-
-
-class TestSqliteForAsyncio(ForAsyncio):
-    """On SQLite, for asyncio."""
-
-    on = "sqlite"
-
-
-class TestPostgres(ForThreads):
-    """On PostgreSQL, for threads."""
-
-    on = "postgres"
-
-
-class TestPostgresForAsyncio(ForAsyncio):
-    """On PostgreSQL, for asyncio."""
-
-    on = "postgres"
-
-
-class TestMariaDB(ForThreads):
-    """On MariaDB, for threads."""
-
-    on, examples = "mariadb", 20
-
-
-class TestMariaDBForAsyncio(ForAsyncio):
-    """On MariaDB, for asyncio."""
-
-    on, examples = "mariadb", 20

@@ -22,6 +22,7 @@ from keyturn.stores.protocol import (
     AsyncTrail,
     Confirm,
     Deny,
+    Found,
     Lookup,
     Revoke,
     RevokeUser,
@@ -91,7 +92,7 @@ def test_a_refresh_survives_a_connection_that_died(store: DjangoStore, server: s
 def test_reads_and_revocations_after_a_connection_that_died(store: DjangoStore, server: str) -> None:
     """What is safe to repeat is repeated; the other fails once, and works when it is asked again."""
     kill(server)
-    assert store.lookup(Lookup(ROW.sid)).session == ROW  # type: ignore[union-attr]  # it is found
+    assert store.lookup(Lookup(ROW.sid)) == Found(ROW)
     kill(server)
     with pytest.raises(StoreUnavailable) as raised:
         store.revoke(Revoke(ROW.sid, None, None, "admin", T0))

@@ -9,9 +9,14 @@ from functools import cache
 from typing import Any, Final
 
 import pytest
+from django.core import serializers
+from django.test import override_settings
 
 from keyturn._core.outcomes import Converged, Rotated
+from keyturn.django import get_manager
+from keyturn.django.models import Session
 from keyturn.django.store import DjangoStore
+from keyturn.django.users import user_id_of
 from keyturn.stores.protocol import (
     Check,
     Confirm,
@@ -23,6 +28,7 @@ from keyturn.stores.protocol import (
     Where,
 )
 from keyturn.testing.samples import T0, line_of, numbered, refresh_of, sign_in
+from tests.django.project.accounts.models import User
 from tests.support import django_site
 from tests.support.sql import EVERY_SQL, SqlName
 
@@ -138,3 +144,43 @@ def _moved(now: int) -> dict[str, Any]:
         "last_seen_at": now,
         "idle_expires_at": now + (ROW.idle_ttl or 0),
     }
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(("is_allowed", "expected"), [("keyturn.django.users.is_active", 3), (None, 1)])
+def test_a_refresh_asks_for_its_user(is_allowed: str | None, expected: int) -> None:
+    """Whether the user may go on costs the session's row and the user's; without it, one statement is all."""
+    user_id = user_id_of(User.objects.create_user("ann"))
+    settings = {"ISSUER": "https://auth.example.com", "AUDIENCE": "api", "USER_IS_ALLOWED": is_allowed}
+    with override_settings(KEYTURN=settings):
+        pair = get_manager().issue(user_id)
+        with django_site.statements("default") as sent:
+            get_manager().refresh(pair.refresh_token)
+    assert len(sent) == expected, sent
+
+
+@pytest.mark.usefixtures("project")
+def test_an_access_token_costs_one_statement() -> None:
+    """There is no revocation log, so the database is asked each time; `revocation="none"` asks nobody."""
+    manager = get_manager()
+    pair = manager.issue("u")
+    manager.authenticate(pair.access_token)
+    manager.flush()
+    with django_site.statements("default") as sent:
+        manager.authenticate(pair.access_token)
+    assert len(sent) == 1
+    with django_site.statements("default") as sent:
+        manager.authenticate(pair.access_token, revocation="none")
+    assert sent == []
+
+
+@pytest.mark.usefixtures("project")
+def test_rows_survive_dumpdata_and_loaddata() -> None:
+    """As fixtures, byte for byte: for a project that moves to another database."""
+    DjangoStore().create(sign_in(replace(ROW, claims={"n": 1.0, "a": ["\u0000", "é"]}, jkt="key")))
+    before = DjangoStore().find()
+    written = serializers.serialize("json", Session.objects.all())
+    Session.objects.all().delete()
+    for row in serializers.deserialize("json", written):
+        row.save()
+    assert DjangoStore().find() == before

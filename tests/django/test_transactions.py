@@ -153,6 +153,7 @@ def test_an_applications_own_tests_may_refresh() -> None:
 
     class Refreshing(TestCase):
         def test_it(self) -> None:
+            """Refresh in a test of an application."""
             signals.refreshed.connect(hear)
             try:
                 user, manager = User.objects.create_user("ann"), get_manager()

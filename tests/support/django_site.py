@@ -124,13 +124,22 @@ def between_requests(alias: str) -> DjangoStore:
 
     from keyturn.django.store import DjangoStore  # noqa: PLC0415
 
+    @contextmanager
+    def leaving_nothing() -> Generator[None]:
+        try:
+            yield
+        finally:
+            if threading.current_thread() is not threading.main_thread():
+                connections[alias].close()
+
     class InRequests(DjangoStore):
-        def _run(self, work: Any, *, safe: bool = True) -> Any:
-            try:
-                return super()._run(work, safe=safe)
-            finally:
-                if threading.current_thread() is not threading.main_thread():
-                    connections[alias].close()
+        def _read(self, work: Any) -> Any:
+            with leaving_nothing():
+                return super()._read(work)
+
+        def _write(self, work: Any, *, safe: bool = True) -> Any:
+            with leaving_nothing():
+                return super()._write(work, safe=safe)
 
     return InRequests(using=alias)
 

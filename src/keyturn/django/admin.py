@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from django.contrib.admin.views.main import ChangeList
     from django.http import HttpRequest, HttpResponse
-    from django_stubs_ext import StrPromise
 
     ModelAdmin = admin.ModelAdmin[AbstractSession]
 else:
@@ -50,7 +49,7 @@ class StateFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, StrPromise]]:  # noqa: ANN401, ARG002
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ANN401, ARG002
         """Give the choices."""
         return [
             ("active", _("Active")),
@@ -85,7 +84,7 @@ class CreatedFilter(admin.SimpleListFilter):
     title = _("signed in")
     parameter_name = "since"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, StrPromise]]:  # noqa: ANN401, ARG002
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ANN401, ARG002
         """Give the choices."""
         return [("1", _("Past 24 hours")), ("7", _("Past 7 days")), ("30", _("Past 30 days"))]
 

@@ -128,12 +128,8 @@ class Managers:
         store: Any = _store(settings)
         manager: TokenManager[Any] = TokenManager(
             store=store,
-            keys=self._open_keys(settings),
-            policy=settings.policy,
-            issuer=settings.issuer,
-            audience=settings.audience,
-            claims=settings.claims,
             load_claims=_Loader(settings).load if _loads(settings) else None,
+            **self._shared(settings),
         )
         connect(manager, store if isinstance(store, DjangoStore) else None)
         return manager
@@ -148,15 +144,21 @@ class Managers:
             return given
         manager: AsyncTokenManager[Any] = AsyncTokenManager(
             store=_async_store(settings),
-            keys=self._open_keys(settings),
-            policy=settings.policy,
-            issuer=settings.issuer,
-            audience=settings.audience,
-            claims=settings.claims,
             load_claims=_Loader(settings).aload if _loads(settings) else None,
+            **self._shared(settings),
         )
         connect_async(manager)
         return manager
+
+    def _shared(self, settings: Settings) -> dict[str, Any]:
+        """Give what the managers of both colours have in common."""
+        return {
+            "keys": self._open_keys(settings),
+            "policy": settings.policy,
+            "issuer": settings.issuer,
+            "audience": settings.audience,
+            "claims": settings.claims,
+        }
 
     def _open_keys(self, settings: Settings) -> KeySource:
         if self._keys is None:

@@ -7,7 +7,7 @@ are for people. No row holds a token: of a session's secret there is a SHA-256 d
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 from django.db import models
@@ -15,9 +15,6 @@ from django.utils.translation import gettext_lazy as _
 
 from keyturn._core.records import Json
 from keyturn.django.fields import ExactCharField, JsonTextField
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrPromise
 
 State: TypeAlias = Literal["active", "expired", "ended"]
 
@@ -66,8 +63,8 @@ class AbstractSession(models.Model):
         """For whoever derives a model: `class Meta(AbstractSession.Meta)` keeps the indexes and the right."""
 
         abstract = True
-        verbose_name: StrPromise = _("session")
-        verbose_name_plural: StrPromise = _("sessions")
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
         # Without names, because those of two models must differ: Django makes them.
         indexes = (
             models.Index(fields=["user_id", "sid"]),
@@ -93,8 +90,7 @@ class AbstractSession(models.Model):
     @property
     def expires(self) -> datetime:
         """When it ends if it rests unused: the nearer of its two limits."""
-        limits = [self.expires_at, *([] if self.idle_expires_at is None else [self.idle_expires_at])]
-        return moment(min(limits))
+        return moment(self._rests_until())
 
     @property
     def ended(self) -> datetime | None:
@@ -105,7 +101,10 @@ class AbstractSession(models.Model):
         """Tell whether it lives at a moment, in milliseconds."""
         if self.revoked_at is not None:
             return "expired" if self.revoked_reason in {"idle", "absolute"} else "ended"
-        return "active" if self.expires.timestamp() * 1000 > now else "expired"
+        return "active" if self._rests_until() > now else "expired"
+
+    def _rests_until(self) -> int:
+        return min(self.expires_at, self.expires_at if self.idle_expires_at is None else self.idle_expires_at)
 
 
 class Session(AbstractSession):

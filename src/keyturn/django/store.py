@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from itertools import count
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 
@@ -19,6 +19,7 @@ from keyturn.django._orm import keeping
 from keyturn.django._orm.operations import Operations
 from keyturn.django._orm.transactions import aside, connection_for, is_joined, refuse_to_join, run
 from keyturn.django.sessions import get_session_model
+from keyturn.stores._sql.turns import Turns
 from keyturn.stores.protocol import EVERY, PAGE
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
         Where,
     )
 
+PATIENCE: Final = 10.0  # seconds that a writer waits for its turn on SQLite
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -68,6 +71,7 @@ class DjangoStore:
         """
         self._using = using
         self._model = model or get_session_model()
+        self._turns = Turns(PATIENCE)
 
     def connection(self) -> BaseDatabaseWrapper:
         """Give this thread's connection.
@@ -82,17 +86,31 @@ class DjangoStore:
         connection = self.connection()
         return connection.alias if connection.in_atomic_block and is_joined(connection) else None
 
-    def _run(self, work: Callable[[Operations], T], *, safe: bool = True) -> T:
+    def _read(self, work: Callable[[Operations], T]) -> T:
         connection = self.connection()
-        return run(connection, partial(work, Operations(connection, self._model)), safe=safe)
+        return run(connection, partial(work, Operations(connection, self._model)), safe=True)
 
-    def _run_aside(self, work: Callable[[Operations], T]) -> T:
+    def _write(self, work: Callable[[Operations], T], *, safe: bool = True) -> T:
+        connection = self.connection()
+        operation = partial(work, Operations(connection, self._model))
+        # SQLite lets writers sleep and try again, and whoever has just written is first again. Inside a
+        # transaction this thread may hold its lock already, and must not wait for those who wait for it.
+        if connection.vendor != "sqlite" or connection.in_atomic_block:
+            return run(connection, operation, safe=safe)
+
+        def in_turn() -> T:
+            with self._turns.turn():
+                return operation()
+
+        return run(connection, in_turn, safe=safe)
+
+    def _write_aside(self, work: Callable[[Operations], T]) -> T:
         with aside(self.connection()):
-            return self._run(work)
+            return self._write(work)
 
     def create(self, command: Create, /) -> CreateOutcome:
         """See `Store.create`."""
-        return self._run(lambda on: on.create(command), safe=False)
+        return self._write(lambda on: on.create(command), safe=False)
 
     def rotate(self, command: Rotate, /) -> RotateOutcome:
         """See `Store.rotate`.
@@ -108,59 +126,59 @@ class DjangoStore:
             outcome = on.rotate(command)
             return outcome if is_first else as_first_told(command, outcome)
 
-        return self._run(rotate, safe=converges(command))
+        return self._write(rotate, safe=converges(command))
 
     def lookup(self, command: Lookup, /) -> LookupOutcome:
         """See `Store.lookup`."""
-        return self._run(lambda on: on.lookup(command))
+        return self._read(lambda on: on.lookup(command))
 
     def check(self, command: Check, /) -> CheckOutcome:
         """See `Store.check`."""
-        return self._run(lambda on: on.check(command))
+        return self._read(lambda on: on.check(command))
 
     def confirm(self, command: Confirm, /) -> None:
         """See `Store.confirm`."""
-        self._run_aside(lambda on: on.confirm(command))
+        self._write_aside(lambda on: on.confirm(command))
 
     def revoke(self, command: Revoke, /) -> Revocation:
         """See `Store.revoke`."""
-        return self._run(lambda on: on.revoke(command), safe=False)
+        return self._write(lambda on: on.revoke(command), safe=False)
 
     def revoke_user(self, command: RevokeUser, /) -> Revocation:
         """See `Store.revoke_user`."""
-        return self._run(lambda on: on.revoke_user(command), safe=False)
+        return self._write(lambda on: on.revoke_user(command), safe=False)
 
     def deny(self, command: Deny, /) -> None:
         """See `Store.deny`."""
-        self._run(lambda on: on.deny(command))
+        self._write(lambda on: on.deny(command))
 
     def find(self, where: Where = EVERY, /, *, limit: int = PAGE) -> Sequence[Session]:
         """See `Store.find`."""
-        return self._run(lambda on: keeping.find(on.sessions, where, limit))
+        return self._read(lambda on: keeping.find(on.sessions, where, limit))
 
     def count(self, where: Where = EVERY, /) -> int:
         """See `Store.count`."""
-        return self._run(lambda on: keeping.count(on.sessions, where))
+        return self._read(lambda on: keeping.count(on.sessions, where))
 
     def delete(self, sids: Sequence[UUID], /) -> int:
         """See `Store.delete`."""
-        return self._run(lambda on: keeping.delete(on.sessions, sids), safe=False)
+        return self._write(lambda on: keeping.delete(on.sessions, sids), safe=False)
 
     def purge(self, command: Purge, /) -> int:
         """See `Store.purge`."""
-        return self._run(lambda on: keeping.purge(on.sessions, command), safe=False)
+        return self._write(lambda on: keeping.purge(on.sessions, command), safe=False)
 
     def note(self, entries: Sequence[TrailEntry], /) -> None:
         """See `Trail.note`."""
-        self._run_aside(lambda on: keeping.note(on.sessions, entries))
+        self._write_aside(lambda on: keeping.note(on.sessions, entries))
 
     def history(self, sid: UUID, /, *, after: UUID | None = None, limit: int = PAGE) -> Sequence[TrailEntry]:
         """See `Trail.history`."""
-        return self._run(lambda on: keeping.history(on.sessions, sid, after, limit))
+        return self._read(lambda on: keeping.history(on.sessions, sid, after, limit))
 
     def forget(self, before: Millis, limit: int, /) -> int:
         """See `Trail.forget`."""
-        return self._run(lambda on: keeping.forget(on.sessions, before, limit), safe=False)
+        return self._write(lambda on: keeping.forget(on.sessions, before, limit), safe=False)
 
     def close(self) -> None:
         """See `Store.close`: connections are Django's, and stay open."""

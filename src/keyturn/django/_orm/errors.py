@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-# And MariaDB and MySQL: the server has gone, also in the middle of an answer; and the driver's own word for it.
+# MariaDB and MySQL: the server has gone, also in the middle of an answer; and the driver's own word for it.
 _GONE: Final = GOING | {0, 2006, 2013, 2055}
 
 
