@@ -57,9 +57,9 @@ async def acheck(request: HttpRequest, username: str, password: str) -> Accepted
 def accept(
     request: HttpRequest,
     user: AbstractBaseUser,
-    *,
     claims: Any = None,  # noqa: ANN401  (the application's)
     device: dict[str, Any] | None = None,
+    *,
     password: str | None = None,
 ) -> SignIn | None:
     """Write down that a user has signed in; None where they may not go on.

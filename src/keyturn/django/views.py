@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.handlers.asgi import ASGIRequest
+from typing_extensions import Unpack
 
 from keyturn.django import login
 from keyturn.django.conf import get_async_serving, get_serving
 from keyturn.django.wire import read, read_body, write
-from keyturn.http import unreadable_body
+from keyturn.http import Transport, unreadable_body
 from keyturn.http.replies import invalid_credentials, refuse
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
     from django.http import HttpRequest, HttpResponse
-
-    from keyturn.http import Transport
 
 
 def serve(request: HttpRequest) -> HttpResponse:
@@ -38,14 +37,18 @@ async def aserve(request: HttpRequest) -> HttpResponse:
     return write(await endpoints.handle(read(request, body), login=partial(login.acheck, request)))
 
 
-def sign_in(
-    request: HttpRequest,
-    user: AbstractBaseUser,
-    *,
-    claims: Any = None,  # noqa: ANN401  (the application's)
-    device: dict[str, Any] | None = None,
-    transport: Transport = "cookie",
-) -> HttpResponse:
+class SignInOptions(TypedDict, total=False):
+    """What may be said of a sign-in: the keyword arguments of `sign_in` and `asign_in`."""
+
+    claims: Any
+    """For the access tokens; None: those that `KEYTURN["LOAD_CLAIMS"]` gives."""
+    device: dict[str, Any] | None
+    """What people shall recognise the session by; None: what the request says."""
+    transport: Transport
+    """How the refresh token travels: "cookie", which is the default, or "body"."""
+
+
+def sign_in(request: HttpRequest, user: AbstractBaseUser, **options: Unpack[SignInOptions]) -> HttpResponse:
     """Begin a session for a user whom the application has accepted in its own way, and answer tokens.
 
     As Django's `login()` does, it sends `user_logged_in`; it touches no session of Django's.
@@ -53,35 +56,27 @@ def sign_in(
     Args:
         request: The request.
         user: Who it is. The answer is 401 where they may not go on, or their password has changed meanwhile.
-        claims: For the access tokens; None: those that `KEYTURN["LOAD_CLAIMS"]` gives.
-        device: What people shall recognise the session by; None: what the request says.
-        transport: How the refresh token travels.
+        options: See `SignInOptions`.
     """
     if isinstance(request, ASGIRequest):
-        options: dict[str, Any] = {"claims": claims, "device": device, "transport": transport}
         return async_to_sync(asign_in)(request, user, **options)
-    who = login.accept(request, user, claims=claims, device=device)
+    who = login.accept(request, user, options.get("claims"), options.get("device"))
     if who is None:
         return write(refuse(invalid_credentials()))
+    transport = options.get("transport", "cookie")
     return write(get_serving().endpoints.sign_in(read(request), who, transport=transport))
 
 
 async def asign_in(
-    request: HttpRequest,
-    user: AbstractBaseUser,
-    *,
-    claims: Any = None,  # noqa: ANN401  (the application's)
-    device: dict[str, Any] | None = None,
-    transport: Transport = "cookie",
+    request: HttpRequest, user: AbstractBaseUser, **options: Unpack[SignInOptions]
 ) -> HttpResponse:
     """Begin a session for a user whom the application has accepted: see `sign_in`."""
     if not isinstance(request, ASGIRequest):
-        options: dict[str, Any] = {"claims": claims, "device": device, "transport": transport}
         return await sync_to_async(sign_in)(request, user, **options)
-    who = await sync_to_async(login.accept)(request, user, claims=claims, device=device)
+    who = await sync_to_async(login.accept)(request, user, options.get("claims"), options.get("device"))
     if who is None:
         return write(refuse(invalid_credentials()))
-    endpoints = get_async_serving().endpoints
+    endpoints, transport = get_async_serving().endpoints, options.get("transport", "cookie")
     return write(await endpoints.sign_in(read(request), login.awaited(who), transport=transport))
 
 
