@@ -8,23 +8,25 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.signals import user_logged_in, user_login_failed
+from django.core.checks import run_checks
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.management import call_command
-from django.db import connections
 from django.dispatch import Signal
 from django.http import HttpRequest
 from django.test import Client, RequestFactory, override_settings
 
-from keyturn.django import get_manager
+from keyturn.django import get_async_manager, get_manager
 from keyturn.django.conf import get_settings
 from keyturn.django.users import user_id_of
 from keyturn.django.views import serve
 from keyturn.errors import ConfigurationError
 from keyturn.http import SignIn
 from tests.django.project.accounts.models import User
+from tests.support import django_site
 from tests.support.django_asking import PASSWORD, Protocol, ask, log_in, token_of
 
 pytestmark = [pytest.mark.usefixtures("project"), pytest.mark.parametrize("over", ["wsgi", "asgi"])]
@@ -195,8 +197,6 @@ def own(request: HttpRequest, username: str, password: str) -> Any:
 
 async def aown(request: HttpRequest, username: str, password: str) -> Any:
     """The same in a coroutine."""
-    from asgiref.sync import sync_to_async  # noqa: PLC0415
-
     return await sync_to_async(own)(request, username, password)
 
 
@@ -273,14 +273,10 @@ def test_what_there_is_not_is_said_in_json(over: Protocol, path: str, status: in
 def test_requests_in_transactions_still_refresh(over: Protocol) -> None:
     """The endpoints opt out of ATOMIC_REQUESTS: what a refresh finds out must not be rolled back."""
     ann()
-    settings = connections.settings["default"]
-    settings["ATOMIC_REQUESTS"] = True
-    try:
+    with django_site.atomic_requests("default"):
         assert refreshed(over, log_in(over, "ann")).status_code == 200
         if over == "wsgi":  # Django wraps no coroutine in a transaction
             assert ask(over, "GET", "/private", bearer=token_of(over, "ann")).status_code == 200
-    finally:
-        settings["ATOMIC_REQUESTS"] = False
 
 
 def test_the_endpoints_check_origins_themselves(over: Protocol) -> None:
@@ -306,6 +302,21 @@ def test_a_manager_of_ones_own_says_everything_itself(over: Protocol) -> None:
     ignored = pytest.raises(ConfigurationError, match=r"KEYTURN\['ACCESS_TTL'\] has no effect")
     with override_settings(KEYTURN={"MANAGER": get_manager, "ACCESS_TTL": "1m"}), ignored:
         get_settings()
+    with override_settings(KEYTURN={"MANAGER": get_manager}):
+        assert not [each for each in run_checks() if str(each.id).startswith("keyturn.")]
+    twin, manager = ("ASYNC_MANAGER", get_manager) if over == "wsgi" else ("MANAGER", get_async_manager)
+    own = get_manager()
+    with override_settings(KEYTURN={twin: own}), pytest.raises(ConfigurationError, match="only its twin"):
+        async_to_sync(called(manager))()
+
+
+def called(function: Any) -> Any:
+    """Make a coroutine function of what a loop must run for."""
+
+    async def call() -> Any:
+        return function()
+
+    return call
 
 
 @pytest.mark.parametrize("setting", [{"EXEMPT": ["public"]}, {"REQUIRE": {"/a/../b": {}}}, {"LOGIN": True}])
@@ -321,6 +332,23 @@ def test_a_body_whose_length_nobody_knows_is_not_taken_for_empty(over: Protocol)
     environ: dict[str, Any] = {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}
     request: WSGIRequest = RequestFactory().post("/auth/refresh", **environ)
     assert serve(request).status_code == 400
+
+
+def reading(get_response: Any) -> Any:
+    """Read each body before a view may, as middleware that logs does."""
+
+    def middleware(request: HttpRequest) -> Any:
+        assert request.body is not None
+        return get_response(request)
+
+    return middleware
+
+
+@override_settings(MIDDLEWARE=[f"{__name__}.reading"])
+def test_a_body_that_somebody_has_read_is_read_again(over: Protocol) -> None:
+    """Django keeps it."""
+    ann()
+    assert log_in(over, "ann").status_code == 200
 
 
 def test_users_are_of_the_projects_model(over: Protocol) -> None:

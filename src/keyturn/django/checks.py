@@ -43,8 +43,9 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[ch
     ]
     if settings is None:
         return found
-    found += _keys(settings)
-    found += _places(settings) if settings.store is None else _other_store(settings)
+    if settings.makes_managers:
+        found += _keys(settings)
+        found += _places(settings) if settings.store is None else _other_store(settings)
     found += _passwords()
     return found
 
@@ -54,7 +55,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
     settings, _problems = examine(getattr(django_settings, NAME, None))
     if settings is None:
         return []  # said by the other
-    alias = _alias(settings) if settings.store is None else None
+    alias = _alias(settings) if settings.makes_managers and settings.store is None else None
     is_sqlite = alias is not None and connections[alias].vendor == "sqlite"
     tests: tuple[tuple[bool, str, str, str], ...] = (
         (
@@ -64,7 +65,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
             "Set it to True, which is the default, and serve over HTTPS.",
         ),
         (
-            settings.keys is None,
+            settings.keys is None and settings.makes_managers,
             "keyturn.W011",
             "The signing keys are derived from SECRET_KEY.",
             f"Whoever knows it can sign for anybody. Give {NAME}['KEYS'] a key file, or silence this.",

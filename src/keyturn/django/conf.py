@@ -125,6 +125,7 @@ class Managers:
             given = cast("TokenManager[Any]", _made("MANAGER", settings.manager))
             connect(given, None)
             return given
+        _check_makes("MANAGER", settings)
         store: Any = _store(settings)
         manager: TokenManager[Any] = TokenManager(
             store=store,
@@ -142,6 +143,7 @@ class Managers:
             given = cast("AsyncTokenManager[Any]", _made("ASYNC_MANAGER", settings.async_manager))
             connect_async(given)
             return given
+        _check_makes("ASYNC_MANAGER", settings)
         manager: AsyncTokenManager[Any] = AsyncTokenManager(
             store=_async_store(settings),
             load_claims=_Loader(settings).aload if _loads(settings) else None,
@@ -242,6 +244,13 @@ def _options(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
         {"settings": settings.http, "login": login, "throttle": throttle},
         {"settings": settings.http, "exempt": settings.exempt or (), "require": settings.require},
     )
+
+
+def _check_makes(key: str, settings: Settings) -> None:
+    if not settings.makes_managers:
+        raise ConfigurationError(
+            f"{NAME}[{key!r}]: there is only its twin, and the settings make none beside it"
+        )
 
 
 def _made(key: str, named: object) -> object:

@@ -122,6 +122,11 @@ class Settings:
     async_manager: Any | None
 
     @property
+    def makes_managers(self) -> bool:
+        """Whether managers are made from these settings, and not by the application."""
+        return self.manager is None and self.async_manager is None
+
+    @property
     def guards_paths(self) -> bool:
         """Whether all paths are guarded, but for those that are exempt."""
         return not (self.exempt is None and self.require is None)
