@@ -11,6 +11,7 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.checks import run_checks
 from django.core.handlers.wsgi import WSGIRequest
@@ -134,6 +135,25 @@ def test_a_password_that_changes_meanwhile_leaves_no_session(over: Protocol) -> 
     assert told == []
     (session,) = get_manager().sessions(user_id_of(user), active=False)
     assert not session.active
+
+
+class Renewing(ModelBackend):
+    """Another sign-in has the hash of the same password renewed meanwhile."""
+
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **_: Any
+    ) -> Any:
+        user = super().authenticate(request, username, password)
+        if user is not None:
+            User.objects.filter(pk=user.pk).update(password=make_password(password))
+        return user
+
+
+@override_settings(AUTHENTICATION_BACKENDS=[f"{__name__}.Renewing"])
+def test_a_hash_that_is_renewed_meanwhile_is_no_new_password(over: Protocol) -> None:
+    """Django does so at the first of several sign-ins at once."""
+    ann()
+    assert log_in(over, "ann").status_code == 200
 
 
 @override_settings(
