@@ -112,18 +112,25 @@ def test_a_user_who_may_not_go_on_does_not_begin(over: Protocol) -> None:
         assert log_in(over, "ann").status_code == 200
 
 
-class Racing(ModelBackend):
-    """Somebody changes the password while it is being checked."""
+class Slow(ModelBackend):
+    """A backend beside which something happens meanwhile."""
 
-    def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **_: Any
-    ) -> Any:
-        user = super().authenticate(request, username, password)
+    def authenticate(self, request: HttpRequest | None, *args: Any, **credentials: Any) -> Any:
+        user = super().authenticate(request, *args, **credentials)
         if user is not None:
-            other = User.objects.get(pk=user.pk)
-            other.set_password("another password")
-            other.save()
+            self.meanwhile(User.objects.get(pk=user.pk), credentials["password"])
         return user
+
+    def meanwhile(self, user: User, password: str, /) -> None:
+        raise NotImplementedError
+
+
+class Racing(Slow):
+    """Somebody changes the password."""
+
+    def meanwhile(self, user: User, _: str, /) -> None:
+        user.set_password("another password")
+        user.save()
 
 
 @override_settings(AUTHENTICATION_BACKENDS=[f"{__name__}.Racing"])
@@ -137,16 +144,11 @@ def test_a_password_that_changes_meanwhile_leaves_no_session(over: Protocol) -> 
     assert not session.active
 
 
-class Renewing(ModelBackend):
-    """Another sign-in has the hash of the same password renewed meanwhile."""
+class Renewing(Slow):
+    """Another sign-in has the hash of the same password renewed."""
 
-    def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **_: Any
-    ) -> Any:
-        user = super().authenticate(request, username, password)
-        if user is not None:
-            User.objects.filter(pk=user.pk).update(password=make_password(password))
-        return user
+    def meanwhile(self, user: User, password: str, /) -> None:
+        User.objects.filter(pk=user.pk).update(password=make_password(password))
 
 
 @override_settings(AUTHENTICATION_BACKENDS=[f"{__name__}.Renewing"])

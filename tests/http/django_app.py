@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
+from keyturn.http import HttpSettings
 from keyturn.http.asgi_types import Receive, Scope, Send
 from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, check_password
 from tests.http.flask_app import serve_threads
@@ -23,6 +24,7 @@ from django.urls import include, path  # noqa: E402
 
 from keyturn.django.asgi import KeyturnSockets, get_asgi_application  # noqa: E402
 from keyturn.django.decorators import find_principal, require  # noqa: E402
+from keyturn.django.http_checks import MIDDLEWARE  # noqa: E402
 
 
 def who(request: HttpRequest) -> JsonResponse:
@@ -44,6 +46,7 @@ async def feed(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.send", "text": message["text"]})
 
 
+FIELDS = [each.name for each in fields(HttpSettings)]
 urlpatterns = [
     path("", include("keyturn.django.urls")),
     path("private", require()(who_async)),
@@ -59,35 +62,28 @@ urlpatterns = [
 @contextmanager
 def configured(world: World) -> Generator[None]:
     """Have Django's settings, which the process has once, be those of a world."""
-    given: dict[str, Any] = {
-        each.name.upper(): getattr(world.settings, each.name) for each in fields(world.settings)
-    }
+    given: dict[str, Any] = {each.upper(): getattr(world.settings, each) for each in FIELDS}
     given |= {"MANAGER": world.manager, "ASYNC_MANAGER": world.async_manager, "USER_IS_ALLOWED": None}
     given |= {"LOGIN": lambda _, *words: check_password(*words), "LOGIN_RATE": None, "THROTTLE": Throttle}
-    middleware = ["django.middleware.common.CommonMiddleware"]
-    if world.by_path:
-        given |= {"EXEMPT": EXEMPT, "REQUIRE": REQUIRE}
-        middleware.append("keyturn.django.middleware.KeyturnMiddleware")
+    given |= {"EXEMPT": EXEMPT, "REQUIRE": REQUIRE} if world.by_path else {}
+    middleware = ["django.middleware.common.CommonMiddleware", *([MIDDLEWARE] if world.by_path else [])]
     own = {"ROOT_URLCONF": __name__, "MIDDLEWARE": middleware, "ALLOWED_HOSTS": ["*"]}
     with override_settings(KEYTURN=given, **own):
         yield
 
 
-class DjangoFramework:
-    """Django over Werkzeug."""
+class DjangoFramework(NamedTuple):
+    """Django over Werkzeug or uvicorn."""
+
+    protocol: Literal["wsgi", "asgi"]
 
     @contextmanager
     def serve(self, world: World) -> Generator[str]:
         """See `Framework.serve`."""
-        with configured(world), serve_threads(get_wsgi_application()) as url:
+        with configured(world), self._server() as url:
             yield url
 
-
-class DjangoAsgiFramework:
-    """Django over uvicorn."""
-
-    @contextmanager
-    def serve(self, world: World) -> Generator[str]:
-        """See `Framework.serve`."""
-        with configured(world), serve(get_asgi_application(sockets=KeyturnSockets(feed))) as url:
-            yield url
+    def _server(self) -> AbstractContextManager[str]:
+        if self.protocol == "wsgi":
+            return serve_threads(get_wsgi_application())
+        return serve(get_asgi_application(sockets=KeyturnSockets(feed)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from keyturn.testing.http_suite import HttpConformance, SocketConformance
-from tests.http.django_app import DjangoAsgiFramework, DjangoFramework
+from tests.http.django_app import DjangoFramework
 from tests.http.flask_app import FlaskFramework
 from tests.http.starlette_app import StarletteFramework
 
@@ -37,7 +37,7 @@ class TestDjango(HttpConformance):
     @classmethod
     def framework(cls) -> DjangoFramework:
         """Django."""
-        return DjangoFramework()
+        return DjangoFramework("wsgi")
 
 
 class TestDjangoAsgi(SocketConformance):
@@ -45,6 +45,6 @@ class TestDjangoAsgi(SocketConformance):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def framework(cls) -> DjangoAsgiFramework:
+    def framework(cls) -> DjangoFramework:
         """Django."""
-        return DjangoAsgiFramework()
+        return DjangoFramework("asgi")
