@@ -26,6 +26,8 @@ NEEDS = {
     "keyturn.flask": "flask",
     "keyturn.aiohttp": "aiohttp",
     "keyturn.django": "django",
+    "keyturn.django.rest": "rest_framework",
+    "keyturn.django.spectacular": "drf_spectacular",
     "keyturn.litestar": "litestar",
     "keyturn.client": "httpx",
     "keyturn.client.keyring": "keyring",

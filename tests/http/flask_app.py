@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from threading import Thread
+from wsgiref.types import WSGIApplication
 
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -46,18 +47,25 @@ def application(world: World) -> Flask:
     return app
 
 
+@contextmanager
+def serve_threads(app: WSGIApplication) -> Generator[str]:
+    """Serve a WSGI application with Werkzeug until the block ends, and give its URL."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join(20)
+        server.server_close()
+
+
 class FlaskFramework:
     """Flask over Werkzeug."""
 
     @contextmanager
     def serve(self, world: World) -> Generator[str]:
         """See `Framework.serve`."""
-        server = make_server("127.0.0.1", 0, application(world), threaded=True, request_handler=Quiet)
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.port}"
-        finally:
-            server.shutdown()
-            thread.join(20)
-            server.server_close()
+        with serve_threads(application(world)) as url:
+            yield url

@@ -6,6 +6,7 @@ import pytest
 
 from keyturn.testing.http_suite import HttpConformance, SocketConformance
 from tests.http.aiohttp_app import AiohttpFramework
+from tests.http.django_app import DjangoFramework
 from tests.http.fastapi_app import FastAPIFramework
 from tests.http.flask_app import FlaskFramework, application
 from tests.http.litestar_app import LitestarFramework
@@ -71,3 +72,23 @@ class TestFlaskOnGunicorn(HttpConformance):
     def framework(cls) -> Gunicorn:
         """Flask, loaded once and then forked."""
         return Gunicorn(application)
+
+
+class TestDjango(HttpConformance):
+    """Django's WSGI over Werkzeug's server."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def framework(cls) -> DjangoFramework:
+        """Django."""
+        return DjangoFramework("wsgi")
+
+
+class TestDjangoAsgi(SocketConformance):
+    """Django's ASGI over uvicorn."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def framework(cls) -> DjangoFramework:
+        """Django."""
+        return DjangoFramework("asgi")

@@ -12,6 +12,7 @@ from keyturn.http.needs import all_of
 from keyturn.policy import RevocationCheck
 from keyturn.stores.memory import MemoryStore
 from keyturn.testing.clock import ManualClock
+from keyturn.testing.faults import BEFORE
 from keyturn.testing.http_suite import World
 from tests.http.neutral import request
 from tests.support.followed import Process
@@ -285,3 +286,22 @@ def test_an_outage_is_no_answer_about_a_token() -> None:
     assert isinstance(verdict, HttpReply)
     assert (verdict.status, dict(verdict.headers)["Retry-After"]) == (503, "1")
     process.end()
+
+
+def test_what_is_known_of_a_request_is_not_asked_again() -> None:
+    """But what a route needs counts all the same, and another way of checking revocation asks."""
+    world = World()
+    token = world.manager().issue("ann", claims=CLAIMS).access_token
+    guard, asked = Guard(world.manager()), request("GET", "/x", ("authorization", f"Bearer {token}"))
+    known = guard.check(asked)
+    assert isinstance(known, Admitted)
+    world.plan.next(BEFORE, method="check")
+    again = guard.check(asked, needs("a"), known=known)
+    assert isinstance(again, Admitted)
+    assert again.principal == known.principal
+    for wanted, status in ((needs("c"), 403), (needs(revocation="strict"), 503), (needs(fresh="5m"), 200)):
+        verdict = guard.check(asked, wanted, known=known)
+        assert (verdict.status if isinstance(verdict, HttpReply) else 200) == status
+    nobody = guard.check(request("GET", "/x"), known=Admitted(None))
+    assert isinstance(nobody, HttpReply)
+    assert nobody.status == 401

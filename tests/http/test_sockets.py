@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable
 from typing import Any
 
@@ -309,3 +310,17 @@ async def test_an_application_may_authenticate_further_in() -> None:
     assert isinstance(found[0], GuardedSocket)
     assert found[1] == {"type": "websocket.disconnect", "code": 3000, "reason": "the session has ended"}
     assert found[2] is None
+
+
+async def test_an_application_may_be_done_at_once() -> None:
+    """Before anybody could begin to wait for the session's end: no coroutine is left that nobody awaited."""
+    line, ended = Line(), asyncio.Event()
+    socket = GuardedSocket(line.scope, line.receive, line.send)
+    socket.close_when(over_when(ended))
+
+    async def app(receive: Receive, send: Send) -> None:
+        pass
+
+    await socket.run(app)
+    gc.collect()
+    assert line.sent == []

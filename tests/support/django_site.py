@@ -158,3 +158,16 @@ def statements(alias: str) -> Iterator[list[str]]:
 
     with connections[alias].execute_wrapper(note):
         yield sent
+
+
+@contextmanager
+def atomic_requests(alias: str) -> Iterator[None]:
+    """Have each view run in a transaction."""
+    from django.db import connections  # noqa: PLC0415
+
+    settings = connections.settings[alias]
+    settings["ATOMIC_REQUESTS"] = True
+    try:
+        yield
+    finally:
+        settings["ATOMIC_REQUESTS"] = False

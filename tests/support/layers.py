@@ -81,6 +81,8 @@ EXTRAS = {
     "keyturn.flask": "flask",
     "keyturn.fastapi": "fastapi",
     "keyturn.django": "django",
+    "keyturn.django.rest": "drf",
+    "keyturn.django.spectacular": "drf",
     "keyturn.litestar": "litestar",
     "keyturn.aiohttp": "aiohttp",
     "keyturn.client": "client",

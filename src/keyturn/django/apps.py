@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from importlib import import_module
+
+from django.apps import AppConfig, apps
 from django.core.signals import setting_changed
 from django.utils.translation import gettext_lazy as _
 
@@ -23,3 +25,5 @@ class KeyturnConfig(AppConfig):
 
         checks.register_all()
         setting_changed.connect(conf.on_setting_changed, dispatch_uid="keyturn")
+        if apps.is_installed("drf_spectacular"):
+            import_module("keyturn.django.spectacular")  # which tells the other of it

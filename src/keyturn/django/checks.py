@@ -11,6 +11,7 @@ from django.conf import settings as django_settings
 from django.core import checks
 from django.db import connections, router
 
+from keyturn.django.http_checks import check_counting, check_serving
 from keyturn.django.keys import check_keys, is_url
 from keyturn.django.sessions import get_session_model
 from keyturn.django.settings import NAME, Settings, examine
@@ -30,6 +31,8 @@ def register_all() -> None:
     """Have Django run them."""
     checks.register(check_settings, checks.Tags.security)
     checks.register(check_deployment, checks.Tags.security, deploy=True)
+    checks.register(check_serving, checks.Tags.security)
+    checks.register(check_counting, checks.Tags.security, deploy=True)
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:  # noqa: ANN401, ARG001
@@ -40,8 +43,9 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[ch
     ]
     if settings is None:
         return found
-    found += _keys(settings)
-    found += _places(settings) if settings.store is None else _other_store(settings)
+    if settings.makes_managers:
+        found += _keys(settings)
+        found += _places(settings) if settings.store is None else _other_store(settings)
     found += _passwords()
     return found
 
@@ -51,7 +55,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
     settings, _problems = examine(getattr(django_settings, NAME, None))
     if settings is None:
         return []  # said by the other
-    alias = _alias(settings) if settings.store is None else None
+    alias = _alias(settings) if settings.makes_managers and settings.store is None else None
     is_sqlite = alias is not None and connections[alias].vendor == "sqlite"
     tests: tuple[tuple[bool, str, str, str], ...] = (
         (
@@ -61,7 +65,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
             "Set it to True, which is the default, and serve over HTTPS.",
         ),
         (
-            settings.keys is None,
+            settings.keys is None and settings.makes_managers,
             "keyturn.W011",
             "The signing keys are derived from SECRET_KEY.",
             f"Whoever knows it can sign for anybody. Give {NAME}['KEYS'] a key file, or silence this.",

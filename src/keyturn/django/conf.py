@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
@@ -16,7 +17,8 @@ from keyturn.django.settings import NAME, Settings, read
 from keyturn.django.users import find_user
 from keyturn.errors import ConfigurationError, UserInactive
 from keyturn.forks import in_forked_children
-from keyturn.http import HttpSettings, is_awaited
+from keyturn.http import AsyncEndpoints, AsyncGuard, Endpoints, Guard, HttpSettings, is_awaited
+from keyturn.http.calls import nobody
 from keyturn.keystores import SharedKeyRing
 from keyturn.manager import AsyncTokenManager, TokenManager
 from keyturn.stores.urls import async_store_from_url, store_from_url
@@ -33,6 +35,24 @@ _WATCHED: Final = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A manager, and what serves HTTP with it."""
+
+    manager: TokenManager[Any]
+    endpoints: Endpoints
+    guard: Guard
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncServing:
+    """The same for asyncio."""
+
+    manager: AsyncTokenManager[Any]
+    endpoints: AsyncEndpoints
+    guard: AsyncGuard
+
+
 class Managers:
     """What this process has made of its settings. Safe for threads; a forked child makes its own."""
 
@@ -45,10 +65,8 @@ class Managers:
         self._lock = RLock()
         self._settings: Settings | None = None
         self._keys: KeySource | None = None
-        self._plain: TokenManager[Any] | None = None
-        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncTokenManager[Any]] = (
-            WeakKeyDictionary()
-        )
+        self._plain: Serving | None = None
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncServing] = WeakKeyDictionary()
 
     def settings(self) -> Settings:
         """Give the settings."""
@@ -57,16 +75,18 @@ class Managers:
                 self._settings = read(getattr(django_settings, NAME, None))
             return self._settings
 
-    def plain(self) -> TokenManager[Any]:
+    def plain(self) -> Serving:
         """Give the manager for threads."""
         if self._plain is not None:
             return self._plain
         with self._lock:
             if self._plain is None:
-                self._plain = self._make()
+                manager = self._make()
+                serves, guards = _options(self.settings())
+                self._plain = Serving(manager, Endpoints(manager, **serves), Guard(manager, **guards))
             return self._plain
 
-    def of_loop(self) -> AsyncTokenManager[Any]:
+    def of_loop(self) -> AsyncServing:
         """Give the manager of the running event loop."""
         try:
             loop = asyncio.get_running_loop()
@@ -75,10 +95,15 @@ class Managers:
                 "get_async_manager() is for coroutines: a manager belongs to an event loop"
             ) from None
         with self._lock:
-            manager = self._by_loop.get(loop)
-            if manager is None:
-                manager = self._by_loop[loop] = self._make_async()
-            return manager
+            serving = self._by_loop.get(loop)
+            if serving is None:
+                manager = self._make_async()
+                serves, guards = _options(self.settings())
+                serving = AsyncServing(
+                    manager, AsyncEndpoints(manager, **serves), AsyncGuard(manager, **guards)
+                )
+                self._by_loop[loop] = serving
+            return serving
 
     def drop(self) -> None:
         """Close what was made; the next that asks has it made anew."""
@@ -87,7 +112,7 @@ class Managers:
             self._start()
         # Managers of event loops go with their loops: nobody can wait for them here.
         if plain is not None:
-            plain.close()
+            plain.manager.close()
         if isinstance(keys, SharedKeyRing) and settings is not None and is_opened_here(settings.keys):
             keys.close()
 
@@ -96,6 +121,11 @@ class Managers:
         from keyturn.django.store import DjangoStore  # noqa: PLC0415  (the same)
 
         settings = self.settings()
+        if settings.manager is not None:
+            given = cast("TokenManager[Any]", _made("MANAGER", settings.manager))
+            connect(given, None)
+            return given
+        _check_makes("MANAGER", settings)
         store: Any = _store(settings)
         manager: TokenManager[Any] = TokenManager(
             store=store,
@@ -109,6 +139,11 @@ class Managers:
         from keyturn.django.signals import connect_async  # noqa: PLC0415  (models are there only now)
 
         settings = self.settings()
+        if settings.async_manager is not None:
+            given = cast("AsyncTokenManager[Any]", _made("ASYNC_MANAGER", settings.async_manager))
+            connect_async(given)
+            return given
+        _check_makes("ASYNC_MANAGER", settings)
         manager: AsyncTokenManager[Any] = AsyncTokenManager(
             store=_async_store(settings),
             load_claims=_Loader(settings).aload if _loads(settings) else None,
@@ -140,8 +175,7 @@ class _Loader:
     """Asks for a user at each refresh: whether they may go on, and for their claims."""
 
     def __init__(self, settings: Settings) -> None:
-        self._is_allowed = settings.user_is_allowed
-        self._claims = settings.load_claims
+        self._settings = settings
 
     def load(self, user_id: str) -> Any:  # noqa: ANN401  (the application's)
         """Give the claims; None keeps those of the sign-in.
@@ -149,22 +183,28 @@ class _Loader:
         Raises:
             UserInactive: There is no such user, or they may not go on.
         """
-        user = self._find(user_id)
-        if self._claims is None:
-            return None
-        return async_to_sync(self._claims)(user) if is_awaited(self._claims) else self._claims(user)
+        return claims_of(self._find(user_id), self._settings)
 
     async def aload(self, user_id: str) -> Any:  # noqa: ANN401  (the application's)
         """Give the claims: see `load`."""
-        if self._claims is None or not is_awaited(self._claims):
+        claims = self._settings.load_claims
+        if claims is None or not is_awaited(claims):
             return await sync_to_async(self.load)(user_id)
-        return await self._claims(await sync_to_async(self._find)(user_id))
+        return await claims(await sync_to_async(self._find)(user_id))
 
     def _find(self, user_id: str) -> Any:  # noqa: ANN401  (the project's user model)
         user = find_user(user_id)
-        if user is None or (self._is_allowed is not None and not self._is_allowed(user)):
+        if user is None or not self._settings.allows(user):
             raise UserInactive
         return user
+
+
+def claims_of(user: Any, settings: Settings) -> Any:  # noqa: ANN401  (the project's user model, its claims)
+    """Give a user's claims of today; None where the application loads none."""
+    load = settings.load_claims
+    if load is None:
+        return None
+    return async_to_sync(load)(user) if is_awaited(load) else load(user)
 
 
 def _loads(settings: Settings) -> bool:
@@ -193,8 +233,28 @@ def _async_store(settings: Settings) -> AsyncStore:
     return cast("AsyncStore", _made("ASYNC_STORE", settings.async_store))
 
 
+def _options(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the options of the endpoints and of the guard."""
+    throttle: Any = settings.throttle
+    if isinstance(throttle, type):
+        throttle = throttle()
+    # Who checks the login is said per request: it is given Django's request, too.
+    login = None if settings.login is False else nobody
+    return (
+        {"settings": settings.http, "login": login, "throttle": throttle},
+        {"settings": settings.http, "exempt": settings.exempt or (), "require": settings.require},
+    )
+
+
+def _check_makes(key: str, settings: Settings) -> None:
+    if not settings.makes_managers:
+        raise ConfigurationError(
+            f"{NAME}[{key!r}]: there is only its twin, and the settings make none beside it"
+        )
+
+
 def _made(key: str, named: object) -> object:
-    """Give a store: what a dotted path names, or what that makes."""
+    """Give a store or a manager: what a dotted path names, or what that makes."""
     try:
         found = import_string(named) if isinstance(named, str) else named
     except ImportError as error:
@@ -213,7 +273,7 @@ def get_manager() -> TokenManager[Any]:
     Raises:
         ConfigurationError: The settings are not usable; the message names the key.
     """
-    return _managers.plain()
+    return _managers.plain().manager
 
 
 def get_async_manager() -> AsyncTokenManager[Any]:
@@ -221,6 +281,24 @@ def get_async_manager() -> AsyncTokenManager[Any]:
 
     Raises:
         ConfigurationError: The settings are not usable, or no event loop runs.
+    """
+    return _managers.of_loop().manager
+
+
+def get_serving() -> Serving:
+    """Give this process's manager for threads with what serves HTTP.
+
+    Raises:
+        ConfigurationError: See `get_manager`.
+    """
+    return _managers.plain()
+
+
+def get_async_serving() -> AsyncServing:
+    """Give the running event loop's manager with what serves HTTP.
+
+    Raises:
+        ConfigurationError: See `get_async_manager`.
     """
     return _managers.of_loop()
 

@@ -11,19 +11,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 from django.utils.module_loading import import_string
 
 from keyturn._core.claims import codec_for
+from keyturn.django.rates import Rate
 from keyturn.errors import ConfigurationError
 from keyturn.http import HttpSettings
+from keyturn.http.guard import check_paths
 from keyturn.policy import Policy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from keyturn.http import LoginThrottle
+    from keyturn.http import LoginThrottle, Requirements
 
 T = TypeVar("T")
 
@@ -40,9 +42,12 @@ OWN: Final[Mapping[str, Any]] = MappingProxyType(
         "LOAD_CLAIMS": None,
         "USER_IS_ALLOWED": "keyturn.django.users.is_active",
         "LOGIN": None,
+        "LOGIN_RATE": "10/minute",
         "THROTTLE": None,
         "EXEMPT": None,
         "REQUIRE": None,
+        "MANAGER": None,
+        "ASYNC_MANAGER": None,
     }
 )
 """The keys beside those of `Policy` and `HttpSettings`, with their defaults."""
@@ -51,6 +56,7 @@ _OF_POLICY: Final = frozenset(field.name.upper() for field in fields(Policy))
 _OF_HTTP: Final = frozenset(field.name.upper() for field in fields(HttpSettings))
 KEYS: Final = _OF_POLICY | _OF_HTTP | OWN.keys()
 """Every key that there is."""
+_OF_MANAGER: Final = _OF_POLICY | {"ISSUER", "AUDIENCE", "KEYS", "STORE", "ASYNC_STORE", "DATABASE", "CLAIMS"}
 
 _FIELD: Final = re.compile(rf"\b(?:{'|'.join(sorted(key.lower() for key in _OF_POLICY | _OF_HTTP))})\b")
 
@@ -86,10 +92,14 @@ class Settings:
         claims: The claims model; None: a dict.
         load_claims: Gives a user's claims at each refresh; None: those of the sign-in are kept.
         user_is_allowed: Says whether a user may go on; None: nobody is asked.
-        login: Says who a user name and a password belong to; None: Django's own sign-in.
-        throttle: Slows sign-ins down; None: nothing does.
+        login: Says who a user name and a password belong to; None: Django's own sign-in; False: there is no
+            `/login`.
+        login_rate: How many attempts to sign in are let through, per account and per address; None: all.
+        throttle: Slows sign-ins down besides; None: nothing does.
         exempt: Paths that need no token; None: not all paths are guarded.
-        require: Which claims paths need; None: not all paths are guarded.
+        require: What paths need; None: not all paths are guarded.
+        manager: What makes the manager for threads; None: the settings do.
+        async_manager: The same for asyncio; called once for each event loop.
     """
 
     policy: Policy
@@ -103,10 +113,27 @@ class Settings:
     claims: type[Any] | None
     load_claims: Callable[[Any], Any] | None
     user_is_allowed: Callable[[Any], bool] | None
-    login: Callable[..., Any] | None
+    login: Callable[..., Any] | Literal[False] | None
+    login_rate: str | None
     throttle: LoginThrottle | None
     exempt: tuple[str, ...] | None
-    require: Mapping[str, Mapping[str, Any]] | None
+    require: Requirements | None
+    manager: Any | None
+    async_manager: Any | None
+
+    @property
+    def makes_managers(self) -> bool:
+        """Whether managers are made from these settings, and not by the application."""
+        return self.manager is None and self.async_manager is None
+
+    @property
+    def guards_paths(self) -> bool:
+        """Whether all paths are guarded, but for those that are exempt."""
+        return not (self.exempt is None and self.require is None)
+
+    def allows(self, user: Any) -> bool:  # noqa: ANN401  (the project's user model)
+        """Tell whether a user may go on."""
+        return self.user_is_allowed is None or bool(self.user_is_allowed(user))
 
 
 def read(given: object) -> Settings:
@@ -136,6 +163,16 @@ def examine(given: object) -> tuple[Settings | None, list[Problem]]:
         return None, [Problem("keyturn.E001", f"{NAME} is no dict.", f'Write {NAME} = {{"ISSUER": …}}.')]
     values = {**OWN, **cast("Mapping[str, Any]", given)}
     problems = [_unknown(key) for key in values if key not in KEYS]
+    own_manager = [key for key in ("MANAGER", "ASYNC_MANAGER") if values[key] is not None]
+    problems += [
+        Problem(
+            "keyturn.E003",
+            f"{NAME}[{key!r}] has no effect beside {NAME}[{own_manager[0]!r}].",
+            "Set it where that makes its manager.",
+        )
+        for key in cast("Mapping[str, Any]", given)
+        if own_manager and key in _OF_MANAGER
+    ]
     problems += [
         Problem(
             "keyturn.E002",
@@ -144,7 +181,7 @@ def examine(given: object) -> tuple[Settings | None, list[Problem]]:
             "the name of the API.",
         )
         for key in ("ISSUER", "AUDIENCE")
-        if not isinstance(values[key], str) or not values[key]
+        if not own_manager and (not isinstance(values[key], str) or not values[key])
     ]
     policy = _made(Policy, _OF_POLICY, values, problems)
     http = _made(
@@ -199,19 +236,31 @@ def _resolved(values: Mapping[str, Any], keys: Iterable[str], problems: list[Pro
 
 
 def _check_own(own: Mapping[str, Any], problems: list[Problem]) -> None:
-    called = ("LOAD_CLAIMS", "USER_IS_ALLOWED", "LOGIN")
-    wrong = [(key, "cannot be called") for key in called if own[key] is not None and not callable(own[key])]
+    called = {key: own[key] for key in ("LOAD_CLAIMS", "USER_IS_ALLOWED", "LOGIN") if own[key] is not None}
+    wrong = [
+        (key, "cannot be called")
+        for key, value in called.items()
+        if not callable(value) and (key, value) != ("LOGIN", False)
+    ]
     exempt, require = own["EXEMPT"], own["REQUIRE"]
     if exempt is not None and (isinstance(exempt, str) or not isinstance(exempt, Iterable)):
         wrong.append(("EXEMPT", "must be a list of paths such as ['/public/*']"))
+        exempt = ()
     if require is not None and not isinstance(require, Mapping):
         wrong.append(("REQUIRE", "must be a dict such as {'/staff/*': {'roles': 'admin'}}"))
+        require = {}
+    for key, check in (
+        ("EXEMPT", lambda: check_paths(cast("Iterable[str]", exempt or ()), {})),
+        ("REQUIRE", lambda: check_paths((), cast("Requirements", require or {}))),
+        ("LOGIN_RATE", lambda: Rate.read(own["LOGIN_RATE"])),
+        ("CLAIMS", lambda: codec_for(own["CLAIMS"])),
+    ):
+        try:
+            check()
+        except ConfigurationError as error:
+            wrong.append((key, f"is not usable: {error}"))
     if own["DATABASE"] is not None and not isinstance(own["DATABASE"], str):
         wrong.append(("DATABASE", "must be an alias of DATABASES"))
-    try:
-        codec_for(own["CLAIMS"])
-    except ConfigurationError as error:
-        wrong.append(("CLAIMS", str(error)))
     problems += [
         Problem("keyturn.E003", f"{NAME}[{key!r}] {what}.", "See the table of settings in how-to/django.md.")
         for key, what in wrong

@@ -35,6 +35,7 @@ reuse_detected: Final = Signal()
 session_expired: Final = Signal()
 revoked: Final = Signal()
 denied: Final = Signal()
+stepped_up: Final = Signal()
 store_rolled_back: Final = Signal()
 store_unavailable: Final = Signal()
 audit_lost: Final = Signal()
@@ -50,6 +51,7 @@ SIGNALS: Final[Mapping[type, Signal]] = MappingProxyType(
         events.SessionExpired: session_expired,
         events.Revoked: revoked,
         events.Denied: denied,
+        events.SteppedUp: stepped_up,
         events.StoreRolledBack: store_rolled_back,
         events.StoreUnavailable: store_unavailable,
         events.AuditLost: audit_lost,

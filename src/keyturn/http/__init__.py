@@ -6,7 +6,7 @@ A leaf reads an `HttpRequest`, asks `Endpoints` or a `Guard` (or an async twin),
 from __future__ import annotations
 
 from keyturn.http.calls import Accepted, AsyncLogin, Login, SignIn, is_awaited
-from keyturn.http.clients import context_from, device_from
+from keyturn.http.clients import context_from, device_from, network_of
 from keyturn.http.endpoints import AsyncEndpoints, Endpoints
 from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard, Guard, Verdict, signed_in
 from keyturn.http.messages import MAX_BODY, Headers, HttpReply, HttpRequest
@@ -43,6 +43,7 @@ __all__ = [
     "device_from",
     "is_awaited",
     "needs",
+    "network_of",
     "signed_in",
     "unreadable_body",
 ]

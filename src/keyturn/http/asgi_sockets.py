@@ -42,6 +42,7 @@ class GuardedSocket:
         self._done = False
         self._ending: Ending | None = None
         self._closed = asyncio.Event()
+        self._over: asyncio.Future[Ending] | None = None
         self._closing: asyncio.Future[None] | None = None
         self._coming: asyncio.Future[Any] | None = None
 
@@ -52,7 +53,10 @@ class GuardedSocket:
 
     def close_when(self, over: Awaitable[Ending]) -> None:
         """Close it when something is over, which says how, unless the application is done before that."""
-        self._closing = asyncio.ensure_future(self._close(over))
+        # A task of its own: one that is cancelled before its first step would leave a coroutine that nobody
+        # has awaited.
+        self._over = asyncio.ensure_future(over)
+        self._closing = asyncio.ensure_future(self._close(self._over))
 
     async def run(self, app: Callable[[Receive, Send], Awaitable[None]], *, gone: Gone = ()) -> None:
         """Run an application on it.
@@ -69,6 +73,7 @@ class GuardedSocket:
                 raise
         finally:
             await _let_go(self._closing)
+            await _let_go(self._over)
             await _let_go(self._coming)
 
     async def receive(self) -> Message:

@@ -10,6 +10,7 @@ from keyturn.http.messages import HttpRequest
 MAX_USER_AGENT: Final = 512  # real ones have up to about 300 characters
 _V4_PREFIX_BYTES: Final = 3  # /24
 _V6_PREFIX_BYTES: Final = 6  # /48
+_IPV6_NETWORK_BITS: Final = 64  # what one customer has (RFC 6177, section 2)
 
 
 def context_from(request: HttpRequest) -> str:
@@ -27,6 +28,22 @@ def context_from(request: HttpRequest) -> str:
 def device_from(request: HttpRequest) -> dict[str, Any]:
     """Describe the client for people: its user agent, bounded, printable characters only."""
     return {"user_agent": "".join(each for each in _user_agent(request) if each.isprintable())}
+
+
+def network_of(client: str) -> str:
+    """Give what one client holds of the address space: an IPv4 address, or an IPv6 network.
+
+    Examples:
+        >>> network_of("192.0.2.7"), network_of("2001:db8::1") == network_of("2001:db8::2")
+        ('192.0.2.7', True)
+    """
+    try:
+        address = ip_address(client.partition("%")[0])
+    except ValueError:
+        return client
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return str(int(address) >> (128 - _IPV6_NETWORK_BITS))
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _user_agent(request: HttpRequest) -> str:

@@ -24,6 +24,7 @@ from keyturn.http.site import authenticate
 from keyturn.http.sockets import Ending, until_over
 from keyturn.manager import AsyncTokenManager, TokenManager
 from keyturn.manager_base import ManagerBase
+from keyturn.policy import RevocationCheck
 from keyturn.results import ClaimsT, Principal
 
 LIST_VALUED: Final = frozenset({"Access-Control-Expose-Headers"})
@@ -40,11 +41,13 @@ class Admitted:
         principal: Who asks; None where the route is exempt or asks nobody to sign in.
         scopes: What the `scope` claim allows (RFC 9068, section 2.2.3), as the manager's claims model has it.
         headers: What the answer must carry, instead of any header of the same name (but see `LIST_VALUED`).
+        revocation: How the token was checked for revocation: see `Needs`.
     """
 
     principal: Principal[Any] | None
     scopes: tuple[str, ...] = ()
     headers: Headers = field(default=(), repr=False)
+    revocation: RevocationCheck | None = None
 
 
 def signed_in(principal: Principal[ClaimsT] | None) -> Principal[ClaimsT]:
@@ -82,9 +85,11 @@ class Rules:
     exempt: tuple[str, ...]
     require: tuple[tuple[str, Needs], ...]
 
-    def begin(self, request: HttpRequest, needs: Needs) -> Admission:
+    def begin(self, request: HttpRequest, needs: Needs, known: Admitted | None = None) -> Admission:
         """Take the first step; what is wrong with the request is an answer too."""
         try:
+            if known and known.principal and known.revocation == needs.revocation:
+                return self._judge(known.principal, needs)
             return self._begin(request, needs)
         except KeyturnError as error:
             return self._refuse(request, error)
@@ -109,11 +114,11 @@ class Rules:
 
     def _needs_of(self, path: str) -> Needs:
         plain = posixpath.normpath("/" + path.lstrip("/"))  # as generously as any server may read it
-        return all_of(found for pattern, found in self.require if _covers(pattern, plain))
+        return all_of(found for pattern, found in self.require if covers(pattern, plain))
 
     def _is_exempt(self, request: HttpRequest) -> bool:
         own = is_endpoint(self.settings.prefix, request.path)  # the endpoints see to their own callers
-        return own or any(_covers(pattern, request.path) for pattern in self.exempt)
+        return own or any(covers(pattern, request.path) for pattern in self.exempt)
 
     def _begin(self, request: HttpRequest, needs: Needs) -> Admission:
         token = read_bearer(request, self.settings)
@@ -123,20 +128,23 @@ class Rules:
             raise no_credentials()
 
         def go_on(principal: Principal[Any]) -> Admission:
-            claims = self.manager.dump_claims(principal.claims)
-            scopes = scopes_of(claims.get("scope"))
-            if needs.scopes and not set(needs.scopes) <= set(scopes):
-                raise insufficient_scope(needs.scopes)
-            if needs.claims and not all(
-                name in claims and holds(claims[name], wanted) for name, wanted in needs.claims
-            ):
-                raise insufficient_scope()
-            if needs.fresh is not None and not self._is_fresh(principal, needs.fresh):
-                raise stale_sign_in(needs.fresh)
-            admitted = Admitted(principal, scopes)
+            admitted = self._judge(principal, needs)
             return admitted if is_socket(request) else self._renewed(token, admitted)
 
         return authenticate(token, go_on, lambda error: self._refuse(request, error), needs.revocation)
+
+    def _judge(self, principal: Principal[Any], needs: Needs) -> Admitted:
+        claims = self.manager.dump_claims(principal.claims)
+        scopes = scopes_of(claims.get("scope"))
+        if needs.scopes and not set(needs.scopes) <= set(scopes):
+            raise insufficient_scope(needs.scopes)
+        if needs.claims and not all(
+            name in claims and holds(claims[name], wanted) for name, wanted in needs.claims
+        ):
+            raise insufficient_scope()
+        if needs.fresh is not None and not self._is_fresh(principal, needs.fresh):
+            raise stale_sign_in(needs.fresh)
+        return Admitted(principal, scopes, revocation=needs.revocation)
 
     def _is_fresh(self, principal: Principal[Any], most: float) -> bool:
         signed_in = principal.auth_time
@@ -175,7 +183,16 @@ def rules_of(
         ConfigurationError: A pattern is none, or is spelled so that it would cover nothing.
     """
     patterns = tuple(exempt)
-    for pattern in (*patterns, *require):
+    return Rules(manager, settings, patterns, check_paths(patterns, require))
+
+
+def check_paths(exempt: Iterable[str], require: Requirements) -> tuple[tuple[str, Needs], ...]:
+    """Check the patterns of paths, and give what they need.
+
+    Raises:
+        ConfigurationError: A pattern is none, or is spelled so that it would cover nothing.
+    """
+    for pattern in (*exempt, *require):
         if not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
             raise ConfigurationError(f"a path must look like /health or /public/*, not {pattern!r}")
     for pattern in require:  # requests are compared in this spelling
@@ -183,17 +200,16 @@ def rules_of(
         if base and posixpath.normpath("/" + base.lstrip("/")) != base:
             plain = posixpath.normpath("/" + base.lstrip("/"))
             raise ConfigurationError(f"require: write {plain!r} (it covers {plain}/ too), not {pattern!r}")
-    wanted = tuple(
+    return tuple(
         (path, what if isinstance(what, Needs) else needs(claims=what)) for path, what in require.items()
     )
-    return Rules(manager, settings, patterns, wanted)
 
 
 def _headers_read(settings: HttpSettings) -> tuple[str, ...]:
     return (settings.access_header.lower(), SOCKET_HEADER, *CORS_HEADERS)
 
 
-def _covers(pattern: str, path: str) -> bool:
+def covers(pattern: str, path: str) -> bool:
     """Tell whether a pattern covers a path; one that servers may read in two ways is covered by none."""
     base = pattern.removesuffix("/*")
     if base == pattern:
@@ -227,9 +243,18 @@ class Guard:
         self._rules = rules_of(manager, settings or HttpSettings(), exempt, require or {})
         self._backend = Backend(manager)
 
-    def check(self, request: HttpRequest, needs: Needs = EVERYBODY) -> Verdict:
-        """Admit a request that brings what a route needs, or say what to answer it."""
-        return _drive(self._rules.begin(request, needs), self._backend)
+    def check(
+        self, request: HttpRequest, needs: Needs = EVERYBODY, *, known: Admitted | None = None
+    ) -> Verdict:
+        """Admit a request that brings what a route needs, or say what to answer it.
+
+        Args:
+            request: The request.
+            needs: What the route needs.
+            known: What this guard has said of the same request before: its token is not checked again, unless
+                its revocation is to be checked in another way.
+        """
+        return _drive(self._rules.begin(request, needs, known), self._backend)
 
     def check_path(self, request: HttpRequest) -> Verdict:
         """Admit a request that brings what its path needs, or say what to answer it."""
@@ -260,9 +285,11 @@ class AsyncGuard:
         self.reads = frozenset(name.encode() for name in _headers_read(self._rules.settings))
         """The headers that it looks at, in lower case; a leaf need not read others."""
 
-    async def check(self, request: HttpRequest, needs: Needs = EVERYBODY) -> Verdict:
-        """Admit a request that brings what a route needs, or say what to answer it."""
-        return await drive_async(self._rules.begin(request, needs), self._backend)
+    async def check(
+        self, request: HttpRequest, needs: Needs = EVERYBODY, *, known: Admitted | None = None
+    ) -> Verdict:
+        """Admit a request that brings what a route needs, or say what to answer it: see `Guard.check`."""
+        return await drive_async(self._rules.begin(request, needs, known), self._backend)
 
     async def check_path(self, request: HttpRequest) -> Verdict:
         """Admit a request that brings what its path needs, or say what to answer it."""

@@ -26,12 +26,13 @@ _MOMENT: Final[Json] = {"type": "number", "description": "POSIX seconds"}
 
 
 def _object(required: Mapping[str, Json], **optional: Json) -> Json:
-    return {"type": "object", "required": list(required), "properties": {**required, **optional}}
+    wanted = {"required": list(required)} if required else {}  # version 3.0 has no list of nothing
+    return {"type": "object", **wanted, "properties": {**required, **optional}}
 
 
 _ACCESS: Final[Json] = {
     "access_token": _TEXT,
-    "token_type": {"const": "Bearer"},
+    "token_type": {"enum": ["Bearer"]},
     "expires_in": _SECONDS,
     "session_id": _TEXT,
 }
@@ -223,7 +224,7 @@ def _operation(endpoint: Endpoint, wanted: list[dict[str, list[str]]]) -> Json:
         errors = {**_COMMON, **({"401": _UNAUTHORIZED} if endpoint.bearer else {}), **errors}
     operation["responses"] |= {status: _answer(text, _ERROR) for status, text in sorted(errors.items())}
     if endpoint.body is not None:
-        required = bool(endpoint.body["required"])
+        required = "required" in endpoint.body
         content = {"application/json": {"schema": endpoint.body}}
         operation["requestBody"] = {"required": required, "content": content}
     if endpoint.bearer:

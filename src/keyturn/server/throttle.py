@@ -16,19 +16,17 @@ import secrets
 import time
 from collections.abc import Callable
 from hashlib import blake2b
-from ipaddress import IPv6Address, ip_address
 from threading import Lock
 from typing import Final
 
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from keyturn.http import HttpRequest
+from keyturn.http import HttpRequest, network_of
 from keyturn.server.settings import rate_of
 from keyturn.server.users import LONGEST_NAME, normalised
 
 PLACES: Final = 2**15
-_IPV6_NETWORK_BITS: Final = 64  # what one customer has (RFC 6177, section 2)
 
 
 class Throttle:
@@ -82,19 +80,3 @@ class Throttle:
     def _place(self, kind: str, name: str) -> str:
         digest = blake2b(f"{kind}\0{name}".encode("utf-8", "surrogatepass"), key=self._key, digest_size=8)
         return f"{kind}{int.from_bytes(digest.digest(), 'big') % PLACES}"
-
-
-def network_of(client: str) -> str:
-    """Give what one client holds of the address space: an IPv4 address, or an IPv6 network.
-
-    Examples:
-        >>> network_of("192.0.2.7"), network_of("2001:db8::1") == network_of("2001:db8::2")
-        ('192.0.2.7', True)
-    """
-    try:
-        address = ip_address(client.partition("%")[0])
-    except ValueError:
-        return client
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
-        return str(int(address) >> (128 - _IPV6_NETWORK_BITS))
-    return str(getattr(address, "ipv4_mapped", None) or address)

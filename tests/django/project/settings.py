@@ -12,7 +12,7 @@ ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
 TIME_ZONE, USE_TZ = "UTC", True  # Django sets the process's time zone
 ROOT_URLCONF = "tests.django.project.urls"
 STATIC_URL = "static/"
-AUTH_USER_MODEL = "accounts.User"
+AUTH_USER_MODEL = os.environ.get("KEYTURN_TEST_USER_MODEL", "accounts.User")
 DEFAULT_AUTO_FIELD = os.environ.get("KEYTURN_TEST_AUTO_FIELD", "django.db.models.BigAutoField")
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -21,6 +21,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
     "keyturn.django",
     "tests.django.project.accounts",
 ]
@@ -58,3 +60,15 @@ DATABASES: dict[str, dict[str, Any]] = {
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick, for tests
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "keyturn.django.validators.EndSessions"}]
 KEYTURN: dict[str, Any] = {"ISSUER": "https://auth.example.com", "AUDIENCE": "api"}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["keyturn.django.rest.KeyturnAuthentication"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "keyturn.django.spectacular.add_endpoints",
+    ]
+}

@@ -1,0 +1,55 @@
+"""Who sends each request of a project, under WSGI and ASGI. It decides nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+
+from keyturn.django.asking import acheck, admit, check
+from keyturn.django.wire import add_headers, write
+from keyturn.http import HttpReply
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
+
+
+class KeyturnMiddleware:
+    """Sets `request.keyturn`: a `keyturn.Principal`, or None. To be put after `AuthenticationMiddleware`.
+
+    A request with an access token also has that token's user as `request.user`, which is loaded when somebody
+    looks; one without keeps the user whom Django's own session has. A token that is not acceptable is
+    refused, but on the paths of the endpoints and of `KEYTURN["EXEMPT"]`, where nobody looks at it. With that
+    key or `KEYTURN["REQUIRE"]`, all other paths need a token.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        """Wrap what Django has further in."""
+        self._get_response = get_response
+        # Only Python 3.12 has its heir.
+        self._awaits = iscoroutinefunction(get_response)  # pyright: ignore[reportDeprecated]
+        if self._awaits:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Let a request pass, or answer it."""
+        if self._awaits:
+            return self._acall(request)
+        verdict = check(request)
+        if isinstance(verdict, HttpReply):
+            return write(verdict)
+        admit(request, verdict)
+        return add_headers(self._get_response(request), verdict.headers)
+
+    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+        verdict = await acheck(request)
+        if isinstance(verdict, HttpReply):
+            return write(verdict)
+        admit(request, verdict)
+        return add_headers(await self._get_response(request), verdict.headers)
