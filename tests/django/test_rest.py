@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -225,19 +223,3 @@ def test_plain_views_under_asgi_ask_the_event_loops_manager() -> None:
         assert ask("asgi", "GET", "/orders", bearer=token).status_code == 403
         assert ask("asgi", "POST", "/auth/logout", {}, bearer=token).status_code == 204
         assert ask("asgi", "GET", "/user", bearer=token).json()["code"] == "invalid_token"
-
-
-@pytest.mark.parametrize(
-    ("module", "package", "name"),
-    [
-        ("keyturn.django.rest", "rest_framework", "djangorestframework"),
-        ("keyturn.django.spectacular", "drf_spectacular", "drf-spectacular"),
-    ],
-)
-def test_a_package_that_is_missing_names_itself(module: str, package: str, name: str) -> None:
-    """By the command that brings it; what does not need it works without."""
-    code = f"import sys; sys.modules[{package!r}] = None; import keyturn.django.settings; import {module}"
-    run = subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
-    )
-    assert run.stderr.strip().splitlines()[-1].endswith(f"pip install {name}")
