@@ -36,8 +36,10 @@ NEEDS = {
 }
 
 
-# Django REST framework reads Django's settings as it is imported.
-CONFIGURED = "from django.conf import settings; settings.configure(); "
+# Django REST framework is imported where Django has been set up.
+CONFIGURED = """import django; from django.conf import settings
+settings.configure(INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"]); django.setup()
+"""
 FIRST = {"keyturn.django.rest": CONFIGURED, "keyturn.django.spectacular": CONFIGURED}
 
 
