@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any, Final, TypeAlias
 
 from keyturn.errors import ConfigurationError, KeyturnError
@@ -180,7 +181,7 @@ def rules_of(
     """Check a guard's patterns. The endpoints themselves are always exempt; other paths below them are not.
 
     Raises:
-        ConfigurationError: A pattern is none, or is spelled so that it would cover nothing.
+        ConfigurationError: See `check_paths`.
     """
     patterns = tuple(exempt)
     return Rules(manager, settings, patterns, check_paths(patterns, require))
@@ -190,9 +191,11 @@ def check_paths(exempt: Iterable[str], require: Requirements) -> tuple[tuple[str
     """Check the patterns of paths, and give what they need.
 
     Raises:
-        ConfigurationError: A pattern is none, or is spelled so that it would cover nothing.
+        ConfigurationError: A pattern is none, or is spelled so that it would cover nothing; or all that is required
+            somewhere is exempt, so that it would never be asked.
     """
-    for pattern in (*exempt, *require):
+    free = tuple(exempt)
+    for pattern in (*free, *require):
         if not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
             raise ConfigurationError(f"a path must look like /health or /public/*, not {pattern!r}")
     for pattern in require:  # requests are compared in this spelling
@@ -200,9 +203,22 @@ def check_paths(exempt: Iterable[str], require: Requirements) -> tuple[tuple[str
         if base and posixpath.normpath("/" + base.lstrip("/")) != base:
             plain = posixpath.normpath("/" + base.lstrip("/"))
             raise ConfigurationError(f"require: write {plain!r} (it covers {plain}/ too), not {pattern!r}")
+    for pattern, open_to_all in product(require, free):
+        if _contains(open_to_all, pattern):
+            recipe = f'require={{"/*": needs(optional=True), {pattern!r}: …}}'
+            raise ConfigurationError(
+                f"require: {pattern!r} would ask nothing, since exempt has {open_to_all!r}, which covers it: "
+                f"take one of the two away; to guard only some paths, write {recipe} without that exempt"
+            )
     return tuple(
         (path, what if isinstance(what, Needs) else needs(claims=what)) for path, what in require.items()
     )
+
+
+def _contains(pattern: str, other: str) -> bool:
+    """Tell whether a pattern covers all that another one covers."""
+    base = pattern.removesuffix("/*")
+    return pattern == other or (base != pattern and f"{other.removesuffix('/*')}/".startswith(f"{base}/"))
 
 
 def _headers_read(settings: HttpSettings) -> tuple[str, ...]:
