@@ -163,7 +163,7 @@ def test_what_is_exempt_cannot_be_required(exempt: str, required: str, *, clash:
     """`exempt` would win, and the path be open: the error names both. A part of a path may be exempt."""
     options: dict[str, Any] = {"exempt": (exempt,), "require": {required: {"roles": "admin"}}}
     if not clash:
-        assert Guard(World().manager(), **options)
+        Guard(World().manager(), **options)
         return
     with pytest.raises(ConfigurationError, match=re.escape(repr(exempt))) as caught:
         Guard(World().manager(), **options)
@@ -171,9 +171,30 @@ def test_what_is_exempt_cannot_be_required(exempt: str, required: str, *, clash:
     assert 'require={"/*": needs(optional=True), ' in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ({"fresh": "5m"}, "write needs(fresh='5m')"),
+        ({"optional": True}, "write needs(optional=True)"),
+        ({"revocation": "strict"}, "write needs(revocation='strict')"),
+        ({"claims": {"level": 3}}, "write needs(claims={'level': 3})"),
+        ({"roles": "admin", "scopes": "a"}, 'write needs("orders:read")'),
+        ("admin", "not a str"),
+        (None, "not a NoneType"),
+        (["admin"], "not a list"),
+        (needs, "not a function"),
+    ],
+    ids=str,
+)
+def test_a_requirement_is_claims_or_needs(what: Any, said: str) -> None:
+    """An option in a dict would be a claim that nobody holds; the error says how to write it."""
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        Guard(World().manager(), require={"/a": what})
+
+
 def test_only_some_paths_may_be_guarded() -> None:
     """By the recipe that the error gives: nobody need be signed in but there."""
-    require = {"/*": needs(optional=True), "/admin/*": {"roles": "admin"}}
+    require: dict[str, Any] = {"/*": needs(optional=True), "/admin/*": {"roles": "admin"}}
     guard = Guard(World().manager(), require=require)
     assert isinstance(guard.check_path(request("GET", "/a")), Admitted)
     assert isinstance(guard.check_path(request("GET", "/admin/a")), HttpReply)

@@ -16,7 +16,7 @@ from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.http.calls import AsyncBackend, Backend, Step, call, drive, drive_async
 from keyturn.http.credentials import SOCKET_HEADER, is_socket, read_bearer
 from keyturn.http.messages import Headers, HttpReply, HttpRequest
-from keyturn.http.needs import EVERYBODY, Needs, Requirements, all_of, holds, needs, scopes_of
+from keyturn.http.needs import EVERYBODY, Needs, Requirements, all_of, holds, needs_at, scopes_of
 from keyturn.http.origins import CORS_HEADERS, REFRESHED_HEADER, cors_headers, is_preflight, preflight_reply
 from keyturn.http.replies import insufficient_scope, no_credentials, refuse, stale_sign_in
 from keyturn.http.routes import is_endpoint
@@ -191,8 +191,8 @@ def check_paths(exempt: Iterable[str], require: Requirements) -> tuple[tuple[str
     """Check the patterns of paths, and give what they need.
 
     Raises:
-        ConfigurationError: A pattern is none, or is spelled so that it would cover nothing; or all that is required
-            somewhere is exempt, so that it would never be asked.
+        ConfigurationError: A pattern is none, or is spelled so that it would cover nothing; or what is
+            required would never be asked, because it is exempt.
     """
     free = tuple(exempt)
     for pattern in (*free, *require):
@@ -210,9 +210,7 @@ def check_paths(exempt: Iterable[str], require: Requirements) -> tuple[tuple[str
                 f"require: {pattern!r} would ask nothing, since exempt has {open_to_all!r}, which covers it: "
                 f"take one of the two away; to guard only some paths, write {recipe} without that exempt"
             )
-    return tuple(
-        (path, what if isinstance(what, Needs) else needs(claims=what)) for path, what in require.items()
-    )
+    return tuple((path, needs_at(path, what)) for path, what in require.items())
 
 
 def _contains(pattern: str, other: str) -> bool:
