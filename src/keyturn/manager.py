@@ -32,6 +32,7 @@ from keyturn.manager_base import (
     MAX_LINES_LISTED,
     MAX_SESSIONS_LISTED,
     ManagerBase,
+    no_claims,
 )
 from keyturn.policy import FROM_POLICY, FromPolicy, Policy, RevocationCheck
 from keyturn.results import AccessToken, ClaimsT, HistoryEntry, Principal, SessionInfo, TokenPair
@@ -481,7 +482,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             revoke = self._engine.revoke_inactive(found.session.user_id, now=command.now)
             return Inactive(found.session, self._store.revoke_user(revoke).ended)
         except Exception as error:  # the application's database may be out: that says nothing about the token
-            raise StoreUnavailable("The user's claims cannot be loaded right now; try again.") from error
+            raise no_claims(error) from error
         fresh = None if claims is None else self._engine.dump_claims(claims)
         outcome = self._store.rotate(command)
         return with_claims(outcome, fresh) if fresh is not None and isinstance(outcome, Granted) else outcome
@@ -811,7 +812,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
             revoke = self._engine.revoke_inactive(found.session.user_id, now=command.now)
             return Inactive(found.session, (await self._store.revoke_user(revoke)).ended)
         except Exception as error:  # the application's database may be out: that says nothing about the token
-            raise StoreUnavailable("The user's claims cannot be loaded right now; try again.") from error
+            raise no_claims(error) from error
         fresh = None if claims is None else self._engine.dump_claims(claims)
         outcome = await self._store.rotate(command)
         return with_claims(outcome, fresh) if fresh is not None and isinstance(outcome, Granted) else outcome

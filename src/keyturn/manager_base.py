@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
@@ -36,6 +37,8 @@ from keyturn.watchers import Watchers
 CommandT = TypeVar("CommandT")
 OutcomeT = TypeVar("OutcomeT")
 ResultT = TypeVar("ResultT")
+
+_LOG: Final = logging.getLogger("keyturn")
 
 DEFAULT_RETENTION: Final = "60d"
 DEFAULT_BATCH: Final = 1000
@@ -320,6 +323,12 @@ class ManagerBase(Generic[ClaimsT]):
         """Give the command that removes one batch of old lines of the audit trail beside a purge."""
         kept = self.policy.audit_retention
         return Forget(None if kept is None else purge.now - milliseconds(kept), purge.limit)
+
+
+def no_claims(error: Exception) -> StoreOutage:
+    """Log why an application's `load_claims` failed, which no client is told, and give what to raise."""
+    _LOG.error("keyturn: load_claims failed, so a refresh was answered with an outage", exc_info=error)
+    return StoreOutage("The user's claims cannot be loaded right now; try again.")
 
 
 def wrong_check(check: str) -> ConfigurationError:
