@@ -32,6 +32,7 @@ from keyturn.manager_base import (
     MAX_LINES_LISTED,
     MAX_SESSIONS_LISTED,
     ManagerBase,
+    check_store,
     no_claims,
 )
 from keyturn.policy import FROM_POLICY, FromPolicy, Policy, RevocationCheck
@@ -110,6 +111,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         self._worker, self._confirming = Worker(), Worker()
         wanted = policy is not None and policy.audit_retention is not None
         self._audit = Audit(trail_of(store, audit, wanted=wanted), self._lost)
+        check_store(store, awaited=False)
         log = log_of(store)
         self._follower = (
             None if log is None else Follower(log, policy or Policy(), self.now, self._cannot_follow)
@@ -550,6 +552,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         self._tasks, self._confirming = Tasks(), Tasks()
         wanted = policy is not None and policy.audit_retention is not None
         self._audit = AsyncAudit(async_trail_of(store, audit, wanted=wanted), self._lost)
+        check_store(store, awaited=True)
         log = async_log_of(store)
         self._follower = (
             None if log is None else AsyncFollower(log, policy or Policy(), self.now, self._cannot_follow)

@@ -182,7 +182,7 @@ def test_what_is_exempt_cannot_be_required(exempt: str, required: str, *, clash:
         ("admin", "not a str"),
         (None, "not a NoneType"),
         (["admin"], "not a list"),
-        (needs, "not a function"),
+        (dict, "not a dict"),
     ],
     ids=str,
 )

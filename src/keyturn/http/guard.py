@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.http.calls import AsyncBackend, Backend, Step, call, drive, drive_async
 from keyturn.http.credentials import SOCKET_HEADER, is_socket, read_bearer
+from keyturn.http.given import check_manager, settings_of
 from keyturn.http.messages import Headers, HttpReply, HttpRequest
 from keyturn.http.needs import EVERYBODY, Needs, Requirements, all_of, holds, needs_at, scopes_of
 from keyturn.http.origins import CORS_HEADERS, REFRESHED_HEADER, cors_headers, is_preflight, preflight_reply
@@ -252,9 +253,10 @@ class Guard:
             require: What paths need: claims, such as `{"/admin/*": {"roles": "admin"}}`, or `needs(…)`.
 
         Raises:
-            ConfigurationError: A path is not usable.
+            ConfigurationError: A path is not usable, or the manager is none of this colour.
         """
-        self._rules = rules_of(manager, settings or HttpSettings(), exempt, require or {})
+        check_manager(manager, TokenManager)
+        self._rules = rules_of(manager, settings_of(settings), exempt, require or {})
         self._backend = Backend(manager)
 
     def check(
@@ -294,7 +296,8 @@ class AsyncGuard:
 
         See `Guard`.
         """
-        self._rules = rules_of(manager, settings or HttpSettings(), exempt, require or {})
+        check_manager(manager, AsyncTokenManager)
+        self._rules = rules_of(manager, settings_of(settings), exempt, require or {})
         self._backend = AsyncBackend(manager)
         self.reads = frozenset(name.encode() for name in _headers_read(self._rules.settings))
         """The headers that it looks at, in lower case; a leaf need not read others."""
