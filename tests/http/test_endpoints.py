@@ -187,3 +187,16 @@ def test_a_cookie_of_another_session_is_ambiguous(path: str) -> None:
     assert ask(f"__Secure-keyturn; __Secure-keyturn={mine.refresh_token}").status == 400
     assert len(world.manager().sessions("ann")) == 2
     assert ask(f"__Secure-keyturn={mine.refresh_token}").status in {200, 204}
+
+
+def test_a_program_is_told_what_its_request_lacks() -> None:
+    """One that keeps the cookie as a browser does, and sends nothing else of a browser's."""
+    site = endpoints(World())
+    cookie = values(site.sign_in(request("POST", "/callback"), SignIn("ann")), "set-cookie")[0].partition(
+        ";"
+    )[0]
+    refused = site.handle(request("POST", "/auth/refresh", ("cookie", cookie)))
+    assert (refused.status, body_of(refused)["error"]) == (403, "csrf_failed")
+    name, _, value = body_of(refused)["error_description"].rpartition(" carry ")[2].strip(".").partition(": ")
+    accepted = site.handle(request("POST", "/auth/refresh", ("cookie", cookie), (name.lower(), value)))
+    assert accepted.status == 200
