@@ -700,6 +700,29 @@ def test_failing_to_load_claims_is_an_outage(bench: Callable[..., Bench], policy
     assert b.refresh(pair.refresh_token).rotated is True
 
 
+def test_why_claims_cannot_be_loaded_is_logged(
+    bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client is told of an outage alone, so a bug in the application's query would else stay unseen.
+
+    Once for each failure, with its traceback and without a token.
+    """
+
+    def load(user_id: str) -> dict[str, Any]:
+        raise KeyError(f"no column for {user_id}")
+
+    b = bench(load_claims=load)
+    pair = b.issue("u")
+    for count in (1, 2):
+        with pytest.raises(StoreUnavailable):
+            b.refresh(pair.refresh_token)
+        records = [record for record in caplog.records if "load_claims failed" in record.message]
+        assert [(record.name, record.levelno) for record in records] == [("keyturn", logging.ERROR)] * count
+    assert caplog.text.count("KeyError: 'no column for u'") == 2
+    assert pair.refresh_token not in caplog.text
+    assert pair.access_token not in caplog.text
+
+
 def test_an_outage_says_nothing_about_a_token(bench: Callable[..., Bench]) -> None:
     """While the store is out every answer is "unavailable"; afterwards the same tokens work (case 16)."""
     b = bench()

@@ -32,6 +32,8 @@ from keyturn.manager_base import (
     MAX_LINES_LISTED,
     MAX_SESSIONS_LISTED,
     ManagerBase,
+    check_store,
+    no_claims,
 )
 from keyturn.policy import FROM_POLICY, FromPolicy, Policy, RevocationCheck
 from keyturn.results import AccessToken, ClaimsT, HistoryEntry, Principal, SessionInfo, TokenPair
@@ -109,6 +111,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         self._worker, self._confirming = Worker(), Worker()
         wanted = policy is not None and policy.audit_retention is not None
         self._audit = Audit(trail_of(store, audit, wanted=wanted), self._lost)
+        check_store(store, awaited=False)
         log = log_of(store)
         self._follower = (
             None if log is None else Follower(log, policy or Policy(), self.now, self._cannot_follow)
@@ -481,7 +484,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             revoke = self._engine.revoke_inactive(found.session.user_id, now=command.now)
             return Inactive(found.session, self._store.revoke_user(revoke).ended)
         except Exception as error:  # the application's database may be out: that says nothing about the token
-            raise StoreUnavailable("The user's claims cannot be loaded right now; try again.") from error
+            raise no_claims(error) from error
         fresh = None if claims is None else self._engine.dump_claims(claims)
         outcome = self._store.rotate(command)
         return with_claims(outcome, fresh) if fresh is not None and isinstance(outcome, Granted) else outcome
@@ -549,6 +552,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         self._tasks, self._confirming = Tasks(), Tasks()
         wanted = policy is not None and policy.audit_retention is not None
         self._audit = AsyncAudit(async_trail_of(store, audit, wanted=wanted), self._lost)
+        check_store(store, awaited=True)
         log = async_log_of(store)
         self._follower = (
             None if log is None else AsyncFollower(log, policy or Policy(), self.now, self._cannot_follow)
@@ -811,7 +815,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
             revoke = self._engine.revoke_inactive(found.session.user_id, now=command.now)
             return Inactive(found.session, (await self._store.revoke_user(revoke)).ended)
         except Exception as error:  # the application's database may be out: that says nothing about the token
-            raise StoreUnavailable("The user's claims cannot be loaded right now; try again.") from error
+            raise no_claims(error) from error
         fresh = None if claims is None else self._engine.dump_claims(claims)
         outcome = await self._store.rotate(command)
         return with_claims(outcome, fresh) if fresh is not None and isinstance(outcome, Granted) else outcome

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
@@ -37,8 +39,11 @@ CommandT = TypeVar("CommandT")
 OutcomeT = TypeVar("OutcomeT")
 ResultT = TypeVar("ResultT")
 
+_LOG: Final = logging.getLogger("keyturn")
+
 DEFAULT_RETENTION: Final = "60d"
 DEFAULT_BATCH: Final = 1000
+_ASKED: Final = ("create", "rotate", "check", "close")
 MAX_SESSIONS_LISTED: Final = 1000
 MAX_LINES_LISTED: Final = 10_000  # a session of 90 days that rotates every 15 minutes leaves 8,640
 
@@ -65,6 +70,7 @@ class ManagerBase(Generic[ClaimsT]):
         `defer` has an awaitable run off the critical path, `trail` takes lines, `follower` knows what is
         revoked; without one the store is asked each time.
         """
+        _check_keys(keys)
         self._engine: Engine[ClaimsT] = Engine(
             keys=keys,
             policy=Policy() if policy is None else policy,
@@ -320,6 +326,55 @@ class ManagerBase(Generic[ClaimsT]):
         """Give the command that removes one batch of old lines of the audit trail beside a purge."""
         kept = self.policy.audit_retention
         return Forget(None if kept is None else purge.now - milliseconds(kept), purge.limit)
+
+
+def check_store(store: object, *, awaited: bool) -> None:
+    """Accept a store that a manager can ask.
+
+    Args:
+        store: What the application gives.
+        awaited: Whether its answers are awaited.
+
+    Raises:
+        ConfigurationError: It is of the other colour; a class; or no store.
+    """
+    if isinstance(store, type):
+        raise ConfigurationError(f"store must be a store, such as {store.__name__}(…), not the class itself")
+    methods = [getattr(store, name, None) for name in _ASKED]
+    if not all(callable(method) for method in methods):
+        raise ConfigurationError(
+            f"store must be a store, such as MemoryStore(), not a {type(store).__name__}"
+        )
+    if not awaited and any(inspect.iscoroutinefunction(method) for method in methods):
+        raise ConfigurationError(f"{type(store).__name__} is a store for asyncio: use AsyncTokenManager")
+    if awaited and all(_is_plain(method) for method in methods):
+        raise ConfigurationError(f"{type(store).__name__} is a store for threads: use TokenManager")
+
+
+def _is_plain(method: object) -> bool:
+    """Tell whether a function surely gives nothing to await; of what else can be called, nobody knows."""
+    return inspect.isroutine(method) and not inspect.iscoroutinefunction(method)
+
+
+def _check_keys(keys: object) -> None:
+    """Accept what holds keys.
+
+    Raises:
+        ConfigurationError: It holds none; a secret itself, which must not be in the error, is no key ring.
+    """
+    known = inspect.getattr_static(keys, "current", None)  # statically: reading it may read a key store
+    if isinstance(keys, type) or (known is None and not callable(getattr(keys, "jwks", None))):
+        kind = f"the class {keys.__name__}" if isinstance(keys, type) else f"a {type(keys).__name__}"
+        raise ConfigurationError(
+            f"keys must be a key ring, not {kind}: KeyRing.from_secret(…) makes one of a secret, "
+            "KeyRing.generate() a new one"
+        )
+
+
+def no_claims(error: Exception) -> StoreOutage:
+    """Log why an application's `load_claims` failed, which no client is told, and give what to raise."""
+    _LOG.error("keyturn: load_claims failed, so a refresh was answered with an outage", exc_info=error)
+    return StoreOutage("The user's claims cannot be loaded right now; try again.")
 
 
 def wrong_check(check: str) -> ConfigurationError:

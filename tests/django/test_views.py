@@ -341,10 +341,18 @@ def called(function: Any) -> Any:
     return call
 
 
-@pytest.mark.parametrize("setting", [{"EXEMPT": ["public"]}, {"REQUIRE": {"/a/../b": {}}}, {"LOGIN": True}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"EXEMPT": ["public"]},
+        {"REQUIRE": {"/a/../b": {}}},
+        {"EXEMPT": ["/*"], "REQUIRE": {"/a": {}}},
+        {"LOGIN": True},
+    ],
+)
 def test_a_wrong_guard_names_its_key(over: Protocol, setting: dict[str, Any]) -> None:
     """As every other setting does."""
-    (key,) = setting
+    key = [*setting][-1]
     with with_keyturn(**setting), pytest.raises(ConfigurationError, match=rf"KEYTURN\['{key}'\]"):
         get_settings()
 

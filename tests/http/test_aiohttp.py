@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from aiohttp.typedefs import Handler
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
@@ -145,6 +148,47 @@ def test_who_is_not_signed_in_is_no_principal(caplog: pytest.LogCaptureFixture) 
         assert site.send("GET", "/").status_code == 500
     assert seen[1] is None
     assert "nobody is signed in" in caplog.text
+
+
+def test_a_handler_that_nobody_can_await_is_refused() -> None:
+    """When it is decorated; a decorator in between that passes a coroutine on is taken."""
+    auth = keyturn(World())
+
+    def plain(_: web.Request) -> web.Response:
+        return web.Response()
+
+    with pytest.raises(ConfigurationError, match="write async def plain"):
+        auth.require()(cast("Any", plain))
+    with pytest.raises(ConfigurationError, match=r"dict is no web\.View"):
+        auth.require()(cast("Any", dict))
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response()
+
+    @functools.wraps(handler)
+    def passing(request: web.Request) -> Any:
+        return handler(request)
+
+    assert inspect.iscoroutinefunction(auth.require()(passing))
+
+
+def test_an_application_is_set_up_once() -> None:
+    """A second time would answer nothing more; aiohttp would take it without a word."""
+    app = web.Application()
+    keyturn(World()).setup(app)
+    with pytest.raises(ConfigurationError, match="once is enough"):
+        keyturn(World()).setup(app)
+
+
+def test_a_view_is_no_request() -> None:
+    """Within a `web.View`, the request is `self.request`; the error says so."""
+    auth = keyturn(World())
+    view: Any = web.View(make_mocked_request("GET", "/"))
+    for ask in (auth.principal, auth.optional_principal):
+        with pytest.raises(ConfigurationError, match=r"give self\.request, not self"):
+            ask(view)
+    with pytest.raises(ConfigurationError, match="give the request"):
+        auth.principal(cast("Any", None))
 
 
 def test_an_application_may_sign_people_in_itself() -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from keyturn import ConfigurationError, StoreUnavailable, UserInactive
-from keyturn.http import AsyncEndpoints, HttpSettings, SignIn
+from keyturn import ConfigurationError, StoreUnavailable, TokenManager, UserInactive
+from keyturn.http import AsyncEndpoints, Endpoints, HttpSettings, SignIn
 from keyturn.http.calls import nobody, nobody_async
 from keyturn.http.messages import HttpReply
 from keyturn.http.replies import challenge, refusal_of, refuse
+from keyturn.stores.memory import MemoryStore
 from keyturn.testing.http_suite import World, check_password
 from tests.http.neutral import body_of, endpoints, login, request, values
 
@@ -187,3 +189,54 @@ def test_a_cookie_of_another_session_is_ambiguous(path: str) -> None:
     assert ask(f"__Secure-keyturn; __Secure-keyturn={mine.refresh_token}").status == 400
     assert len(world.manager().sessions("ann")) == 2
     assert ask(f"__Secure-keyturn={mine.refresh_token}").status in {200, 204}
+
+
+def test_a_program_is_told_what_its_request_lacks() -> None:
+    """One that keeps the cookie as a browser does, and sends nothing else of a browser's."""
+    site = endpoints(World())
+    cookie = values(site.sign_in(request("POST", "/callback"), SignIn("ann")), "set-cookie")[0].partition(
+        ";"
+    )[0]
+    refused = site.handle(request("POST", "/auth/refresh", ("cookie", cookie)))
+    assert (refused.status, body_of(refused)["error"]) == (403, "csrf_failed")
+    name, _, value = body_of(refused)["error_description"].rpartition(" carry ")[2].strip(".").partition(": ")
+    accepted = site.handle(request("POST", "/auth/refresh", ("cookie", cookie), (name.lower(), value)))
+    assert accepted.status == 200
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"sub": "root"}, {"a": "x" * 5000}, {"a": object()}, ["a"], {str(each): 1 for each in range(300)}],
+)
+def test_claims_that_no_token_can_hold_are_the_applications_mistake(claims: Any) -> None:
+    """Whoever signs in can do nothing about it: it is an error that somebody sees, however one signs in."""
+    world = World()
+    site = endpoints(world, login=lambda *_: SignIn("ann", claims))
+    with pytest.raises(ConfigurationError, match="sign-in: claims"):
+        site.handle(login())
+    with pytest.raises(ConfigurationError, match="sign-in: claims"):
+        site.sign_in(request("POST", "/callback"), SignIn("ann", claims))
+    assert world.manager().sessions("ann") == []
+
+
+def test_claims_that_do_not_fit_the_model_are_the_applications_mistake() -> None:
+    """The model is the application's too."""
+
+    @dataclass
+    class Claims:
+        roles: list[str]
+
+    world = World()
+    manager = TokenManager(
+        store=MemoryStore(), keys=world.keys, issuer="i", audience="a", claims=Claims, clock=world.clock
+    )
+    site = Endpoints(manager, login=lambda *_: SignIn("ann", {"role": "x"}))
+    with pytest.raises(ConfigurationError, match="do not fit"):
+        site.handle(login())
+
+
+def test_a_user_id_that_cannot_be_used_is_the_clients_mistake() -> None:
+    """An application that takes the user name for the id lets clients choose it."""
+    site = endpoints(World(), login=lambda username, _: username)
+    reply = site.handle(login("ann\x00"))
+    assert (reply.status, body_of(reply)["error"]) == (400, "invalid_request")

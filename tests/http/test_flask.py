@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
 
 import pytest
-from flask import Flask, redirect
+from flask import Blueprint, Flask, redirect
 from flask.typing import ResponseReturnValue
+from flask.views import MethodView
 
 from keyturn import ConfigurationError, TokenManager
 from keyturn.flask import Keyturn, auth_required, current_principal, sign_in
@@ -39,6 +42,133 @@ def test_a_guard_without_its_application_lets_nobody_in() -> None:
     app.add_url_rule("/private", view_func=auth_required()(lambda: "secret"))
     with pytest.raises(ConfigurationError, match="init_app"):
         app.test_client().get("/private")
+
+
+def test_an_application_in_the_managers_place_is_told() -> None:
+    """Many extensions take the application there."""
+    app: Any = Flask(__name__)
+    for mistake in (lambda: Keyturn(app), lambda: Keyturn().init_app(Flask(__name__), app)):
+        with pytest.raises(ConfigurationError, match=r"manager comes first.*init_app"):
+            mistake()
+    manager: Any = World().async_manager()
+    with pytest.raises(ConfigurationError, match="threads"):
+        Keyturn(manager)
+
+
+def test_an_application_is_set_up_once() -> None:
+    """A second time would leave the guards of the first one standing with the endpoints of the other."""
+    app = Flask(__name__)
+    Keyturn(World().manager()).init_app(app)
+    with pytest.raises(ConfigurationError, match="before: once is enough"):
+        Keyturn(World().manager()).init_app(app)
+
+
+def test_the_application_knows_its_manager_and_settings() -> None:
+    """Those of the current one, and they cannot be set."""
+    auth, managers = Keyturn[Any](), [World().manager() for _ in range(2)]
+    for prefix, manager in zip(("/one", "/two"), managers, strict=True):
+        app = Flask(__name__)
+        app.config.update(KEYTURN_PREFIX=prefix, KEYTURN_COOKIE_PATH=prefix)
+        auth.init_app(app, manager)
+        with app.app_context():
+            assert (auth.manager, auth.settings.prefix) == (manager, prefix)
+    with Flask(__name__).app_context(), pytest.raises(ConfigurationError, match="init_app"):
+        _ = auth.manager
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("KEYTURN_COOKIE_SECUR", "KEYTURN_COOKIE_SECURE"),
+        ("KEYTURN_COOKIE_SAME_SITE", "KEYTURN_COOKIE_SAMESITE"),
+        ("KEYTURN_ALLOW_ORIGINS", "KEYTURN_ALLOWED_ORIGINS"),
+    ],
+)
+def test_a_misspelt_setting_is_refused(key: str, meant: str) -> None:
+    """It would count for nothing; the error has the right name."""
+    app = Flask(__name__)
+    app.config[key] = False
+    with pytest.raises(ConfigurationError, match=f"no setting {key}: write {meant}$"):
+        Keyturn(World().manager()).init_app(app)
+
+
+@pytest.mark.parametrize("key", ["KEYTURN_STORE", "KEYTURN_ISSUER", "KEYTURN_DATABASE_URL", "KEYTURN_SECRET"])
+def test_an_applications_own_keys_pass(key: str) -> None:
+    """Names that resemble no setting are its own, whatever they begin with."""
+    app = Flask(__name__)
+    app.config[key] = "own"
+    Keyturn(World().manager()).init_app(app)
+    assert app.config[key] == "own"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        (lambda: cast("Any", auth_required)(lambda: "secret"), r"write @auth_required\(\)"),
+        (lambda: cast("Any", auth_required)("orders:read"), r'scopes=\("orders:read",\)'),
+        (lambda: auth_required(scopes=cast("Any", "a:b")), r"auth_required\(scopes=\('a:b',\)\)"),
+        (
+            lambda: auth_required()(cast("Any", MethodView)),
+            r"decorators = \[auth.require\(\)\] in MethodView",
+        ),
+    ],
+)
+def test_a_guard_that_is_written_wrongly_says_how(mistake: Callable[[], object], said: str) -> None:
+    """When the module is read, not at the first request."""
+    with pytest.raises(ConfigurationError, match=said):
+        mistake()
+
+
+def test_a_class_of_views_is_guarded_from_within() -> None:
+    """As the error says."""
+
+    class Orders(MethodView):
+        decorators: ClassVar[list[Callable[..., Any]]] = [Keyturn.require()]
+
+        def get(self) -> str:
+            return "secret"
+
+    app = Flask(__name__)
+    Keyturn(World().manager(), login=check_password).init_app(app)
+    app.add_url_rule("/orders", view_func=Orders.as_view("orders"))
+    bearer = {"Authorization": f"Bearer {log_in(app)}"}
+    assert app.test_client().get("/orders", headers=bearer).text == "secret"
+    assert app.test_client().get("/orders").status_code == 401
+
+
+def test_a_blueprint_is_guarded_in_the_idiom_of_flask() -> None:
+    """A guarded `before_request` that returns None lets the request go on; what it answers is the answer."""
+    pages = Blueprint("pages", __name__)
+
+    @pages.before_request
+    @auth_required()
+    def guard() -> str | None:
+        return "not today" if current_principal.user_id == "bob" else None
+
+    @pages.get("/page")
+    def page() -> str:
+        return str(current_principal.user_id)
+
+    app = Flask(__name__)
+    Keyturn(World().manager(), login=check_password).init_app(app)
+    app.register_blueprint(pages)
+    said = [
+        app.test_client().get("/page", headers={"Authorization": f"Bearer {log_in(app, name)}"}).text
+        for name in ("ann", "bob")
+    ]
+    assert said == ["ann", "not today"]
+    assert app.test_client().get("/page").status_code == 401
+
+
+def test_a_guarded_view_that_returns_nothing_is_a_mistake() -> None:
+    """Flask itself says so, as of any view."""
+    app = Flask(__name__)
+    app.testing = True
+    Keyturn(World().manager(), login=check_password).init_app(app)
+    app.add_url_rule("/nothing", view_func=auth_required()(lambda: None), endpoint="nothing")
+    bearer = {"Authorization": f"Bearer {log_in(app)}"}
+    with pytest.raises(TypeError, match="did not return a valid response"):
+        app.test_client().get("/nothing", headers=bearer)
 
 
 def test_the_configuration_of_the_application_counts() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import pytest
@@ -141,6 +142,62 @@ def test_everything_may_be_exempt() -> None:
     assert isinstance(guard.check_path(request("GET", "/a/b")), Admitted)
     assert isinstance(guard.check_path(request("GET", "/")), Admitted)
     assert isinstance(guard.check_path(request("GET", "/a/../b")), HttpReply)
+
+
+@pytest.mark.parametrize(
+    ("exempt", "required", "clash"),
+    [
+        ("/*", "/admin/*", True),
+        ("/*", "/*", True),
+        ("/*", "/", True),
+        ("/a/*", "/a/b", True),
+        ("/a/*", "/a", True),
+        ("/a", "/a", True),
+        ("/a", "/a/*", False),
+        ("/a/*", "/ab", False),
+        ("/a/b/*", "/a/*", False),
+        ("/a/*", "/*", False),
+    ],
+)
+def test_what_is_exempt_cannot_be_required(exempt: str, required: str, *, clash: bool) -> None:
+    """`exempt` would win, and the path be open: the error names both. A part of a path may be exempt."""
+    options: dict[str, Any] = {"exempt": (exempt,), "require": {required: {"roles": "admin"}}}
+    if not clash:
+        Guard(World().manager(), **options)
+        return
+    with pytest.raises(ConfigurationError, match=re.escape(repr(exempt))) as caught:
+        Guard(World().manager(), **options)
+    assert repr(required) in str(caught.value)
+    assert 'require={"/*": needs(optional=True), ' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ({"fresh": "5m"}, "write needs(fresh='5m')"),
+        ({"optional": True}, "write needs(optional=True)"),
+        ({"revocation": "strict"}, "write needs(revocation='strict')"),
+        ({"claims": {"level": 3}}, "write needs(claims={'level': 3})"),
+        ({"roles": "admin", "scopes": "a"}, 'write needs("orders:read")'),
+        ("admin", "not a str"),
+        (None, "not a NoneType"),
+        (["admin"], "not a list"),
+        (dict, "not a dict"),
+    ],
+    ids=str,
+)
+def test_a_requirement_is_claims_or_needs(what: Any, said: str) -> None:
+    """An option in a dict would be a claim that nobody holds; the error says how to write it."""
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        Guard(World().manager(), require={"/a": what})
+
+
+def test_only_some_paths_may_be_guarded() -> None:
+    """By the recipe that the error gives: nobody need be signed in but there."""
+    require: dict[str, Any] = {"/*": needs(optional=True), "/admin/*": {"roles": "admin"}}
+    guard = Guard(World().manager(), require=require)
+    assert isinstance(guard.check_path(request("GET", "/a")), Admitted)
+    assert isinstance(guard.check_path(request("GET", "/admin/a")), HttpReply)
 
 
 def test_a_token_without_a_session_is_not_renewed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from keyturn import (
+    AccessTokenError,
     AsyncTokenManager,
     ConfigurationError,
     InvalidToken,
@@ -22,10 +24,11 @@ from keyturn import (
     Refreshed,
     ReuseDetected,
     ReusedToken,
+    SteppedUp,
     StoreUnavailable,
     TokenManager,
 )
-from keyturn.http import HttpSettings
+from keyturn.http import Endpoints, HttpRequest, HttpSettings, SignIn
 from keyturn.lab import AsyncLab, Bench, Lab, LabError, ManualClock, OwnLoop, lab_on, loops, opened, together
 from keyturn.stores.memory import AsyncMemoryStore, MemoryStore
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
@@ -266,6 +269,62 @@ def test_an_outage_reaches_whatever_uses_the_store(lab: Labs) -> None:
     assert set(vars(store)) == before
     keyturn.assert_event(StoreUnavailable, operation="create", reason="store_away")
     ann.refresh()
+
+
+@pytest.mark.parametrize("store", [MemoryStore, AsyncMemoryStore])
+async def test_the_store_may_be_away_in_a_block_of_either_kind(store: Any) -> None:
+    """In a test with `await`, `async with` is what one writes without thinking; both bring the store back."""
+    manager = manager_of(store(), None)
+    with opened(manager) as bench:
+        lab = AsyncLab(bench)
+        ann = await lab.login_as("ann")
+        async with lab.store_away():
+            with pytest.raises(StoreUnavailable):
+                await ann.refresh()
+        with pytest.raises(ZeroDivisionError):
+            async with lab.store_away():
+                raise ZeroDivisionError
+        with lab.store_away(), pytest.raises(StoreUnavailable):
+            await ann.refresh()
+        await ann.assert_lives()
+        await ann.step_up()
+        lab.assert_event(SteppedUp, user_id="ann")
+
+
+def test_a_user_may_sign_in_again_within_a_session(lab: Labs) -> None:
+    """The access token says so from then on, and the refresh token stays what it was."""
+    keyturn = lab()
+    ann = keyturn.login_as("ann")
+    keyturn.clock.advance("1h")
+    with pytest.raises(AccessTokenError):
+        ann.step_up()
+    ann.refresh()
+    refresh, access = ann.refresh_token, ann.access_token
+    ann.step_up()
+    assert ann.refresh_token == refresh
+    assert ann.access_token != access
+    assert keyturn.manager.verify_access(ann.access_token).auth_time == int(keyturn.clock())
+    ann.assert_lives()
+
+
+def test_the_answer_of_a_step_up_is_taken() -> None:
+    """It has no refresh token; nor has one whose refresh token is in a cookie, and that is refused."""
+    manager = manager_of(MemoryStore(), None)
+    site = Endpoints(manager, login=lambda username, _: username)
+    with opened(manager) as bench, lab_on(bench) as keyturn:
+        ann = keyturn.login_as("ann")
+        bearer = next(iter(ann.headers.items()))
+        headers = ((bearer[0].lower(), bearer[1]), ("content-type", "application/json"))
+        body = json.dumps({"username": "ann", "password": "x"}).encode()
+        refresh = ann.refresh_token
+        answer = json.loads(site.handle(HttpRequest("POST", "/auth/step-up", headers, body)).body)
+        ann.take(answer)
+        assert (ann.access_token, ann.refresh_token) == (answer["access_token"], refresh)
+        ann.refresh()
+        begun = site.sign_in(HttpRequest("POST", "/in"), SignIn("ann"))
+        with pytest.raises(LabError, match="nothing to take"):
+            ann.take(json.loads(begun.body))
+    manager.close()
 
 
 def test_a_store_that_cannot_be_shut_says_so() -> None:

@@ -121,6 +121,7 @@ def test_a_coroutines_failure_tells_it_too(pytester: pytest.Pytester) -> None:
         (events.StoreRolledBack(0, "ann", SID, 1, recovered=True), "has lost 1 of its writes"),
         (events.StoreUnavailable(0, "rotate"), "the store could not be asked: rotate"),
         (events.AuditLost(0, 4, 9), "4 lines of the audit trail were lost"),
+        (events.AuditLost(0, 1, 9), "1 line of the audit trail was lost"),
     ],
 )
 def test_every_event_has_words(event: Event, said: str) -> None:

@@ -78,13 +78,13 @@ def checked_claims(codec: ClaimsCodec[ClaimsT], claims: ClaimsT | Mapping[str, A
     """Turn an application's claims into JSON, and see that they come back.
 
     Raises:
-        InvalidInput: They cannot be used, or every token with them would be refused.
+        InvalidInput: They cannot be used, or every token with them would be refused; `detail` is "claims".
     """
     checked = check_claims(codec.dump(claims))
     try:
         codec.load(checked)
     except Exception:  # noqa: BLE001  (a model may raise anything; it says that the claims do not fit)
-        raise InvalidInput("claims do not fit the manager's claims model") from None
+        raise InvalidInput("claims do not fit the manager's claims model", detail="claims") from None
     return checked
 
 
@@ -94,5 +94,6 @@ def _as_mapping(value: object) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return cast("Mapping[str, Any]", value)
     raise InvalidInput(
-        f"claims must be a mapping or the manager's claims model, not a {type(value).__name__}"
+        f"claims must be a mapping or the manager's claims model, not a {type(value).__name__}",
+        detail="claims",
     )

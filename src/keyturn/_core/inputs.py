@@ -53,9 +53,9 @@ def check_claims(claims: object) -> dict[str, Any]:
     """
     checked = _json_object(claims, "claims", MAX_CLAIMS_BYTES)
     if len(checked) > MAX_CLAIMS:
-        raise InvalidInput(f"claims must not be more than {MAX_CLAIMS}")
+        raise InvalidInput(f"claims must not be more than {MAX_CLAIMS}", detail="claims")
     if taken := sorted(RESERVED_CLAIMS & checked.keys()):
-        raise InvalidInput(f"claims must not contain {', '.join(taken)}: Keyturn sets them")
+        raise InvalidInput(f"claims must not contain {', '.join(taken)}: Keyturn sets them", detail="claims")
     return checked
 
 
@@ -127,12 +127,12 @@ def _json_object(value: object, name: str, limit: int) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise InvalidInput(f"{name} must be a mapping")
+        raise InvalidInput(f"{name} must be a mapping", detail=name)
     try:
         data = dump_json(dict(cast("Mapping[object, object]", value)))
         checked = parse_json_object(data)  # also a copy: what the caller changes later changes nothing here
     except (EncodingError, TypeError, ValueError, RecursionError):
-        raise InvalidInput(f"{name} must be a JSON object with text keys") from None
+        raise InvalidInput(f"{name} must be a JSON object with text keys", detail=name) from None
     if len(data) > limit:
-        raise InvalidInput(f"{name} must not exceed {limit} bytes of JSON")
+        raise InvalidInput(f"{name} must not exceed {limit} bytes of JSON", detail=name)
     return checked

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from typing import Any, Final, Generic, ParamSpec, TypeAlias, cast
+from typing import Any, Final, ParamSpec, TypeAlias, cast
 
 from typing_extensions import Unpack
 
@@ -31,7 +31,15 @@ try:
 except ImportError as error:
     raise ImportError("keyturn.aiohttp needs its extra: pip install 'keyturn[aiohttp]'") from error
 
-from keyturn.aiohttp.requests import MOUNTED, is_handshake, read, read_body, request_among, with_request
+from keyturn.aiohttp.requests import (
+    MOUNTED,
+    check_handler,
+    is_handshake,
+    read,
+    read_body,
+    request_among,
+    with_request,
+)
 from keyturn.aiohttp.sockets import answer_handshake, open_socket
 from keyturn.errors import ConfigurationError
 from keyturn.http import (
@@ -53,6 +61,7 @@ from keyturn.http import (
     signed_in,
     unreadable_body,
 )
+from keyturn.http.leaf import AsyncLeaf
 from keyturn.http.lifespans import running
 from keyturn.manager import AsyncTokenManager
 from keyturn.results import ClaimsT, Principal
@@ -71,7 +80,7 @@ _RENEWAL: Final = web.RequestKey[Headers]("renewal")
 _RENEWED: Final = web.ResponseKey("renewed", bool)
 
 
-class Keyturn(Generic[ClaimsT]):
+class Keyturn(AsyncLeaf[ClaimsT]):
     """The endpoints and the guard of one application.
 
     Attributes:
@@ -107,7 +116,12 @@ class Keyturn(Generic[ClaimsT]):
         Args:
             app: The application, or one that will be mounted in another.
             lifespan: Whether the manager starts and closes with it; else that is for the application to do.
+
+        Raises:
+            ConfigurationError: The application has been set up before.
         """
+        if KEYTURN in app:
+            raise ConfigurationError("setup was called with this application before: once is enough")
         prefix = self._endpoints.settings.prefix
         paths = (JWKS_PATH, prefix, prefix + r"/{path:[\s\S]*}")
         ours = app.add_routes([web.route("*", path, self._serve) for path in paths])
@@ -135,7 +149,14 @@ class Keyturn(Generic[ClaimsT]):
 
     @staticmethod
     def optional_principal(request: web.Request) -> Principal[ClaimsT] | None:
-        """Say who asks; None where nobody is signed in."""
+        """Say who asks; None where nobody is signed in.
+
+        Raises:
+            ConfigurationError: It is no request.
+        """
+        if not isinstance(cast("object", request), web.BaseRequest):
+            what = "self.request, not self" if isinstance(request, web.View) else "the request"
+            raise ConfigurationError(f"who asks is known of a request: give {what}")
         return cast("Principal[ClaimsT] | None", request.get(PRINCIPAL))
 
     async def sign_in(
@@ -169,10 +190,14 @@ class Keyturn(Generic[ClaimsT]):
             scopes: What the token's `scope` must hold.
             options: What else is needed, such as `roles=("admin",)` or `fresh="5m"`: see
                 `keyturn.http.NeedsOptions`.
+
+        Raises:
+            ConfigurationError: What is needed can never be met; or the handler is no `async def`.
         """
         wanted = needs(*scopes, **options)
 
         def decorate(handler: Callable[P, Awaitable[web.StreamResponse]]) -> Guarded[P]:
+            check_handler(handler)
             anyhow = cast("Callable[..., Awaitable[web.StreamResponse]]", handler)
 
             @functools.wraps(handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -76,3 +77,17 @@ def _path(request: web.Request) -> str:
     path = request.rel_url.path_safe.replace("%2F", "/./").replace("%25", "%")
     ours = request.config_dict.get(MOUNTED)
     return path if ours is None else below_root(path, ours.canonical.removesuffix(JWKS_PATH))
+
+
+def check_handler(handler: object) -> None:
+    """Accept what can be guarded: what gives something to await.
+
+    Raises:
+        ConfigurationError: It is a plain function, or a class that is no `web.View`.
+    """
+    if isinstance(handler, type):
+        if not issubclass(handler, web.View):
+            raise ConfigurationError(f"{handler.__name__} is no web.View: guard its methods")
+    elif inspect.isroutine(handler) and not inspect.iscoroutinefunction(inspect.unwrap(handler)):
+        name = getattr(handler, "__name__", "it")
+        raise ConfigurationError(f"a guarded handler is awaited: write async def {name}")

@@ -249,9 +249,10 @@ def _check_own(own: Mapping[str, Any], problems: list[Problem]) -> None:
     if require is not None and not isinstance(require, Mapping):
         wrong.append(("REQUIRE", "must be a dict such as {'/staff/*': {'roles': 'admin'}}"))
         require = {}
+    free = tuple(cast("Iterable[str]", exempt or ()))
     for key, check in (
-        ("EXEMPT", lambda: check_paths(cast("Iterable[str]", exempt or ()), {})),
-        ("REQUIRE", lambda: check_paths((), cast("Requirements", require or {}))),
+        ("EXEMPT", lambda: check_paths(free, {})),
+        ("REQUIRE", lambda: check_paths(free, cast("Requirements", require or {}))),
         ("LOGIN_RATE", lambda: Rate.read(own["LOGIN_RATE"])),
         ("CLAIMS", lambda: codec_for(own["CLAIMS"])),
     ):

@@ -14,29 +14,24 @@ def orders():
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import fields
-from typing import Any, Generic, ParamSpec, TypeAlias, cast
+from collections.abc import Callable, Iterable
+from typing import Generic, ParamSpec, cast
 
 from typing_extensions import Unpack
 
 try:
-    from flask import Flask, Response, after_this_request, current_app, g, make_response
-    from flask.typing import ResponseReturnValue
-    from werkzeug.local import LocalProxy
+    from flask import Flask, Response, g
 except ImportError as error:
     raise ImportError("keyturn.flask needs its extra: pip install 'keyturn[flask]'") from error
 
 from keyturn.errors import ConfigurationError
 from keyturn.flask.commands import commands
+from keyturn.flask.configuring import check_manager, configured, flush_at_exit
 from keyturn.flask.endpoints import EXTENSION, Extension, blueprint, extension, read, written
+from keyturn.flask.guards import View, admit, auth_required, current_principal
 from keyturn.http import (
-    LIST_VALUED,
-    Admitted,
     Endpoints,
     Guard,
-    HttpReply,
     HttpSettings,
     Login,
     LoginThrottle,
@@ -44,40 +39,15 @@ from keyturn.http import (
     Requirements,
     SignIn,
     Transport,
-    needs,
     signed_in,
 )
+from keyturn.http.given import settings_of
 from keyturn.manager import TokenManager
 from keyturn.results import ClaimsT, Principal
 
+__all__ = ["Keyturn", "auth_required", "current_principal", "sign_in", "step_up"]
+
 P = ParamSpec("P")
-View: TypeAlias = Callable[P, ResponseReturnValue] | Callable[P, Awaitable[ResponseReturnValue]]
-
-current_principal = cast("Principal[Any]", LocalProxy(lambda: g.get("keyturn_principal")))
-"""Who the request's access token speaks for; false where nobody is signed in."""
-
-
-def auth_required(
-    *, scopes: tuple[str, ...] = (), **options: Unpack[NeedsOptions]
-) -> Callable[[View[P]], Callable[P, Response]]:
-    """Guard a view, and let `current_principal` say who asks.
-
-    Args:
-        scopes: What the token's `scope` must hold.
-        options: What else is needed, such as `roles=("admin",)` or `fresh="5m"`: see
-            `keyturn.http.NeedsOptions`.
-    """
-    wanted = needs(*scopes, **options)
-
-    def decorate(view: View[P]) -> Callable[P, Response]:
-        @functools.wraps(view)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> Response:
-            refused = _admit(extension().guard.check(read(), wanted))
-            return refused or make_response(current_app.ensure_sync(view)(*args, **kwargs))
-
-        return guarded
-
-    return decorate
 
 
 def sign_in(who: SignIn, *, transport: Transport = "cookie") -> Response:
@@ -114,22 +84,48 @@ class Keyturn(Generic[ClaimsT]):
 
         With one of those two, all routes are guarded; without, those with `auth_required` alone.
         """
+        if manager is not None:
+            check_manager(manager)
         self._manager, self._login, self._throttle = manager, login, throttle
-        self._settings = settings or HttpSettings()
+        self._settings = settings_of(settings)
         self._exempt, self._require = exempt, require
 
     def init_app(self, app: Flask, manager: TokenManager[ClaimsT] | None = None) -> None:
-        """Add the endpoints to an application, with its own manager or the one given before."""
+        """Add the endpoints to an application, with its own manager or the one given before.
+
+        When the process ends, what the manager has deferred, such as lines of the audit trail, is done first.
+
+        Raises:
+            ConfigurationError: There is no manager; a setting is not usable; or the application has them.
+        """
+        if EXTENSION in app.extensions:
+            raise ConfigurationError(f"init_app was called with {app.name!r} before: once is enough")
         if (manager := manager or self._manager) is None:
             raise ConfigurationError("there is no TokenManager: Keyturn(manager), or init_app(app, manager)")
-        settings = _configured(app, self._settings)
+        check_manager(manager)
+        settings = configured(app, self._settings)
         endpoints = Endpoints(manager, login=self._login, settings=settings, throttle=self._throttle)
         guard = Guard(manager, settings=settings, exempt=self._exempt or (), require=self._require)
         app.extensions[EXTENSION] = Extension(manager, endpoints, guard)
         app.register_blueprint(blueprint(settings.prefix))
         app.cli.add_command(commands)
+        flush_at_exit(manager)
         if not (self._exempt is None and self._require is None):
-            app.before_request(lambda: _admit(guard.check_path(read())))
+            app.before_request(lambda: admit(guard.check_path(read())))
+
+    @property
+    def manager(self) -> TokenManager[ClaimsT]:
+        """The manager of the current application.
+
+        Raises:
+            ConfigurationError: `init_app` was not called with it.
+        """
+        return extension().manager
+
+    @property
+    def settings(self) -> HttpSettings:
+        """The settings of the current application, as its configuration has them; see `manager`."""
+        return extension().settings
 
     @staticmethod
     def require(*scopes: str, **options: Unpack[NeedsOptions]) -> Callable[[View[P]], Callable[P, Response]]:
@@ -149,26 +145,3 @@ class Keyturn(Generic[ClaimsT]):
     def optional_principal() -> Principal[ClaimsT] | None:
         """Say who asks; None where nobody is signed in."""
         return cast("Principal[ClaimsT] | None", g.get("keyturn_principal"))
-
-
-def _admit(verdict: Admitted | HttpReply) -> Response | None:
-    """Let a request pass, or give what to answer it."""
-    if isinstance(verdict, HttpReply):
-        return written(verdict)
-    g.keyturn_principal = verdict.principal
-
-    @after_this_request
-    def add_headers(response: Response) -> Response:
-        for name, value in verdict.headers:
-            (response.headers.add if name in LIST_VALUED else response.headers.set)(name, value)
-        return response
-
-    return None
-
-
-def _configured(app: Flask, settings: HttpSettings) -> HttpSettings:
-    """Take the settings from the application's configuration, and fill in there what it leaves open."""
-    config, names = cast("dict[str, Any]", app.config), [field.name for field in fields(settings)]
-    return HttpSettings(
-        **{name: config.setdefault(f"KEYTURN_{name.upper()}", getattr(settings, name)) for name in names}
-    )

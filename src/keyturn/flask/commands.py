@@ -21,9 +21,13 @@ commands = AppGroup("keyturn", help="See who is signed in, end sessions, and rem
 
 @contextmanager
 def _manager() -> Generator[TokenManager[Any]]:
-    """Give the application's manager; whatever fails is told in one sentence."""
+    """Give the application's manager, and flush it; whatever fails is told in one sentence."""
     try:
-        yield extension().manager
+        manager = extension().manager
+        try:
+            yield manager
+        finally:
+            manager.flush()  # the process ends after a command, and nothing would write the trail
     except KeyturnError as error:
         raise click.ClickException(str(error)) from error
 

@@ -19,6 +19,7 @@ from keyturn.http.calls import (
     is_awaited,
     nobody,
 )
+from keyturn.http.given import check_login, check_manager, settings_of
 from keyturn.http.messages import HttpReply, HttpRequest
 from keyturn.http.settings import HttpSettings
 from keyturn.http.signing_in import sign_in
@@ -45,8 +46,13 @@ class Endpoints:
                 application calls `sign_in`.
             settings: How tokens travel; None: the defaults.
             throttle: Slows sign-ins down.
+
+        Raises:
+            ConfigurationError: One of them is not what it is taken for.
         """
-        self.settings = settings or HttpSettings()
+        check_manager(manager, TokenManager)
+        check_login(login, threads=True)
+        self.settings = settings_of(settings)
         self._site = Site(manager, self.settings, login is not None, throttle)
         self._backend = Backend(manager, login or nobody)
 
@@ -91,7 +97,9 @@ class AsyncEndpoints:
 
         See `Endpoints`; `login` may be a coroutine function, or a plain one, which is run in a thread.
         """
-        self.settings = settings or HttpSettings()
+        check_manager(manager, AsyncTokenManager)
+        check_login(login, threads=False)
+        self.settings = settings_of(settings)
         self._site = Site(manager, self.settings, login is not None, throttle)
         self._backend = AsyncBackend(manager, _awaitable(login or nobody))
 

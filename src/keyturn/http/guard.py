@@ -9,13 +9,15 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any, Final, TypeAlias
 
 from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.http.calls import AsyncBackend, Backend, Step, call, drive, drive_async
 from keyturn.http.credentials import SOCKET_HEADER, is_socket, read_bearer
+from keyturn.http.given import check_manager, settings_of
 from keyturn.http.messages import Headers, HttpReply, HttpRequest
-from keyturn.http.needs import EVERYBODY, Needs, Requirements, all_of, holds, needs, scopes_of
+from keyturn.http.needs import EVERYBODY, Needs, Requirements, all_of, holds, needs_at, scopes_of
 from keyturn.http.origins import CORS_HEADERS, REFRESHED_HEADER, cors_headers, is_preflight, preflight_reply
 from keyturn.http.replies import insufficient_scope, no_credentials, refuse, stale_sign_in
 from keyturn.http.routes import is_endpoint
@@ -180,7 +182,7 @@ def rules_of(
     """Check a guard's patterns. The endpoints themselves are always exempt; other paths below them are not.
 
     Raises:
-        ConfigurationError: A pattern is none, or is spelled so that it would cover nothing.
+        ConfigurationError: See `check_paths`.
     """
     patterns = tuple(exempt)
     return Rules(manager, settings, patterns, check_paths(patterns, require))
@@ -190,9 +192,11 @@ def check_paths(exempt: Iterable[str], require: Requirements) -> tuple[tuple[str
     """Check the patterns of paths, and give what they need.
 
     Raises:
-        ConfigurationError: A pattern is none, or is spelled so that it would cover nothing.
+        ConfigurationError: A pattern is none, or is spelled so that it would cover nothing; or what is
+            required would never be asked, because it is exempt.
     """
-    for pattern in (*exempt, *require):
+    free = tuple(exempt)
+    for pattern in (*free, *require):
         if not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
             raise ConfigurationError(f"a path must look like /health or /public/*, not {pattern!r}")
     for pattern in require:  # requests are compared in this spelling
@@ -200,9 +204,20 @@ def check_paths(exempt: Iterable[str], require: Requirements) -> tuple[tuple[str
         if base and posixpath.normpath("/" + base.lstrip("/")) != base:
             plain = posixpath.normpath("/" + base.lstrip("/"))
             raise ConfigurationError(f"require: write {plain!r} (it covers {plain}/ too), not {pattern!r}")
-    return tuple(
-        (path, what if isinstance(what, Needs) else needs(claims=what)) for path, what in require.items()
-    )
+    for pattern, open_to_all in product(require, free):
+        if _contains(open_to_all, pattern):
+            recipe = f'require={{"/*": needs(optional=True), {pattern!r}: …}}'
+            raise ConfigurationError(
+                f"require: {pattern!r} would ask nothing, since exempt has {open_to_all!r}, which covers it: "
+                f"take one of the two away; to guard only some paths, write {recipe} without that exempt"
+            )
+    return tuple((path, needs_at(path, what)) for path, what in require.items())
+
+
+def _contains(pattern: str, other: str) -> bool:
+    """Tell whether a pattern covers all that another one covers."""
+    base = pattern.removesuffix("/*")
+    return pattern == other or (base != pattern and f"{other.removesuffix('/*')}/".startswith(f"{base}/"))
 
 
 def _headers_read(settings: HttpSettings) -> tuple[str, ...]:
@@ -238,9 +253,10 @@ class Guard:
             require: What paths need: claims, such as `{"/admin/*": {"roles": "admin"}}`, or `needs(…)`.
 
         Raises:
-            ConfigurationError: A path is not usable.
+            ConfigurationError: A path is not usable, or the manager is none of this colour.
         """
-        self._rules = rules_of(manager, settings or HttpSettings(), exempt, require or {})
+        check_manager(manager, TokenManager)
+        self._rules = rules_of(manager, settings_of(settings), exempt, require or {})
         self._backend = Backend(manager)
 
     def check(
@@ -280,7 +296,8 @@ class AsyncGuard:
 
         See `Guard`.
         """
-        self._rules = rules_of(manager, settings or HttpSettings(), exempt, require or {})
+        check_manager(manager, AsyncTokenManager)
+        self._rules = rules_of(manager, settings_of(settings), exempt, require or {})
         self._backend = AsyncBackend(manager)
         self.reads = frozenset(name.encode() for name in _headers_read(self._rules.settings))
         """The headers that it looks at, in lower case; a leaf need not read others."""

@@ -84,6 +84,10 @@ class NeedsOptions(TypedDict, total=False):
     """How the token is checked: "view", "strict" or "none"; None: as the policy says."""
 
 
+_NO_CLAIMS: Final = frozenset({*NeedsOptions.__annotations__, "scopes"}) - {"roles"}
+"""What is an option of `needs`, or looks like one; `roles` is the name of a claim too."""
+
+
 def needs(*scopes: str, **options: Unpack[NeedsOptions]) -> Needs:
     """Say what a route asks of a request.
 
@@ -118,6 +122,39 @@ def needs(*scopes: str, **options: Unpack[NeedsOptions]) -> Needs:
         fresh=None if fresh is None else seconds(fresh, name="fresh"),
         revocation=options.get("revocation"),
     )
+
+
+def needs_at(path: str, what: object) -> Needs:
+    """Read one of the `Requirements`.
+
+    Args:
+        path: Where it is needed, for the error.
+        what: What `needs` gives, or claims.
+
+    Raises:
+        ConfigurationError: It is neither; or a claim has the name of an option, which is hardly meant.
+
+    Examples:
+        >>> needs_at("/admin/*", {"roles": "admin"}) == needs(claims={"roles": "admin"})
+        True
+    """
+    if isinstance(what, Needs):
+        return what
+    if not isinstance(what, Mapping):
+        kind = what.__name__ if isinstance(what, type) else type(what).__name__
+        raise ConfigurationError(
+            f'require: what {path!r} needs is a dict of claims such as {{"roles": "admin"}}, '
+            f"or needs(…), not a {kind}"
+        )
+    claims = cast("Mapping[str, Any]", what)
+    for name, value in claims.items():
+        if name in _NO_CLAIMS:
+            meant = 'needs("orders:read")' if name == "scopes" else f"needs({name}={value!r})"
+            raise ConfigurationError(
+                f"require: a dict is claims, so {name!r} would be one at {path!r}; write {meant}, "
+                "or needs(claims={…}) if a claim is meant"
+            )
+    return needs(claims=claims)
 
 
 def all_of(several: Iterable[Needs]) -> Needs:

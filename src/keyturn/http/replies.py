@@ -100,8 +100,12 @@ def slow_down(seconds: float) -> Refusal:
 
 
 def csrf_failed() -> Refusal:
-    """Refuse what another site's page may have caused."""
-    return Refusal(403, "csrf_failed", "The request does not come from an allowed origin.")
+    """Refuse what another site's page may have caused; and say what a program lacks, which is no page."""
+    text = (
+        "The request does not come from an allowed origin. With the cookie, "
+        "and without Origin and Sec-Fetch-Site, it must carry X-Keyturn: 1."
+    )
+    return Refusal(403, "csrf_failed", text)
 
 
 def not_found() -> Refusal:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from keyturn.errors import (
     ConfigurationError,
+    InvalidInput,
     InvalidProof,
     KeyturnError,
     RefreshConflict,
@@ -93,7 +94,10 @@ def _step_up(site: Site, request: HttpRequest, principal: Principal[Any]) -> Ans
 
 
 def sign_in(site: Site, request: HttpRequest, who: SignIn, transport: Transport) -> Answer:
-    """Begin a session for a user whom the application has accepted."""
+    """Begin a session for a user whom the application has accepted.
+
+    Its answer may be a `ConfigurationError`: claims that no token can hold are a mistake of the application.
+    """
     context = site.settings.context_from(request)
     device = site.settings.device_from(request) if who.device is None else who.device
 
@@ -115,8 +119,19 @@ def sign_in(site: Site, request: HttpRequest, who: SignIn, transport: Transport)
     return call(
         lambda backend: backend.manager.issue(who.user_id, claims=who.claims, device=device, context=context),
         begun,
-        refuse,
+        _not_begun,
     )
+
+
+def _not_begun(error: KeyturnError) -> HttpReply:
+    """Answer why there is no session: a user id may be the client's mistake, claims are the application's.
+
+    Raises:
+        ConfigurationError: So it is; whoever signs in can do nothing about it, and somebody must see it.
+    """
+    if isinstance(error, InvalidInput) and error.detail == "claims":
+        raise ConfigurationError(f"sign-in: {error}") from error
+    return refuse(error)
 
 
 def refresh(site: Site, request: HttpRequest) -> Answer:

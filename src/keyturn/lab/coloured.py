@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from types import TracebackType
+from typing import Any, TypeAlias, cast
 
 from keyturn.lab import deeds
 from keyturn.lab.common import THIEF, Common
@@ -21,6 +23,13 @@ class AsyncSignedIn(Held):
         See `SignedIn.refresh`.
         """
         await deeds.refresh(self._bench, self)
+
+    async def step_up(self) -> None:
+        """Let the user have signed in again within the session, as the endpoint `/step-up` does (RFC 9470).
+
+        See `SignedIn.step_up`.
+        """
+        await deeds.step_up(self._bench, self)
 
     async def sign_out(self) -> bool:
         """End the session, and say whether there was one."""
@@ -48,6 +57,33 @@ class AsyncSignedIn(Held):
         """
         __tracebackhide__ = True  # as above
         self.must_have_ended(await self.info(), reason)
+
+
+Raised: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+class Away(AbstractContextManager[None], AbstractAsyncContextManager[None]):
+    """A block without the store; there is nothing to await, and who writes `async with` is right too."""
+
+    def __init__(self, away: AbstractContextManager[None]) -> None:
+        """Take the store away when the block begins."""
+        self._away = away
+
+    def __enter__(self) -> None:
+        """Take it away."""
+        self._away.__enter__()
+
+    def __exit__(self, *raised: object) -> None:
+        """Bring it back."""
+        self._away.__exit__(*cast("Raised", raised))
+
+    async def __aenter__(self) -> None:
+        """Take it away."""
+        self.__enter__()
+
+    async def __aexit__(self, *raised: object) -> None:
+        """Bring it back."""
+        self.__exit__(*raised)
 
 
 class AsyncLab(Common):
@@ -90,6 +126,13 @@ class AsyncLab(Common):
         See `Lab.simulate_lost_response`.
         """
         return await deeds.lose_answer(self._bench, session)
+
+    def store_away(self) -> Away:
+        """Let the manager's store be unreachable until the block ends, of `with` or of `async with`.
+
+        See `Lab.store_away`.
+        """
+        return Away(super().store_away())
 
     async def flush(self) -> bool:
         """Wait for what the manager does off the critical path: see `TokenManager.flush`."""

@@ -61,6 +61,11 @@ async def refresh(bench: Bench, held: Held) -> None:
     held.take(await _refreshed(bench.manager, held))
 
 
+async def step_up(bench: Bench, held: Held) -> None:
+    """Sign a client's user in again within the session, and let it hold the access token that says so."""
+    held.take(await _settled(bench.manager.step_up(held.access_token)))
+
+
 async def race(bench: Bench, held: Held, tabs: int) -> Race:
     """Redeem one token as often as there are tabs, at one moment; the client goes on with the successor."""
     if tabs < 2:  # noqa: PLR2004 - it takes two

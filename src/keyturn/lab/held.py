@@ -9,7 +9,7 @@ from typing import Any, Final
 from keyturn.http.settings import DEFAULT_ACCESS_HEADER
 from keyturn.lab.bench import Bench
 from keyturn.lab.faults import LabError
-from keyturn.results import SessionInfo, TokenPair
+from keyturn.results import AccessToken, SessionInfo, TokenPair
 
 _SAME_SITE: Final = {"X-Keyturn": "1"}
 
@@ -101,19 +101,25 @@ class Held:
         """The refresh token as JSON: what a client without cookies sends to the endpoints."""
         return {"refresh_token": self.refresh_token}
 
-    def take(self, answer: TokenPair | Mapping[str, Any]) -> None:
+    def take(self, answer: TokenPair | AccessToken | Mapping[str, Any]) -> None:
         """Hold other tokens from now on: those of an answer that this client has got.
 
         Args:
-            answer: What a manager gave, or the JSON that the refresh endpoint has answered to `body`.
+            answer: What a manager gave, or the JSON that the refresh endpoint has answered to `body`. After a
+                step-up it is an access token alone: the refresh token stays what it was.
 
         Raises:
-            LabError: It holds no refresh token: it is a refusal, or a cookie brings the token.
+            LabError: It is a refusal, or a cookie brings the refresh token.
         """
+        refresh = self.holding.refresh_token
         match answer:
             case TokenPair(access_token=access, refresh_token=refresh):
                 pass
+            case AccessToken(access_token=access):
+                pass
             case {"access_token": str(access), "refresh_token": str(refresh)}:
+                pass
+            case {"access_token": str(access)} if "refresh_expires_in" not in answer:  # no cookie beside it
                 pass
             case _:
                 raise LabError(

@@ -34,6 +34,15 @@ class SignedIn(Held):
         """
         self._runner.run(deeds.refresh(self._bench, self))
 
+    def step_up(self) -> None:
+        """Let the user have signed in again within the session, as the endpoint `/step-up` does (RFC 9470).
+
+        Raises:
+            AccessTokenError: The access token is not acceptable, or the session is over.
+            StoreUnavailable: The store is away.
+        """
+        self._runner.run(deeds.step_up(self._bench, self))
+
     def sign_out(self) -> bool:
         """End the session, and say whether there was one."""
         return self._runner.run(deeds.sign_out(self._bench, self))

@@ -79,7 +79,12 @@ def _alarm(
         case events.StoreUnavailable():
             return f"the store could not be asked: {event.operation}"
         case events.AuditLost():
-            return f"{event.count} lines of the audit trail were lost"
+            lost = (
+                "1 line of the audit trail was"
+                if event.count == 1
+                else f"{event.count} lines of the audit trail were"
+            )
+            return f"{lost} lost"
     assert_never(event)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Any, Generic, cast
+from typing import Any, cast
 
 from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
@@ -36,6 +36,7 @@ from keyturn.http import (
 )
 from keyturn.http.asgi import AsgiGuard, read_for_guard
 from keyturn.http.asgi_types import AsgiApp
+from keyturn.http.leaf import AsyncLeaf
 from keyturn.http.lifespans import closed, start
 from keyturn.litestar.connections import (
     PRINCIPAL,
@@ -54,7 +55,7 @@ from keyturn.manager import AsyncTokenManager
 from keyturn.results import ClaimsT, Principal
 
 
-class Keyturn(InitPlugin, ReceiveRoutePlugin, Generic[ClaimsT]):
+class Keyturn(InitPlugin, ReceiveRoutePlugin, AsyncLeaf[ClaimsT]):
     """The endpoints and the guard of one application: `Litestar(plugins=[auth])`."""
 
     def __init__(

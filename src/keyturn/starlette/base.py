@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Final, Generic, cast
+from typing import Final, cast
 
 from starlette.authentication import AuthenticationError
 from starlette.requests import HTTPConnection, Request
@@ -32,6 +32,7 @@ from keyturn.http import (
 )
 from keyturn.http.asgi import AsgiEndpoints, AsgiGuard, read_scope
 from keyturn.http.asgi_sockets import Gone
+from keyturn.http.leaf import AsyncLeaf
 from keyturn.http.lifespans import running
 from keyturn.manager import AsyncTokenManager
 from keyturn.results import ClaimsT, Principal
@@ -50,7 +51,7 @@ class Refused(AuthenticationError):
         self.reply = reply
 
 
-class KeyturnBase(Generic[ClaimsT]):
+class KeyturnBase(AsyncLeaf[ClaimsT]):
     """The endpoints and the guard of one application: what Starlette's and FastAPI's leaves share.
 
     Attributes:

@@ -1,0 +1,85 @@
+"""The guard of single views, and who asks. It decides nothing."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any, Never, ParamSpec, TypeAlias, cast
+
+from flask import Response, after_this_request, current_app, g, make_response
+from flask.typing import ResponseReturnValue
+from typing_extensions import Unpack
+from werkzeug.local import LocalProxy
+
+from keyturn.errors import ConfigurationError
+from keyturn.flask.endpoints import extension, read, written
+from keyturn.http import LIST_VALUED, Admitted, HttpReply, NeedsOptions, needs
+from keyturn.results import Principal
+
+P = ParamSpec("P")
+Answer: TypeAlias = ResponseReturnValue | None
+View: TypeAlias = Callable[P, Answer] | Callable[P, Awaitable[Answer]]
+
+current_principal = cast("Principal[Any]", LocalProxy(lambda: g.get("keyturn_principal")))
+"""Who the request's access token speaks for; false where nobody is signed in."""
+
+
+def auth_required(
+    *misplaced: Never, scopes: tuple[str, ...] = (), **options: Unpack[NeedsOptions]
+) -> Callable[[View[P]], Callable[P, Response]]:
+    """Guard a view, and let `current_principal` say who asks.
+
+    What is guarded may be a function for `before_request` too, of an application or a blueprint: where it
+    returns None, the request goes on.
+
+    Args:
+        misplaced: Nothing: it is there to say what to write instead.
+        scopes: What the token's `scope` must hold.
+        options: What else is needed, such as `roles=("admin",)` or `fresh="5m"`: see
+            `keyturn.http.NeedsOptions`.
+
+    Raises:
+        ConfigurationError: What is needed can never be met; the parentheses or names are missing; or a class
+            is decorated.
+    """
+    if misplaced:
+        raise ConfigurationError(
+            'write @auth_required(), with parentheses, or @auth_required(scopes=("orders:read",)), with names'
+        )
+    if isinstance(cast("object", scopes), str):
+        raise ConfigurationError(f"scopes must be a tuple: write auth_required(scopes=({scopes!r},))")
+    wanted = needs(*scopes, **options)
+
+    def decorate(view: View[P]) -> Callable[P, Response]:
+        if isinstance(view, type):
+            raise ConfigurationError(
+                f"a class is guarded from within: write decorators = [auth.require()] in {view.__name__}"
+            )
+
+        @functools.wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> Response:
+            refused = admit(extension().guard.check(read(), wanted))
+            if refused is not None:
+                return refused
+            answer = current_app.ensure_sync(view)(*args, **kwargs)
+            # None lets a request go on, in `before_request`; of a view, Flask itself complains.
+            return cast("Response", None) if answer is None else make_response(answer)
+
+        return guarded
+
+    return decorate
+
+
+def admit(verdict: Admitted | HttpReply) -> Response | None:
+    """Let a request pass, or give what to answer it."""
+    if isinstance(verdict, HttpReply):
+        return written(verdict)
+    g.keyturn_principal = verdict.principal
+
+    @after_this_request
+    def add_headers(response: Response) -> Response:
+        for name, value in verdict.headers:
+            (response.headers.add if name in LIST_VALUED else response.headers.set)(name, value)
+        return response
+
+    return None
