@@ -18,6 +18,7 @@ INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "keyturn
 MIDDLEWARE = ["keyturn.django.middleware.KeyturnMiddleware"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "urls"
+AUTH_PASSWORD_VALIDATORS = [{{"NAME": "keyturn.django.validators.EndSessions"}}]
 DATABASES = {{"default": {database!r}}}
 KEYTURN = {{"ISSUER": "https://auth.example.com", "AUDIENCE": "my-api", {more}}}
 """
@@ -121,6 +122,65 @@ def test_inside_the_transactions_of_pytest_django(pytester: pytest.Pytester) -> 
     """Signing in, refreshing and theft work where nothing is ever committed; settings are the project's."""
     done = run(pytester, more='"COOKIE_NAME": "rt", "COOKIE_SECURE": False', test_app=IN_A_TRANSACTION)
     assert "3 passed" in done.stdout, done.stdout + done.stderr
+
+
+GUIDE = """
+import pytest
+import pytest_asyncio
+from django.contrib.auth.models import User
+from keyturn.django import get_async_manager
+from keyturn.django.users import user_id_of
+
+
+class TestWithAwait:
+    @pytest_asyncio.fixture
+    async def keyturn_manager(self):
+        return get_async_manager()
+
+    @pytest.mark.asyncio
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("time", range(2))
+    async def test_it(self, async_client, async_keyturn, time):
+        ann = await async_keyturn.login_as(user_id_of(await User.objects.acreate_user("ann")))
+        assert (await async_client.get("/me", headers=ann.headers)).status_code == 200
+        async_keyturn.clock.advance("1h")
+        assert (await async_client.get("/me", headers=ann.headers)).status_code == 401
+        assert (await async_keyturn.simulate_race(ann)).converged
+        assert (await async_client.get("/me", headers=ann.headers)).status_code == 200
+
+
+@pytest.fixture
+def other_name(settings):
+    settings.KEYTURN = {**settings.KEYTURN, "COOKIE_NAME": "another", "COOKIE_SECURE": False}
+
+
+@pytest.mark.django_db
+def test_a_setting_is_changed_before(other_name, keyturn, client):
+    ann = keyturn.login_as("1")
+    assert list(ann.cookies) == ["another"]
+    keyturn.clock.advance("1h")
+    assert client.get("/me", headers=ann.headers).status_code == 401
+
+
+@pytest.mark.django_db
+def test_a_new_password_ends_the_session(keyturn):
+    user = User.objects.create_user("ann", password="one")
+    ann = keyturn.login_as(user_id_of(user))
+    user.set_password("two")
+    user.save()
+    ann.assert_ended("user")
+
+
+def test_a_test_without_the_mark_is_told_so(keyturn):
+    with pytest.raises(RuntimeError, match="django_db"):
+        keyturn.login_as("1")
+"""
+
+
+def test_what_the_guide_says_of_django(pytester: pytest.Pytester) -> None:
+    """Coroutines with their loop's manager, settings that a fixture changes, passwords, and the mark."""
+    done = run(pytester, more=ANYBODY, test_app=GUIDE)
+    assert "5 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_an_unusable_setting_is_named(pytester: pytest.Pytester) -> None:
