@@ -40,7 +40,7 @@ LEAVES: Final = (
     Leaf("Starlette", "starlette", "uvicorn"),
     Leaf("FastAPI (on Starlette's)", "fastapi.py", "uvicorn"),
     Leaf("Flask", "flask", "Werkzeug, gunicorn", sockets=False),
-    Leaf("Django, with Django REST framework", "django", "wsgiref's threads, gunicorn, uvicorn"),
+    Leaf("Django, with Django REST framework", "django", "Werkzeug, gunicorn, uvicorn"),
     Leaf("Litestar", "litestar", "uvicorn"),
     Leaf("aiohttp", "aiohttp", "aiohttp's runner"),
 )

@@ -1,10 +1,12 @@
-"""The pytest plugin for the tests of applications: fixtures, and nothing else. It knows no framework.
+"""The pytest plugin for the tests of applications: fixtures, and nothing else. It decides nothing.
 
 Every run of pytest loads it where Keyturn is installed, so it imports what it needs when a test asks for it.
+Of the frameworks it knows Django alone, and only where Django is set up: there the settings say it all.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +28,28 @@ The Keyturn fixtures need to know your application's manager. Write this in conf
 
 @pytest.fixture
 def keyturn_manager() -> TokenManager[Any] | AsyncTokenManager[Any]:
-    """The application's own manager. Override it in conftest.py; the default says how."""
-    pytest.fail(_HOW, pytrace=False)
+    """The application's own manager. Override it in conftest.py; the default says how.
+
+    In a Django project with "keyturn.django" it is that project's: there is nothing to override.
+    """
+    if not _is_django_project():
+        pytest.fail(_HOW, pytrace=False)
+    from keyturn.django import get_manager  # noqa: PLC0415  (see the module's docstring)
+
+    return get_manager()
 
 
 @pytest.fixture
 def keyturn_settings() -> HttpSettings | None:
-    """The application's `HttpSettings`. Override it where they are not the defaults."""
-    return None
+    """The application's `HttpSettings`. Override it where they are not the defaults.
+
+    In a Django project with "keyturn.django" they are those of its settings.
+    """
+    if not _is_django_project():
+        return None
+    from keyturn.django import get_http_settings  # noqa: PLC0415  (as above)
+
+    return get_http_settings()
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +59,7 @@ def keyturn_portal() -> Generator[Portal]:
     An entered `TestClient` among the fixtures of a test is found by itself. Override it where that does not
     suffice: a client that is entered elsewhere has a `portal` to return.
     """
-    from keyturn.lab import OwnLoop  # noqa: PLC0415  (see the module's docstring)
+    from keyturn.lab import OwnLoop  # noqa: PLC0415  (as above)
 
     loop = OwnLoop()
     yield loop
@@ -60,7 +76,7 @@ def _bench(
     if not is_manager(keyturn_manager):
         kind = type(keyturn_manager).__name__
         pytest.fail(f"The fixture keyturn_manager gave a {kind}.\n{_HOW}", pytrace=False)
-    with opened(keyturn_manager, keyturn_settings) as bench:
+    with opened(keyturn_manager, keyturn_settings, leave=_close_connections) as bench:
         yield bench
 
 
@@ -80,3 +96,16 @@ def async_keyturn(_keyturn_bench: Bench) -> AsyncLab:
     from keyturn.lab import AsyncLab  # noqa: PLC0415  (as above)
 
     return AsyncLab(_keyturn_bench)
+
+
+def _is_django_project() -> bool:
+    """Tell whether Django is set up in this process, with Keyturn installed; it is not imported for that."""
+    module: Any = sys.modules.get("django.apps")
+    return module is not None and module.apps.ready and bool(module.apps.is_installed("keyturn.django"))
+
+
+def _close_connections() -> None:
+    """Close Django's connections of this thread, as Django itself does when a thread has served requests."""
+    if _is_django_project():
+        database: Any = sys.modules["django.db"]
+        database.connections.close_all()

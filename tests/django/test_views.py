@@ -280,7 +280,7 @@ def test_the_prefix_of_the_settings_is_where_the_endpoints_are(over: Protocol) -
     with with_keyturn(PREFIX="/api/v1/auth", COOKIE_PATH="/api/v1/auth"):
         answer = ask(over, "POST", "/api/v1/auth/login", body)
         assert answer.status_code == 200
-        assert "Path=/api/v1/auth;" in str(answer.headers["Set-Cookie"])
+        assert answer.cookies["__Secure-keyturn"]["path"] == "/api/v1/auth"
         assert ask(over, "POST", "/auth/login", body).headers["Content-Type"].startswith("text/html")
     assert ask(over, "POST", "/auth/login", body).status_code == 200
 
@@ -310,6 +310,24 @@ def test_the_endpoints_check_origins_themselves(over: Protocol) -> None:
     foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
     answer = ask(over, "POST", "/auth/login", {"username": "ann", "password": PASSWORD}, headers=foreign)
     assert (answer.status_code, answer.json()["error"]) == (403, "csrf_failed")
+
+
+def test_djangos_client_keeps_the_refresh_cookie(over: Protocol) -> None:
+    """It is among the response's cookies, where it looks for them; as the guide says, it then refreshes."""
+    ann()
+    client, body = Client(), {"username": "ann", "password": PASSWORD}
+    assert client.post("/auth/login", body, content_type="application/json").status_code == 200
+    first = client.cookies["__Secure-keyturn"].value
+    answer = client.post(
+        "/auth/refresh", content_type="application/json", headers={"sec-fetch-site": "same-origin"}
+    )
+    assert answer.status_code == 200
+    assert client.cookies["__Secure-keyturn"].value not in {first, ""}
+    with with_keyturn(
+        COOKIE_PARTITIONED=True, COOKIE_SAMESITE="None", COOKIE_PREFIX="__Host-", COOKIE_PATH="/"
+    ):
+        answer = ask(over, "POST", "/auth/login", body)
+    assert str(answer.headers.get("Set-Cookie", answer.cookies)).endswith("; Partitioned")
 
 
 def test_checks_find_nothing_wrong_with_the_urls(over: Protocol) -> None:

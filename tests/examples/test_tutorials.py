@@ -16,6 +16,8 @@ from tests.support.tutorials import DOCUMENTED_PORT, EXAMPLES, Tutorial, tutoria
 
 FRAMEWORKS = ("aiohttp", "django", "fastapi", "flask", "litestar", "starlette")
 MOST_LINES = 60
+LEFT_BEHIND = shutil.ignore_patterns("__pycache__", "*.db*", "*.sqlite3*", "migrations")
+KINDS = ("py", "ini", "toml", "html")
 TUTORIALS = {tutorial.name: tutorial for tutorial in tutorials()}
 
 
@@ -29,7 +31,7 @@ def tutorial(request: pytest.FixtureRequest) -> Tutorial:
 def desk(tutorial: Tutorial, tmp_path: Path) -> Path:
     """Give a reader's own copy of the example."""
     folder = tmp_path / tutorial.name
-    shutil.copytree(tutorial.folder, folder, ignore=shutil.ignore_patterns("__pycache__", "*.db*"))
+    shutil.copytree(tutorial.folder, folder, ignore=LEFT_BEHIND)
     return folder
 
 
@@ -87,7 +89,12 @@ def test_an_example_is_short(tutorial: Tutorial) -> None:
 def test_a_tutorial_shows_all_of_its_example(tutorial: Tutorial) -> None:
     """No file is needed that the reader was not shown."""
     shown = {step.promise for step in tutorial.of("file")}
-    files = {f"examples/{path.relative_to(EXAMPLES)}" for path in tutorial.folder.rglob("*.py")}
+    files = {
+        f"examples/{path.relative_to(EXAMPLES)}"
+        for kind in KINDS
+        for path in tutorial.folder.rglob(f"*.{kind}")
+        if "migrations" not in path.parts  # `makemigrations` writes them
+    }
     assert files == shown
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import fields
+from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
 
-from keyturn.http import HttpSettings
 from keyturn.http.asgi_types import Receive, Scope, Send
 from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, check_password
 from tests.http.flask_app import serve_threads
 from tests.http.starlette_app import serve
 from tests.support import django_site
 
-django_site.set_up()
+django_site.configure()
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402  (models are there only now)
 from django.http import HttpRequest, JsonResponse  # noqa: E402
@@ -46,7 +45,6 @@ async def feed(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.send", "text": message["text"]})
 
 
-FIELDS = [each.name for each in fields(HttpSettings)]
 urlpatterns = [
     path("", include("keyturn.django.urls")),
     path("private", require()(who_async)),
@@ -59,17 +57,20 @@ urlpatterns = [
 ]
 
 
-@contextmanager
-def configured(world: World) -> Generator[None]:
+def configured(world: World) -> override_settings:
     """Have Django's settings, which the process has once, be those of a world."""
-    given: dict[str, Any] = {each.upper(): getattr(world.settings, each) for each in FIELDS}
+    given: dict[str, Any] = {name.upper(): value for name, value in asdict(world.settings).items()}
     given |= {"MANAGER": world.manager, "ASYNC_MANAGER": world.async_manager, "USER_IS_ALLOWED": None}
     given |= {"LOGIN": lambda _, *words: check_password(*words), "LOGIN_RATE": None, "THROTTLE": Throttle}
     given |= {"EXEMPT": EXEMPT, "REQUIRE": REQUIRE} if world.by_path else {}
-    middleware = ["django.middleware.common.CommonMiddleware", *([MIDDLEWARE] if world.by_path else [])]
-    own = {"ROOT_URLCONF": __name__, "MIDDLEWARE": middleware, "ALLOWED_HOSTS": ["*"]}
-    with override_settings(KEYTURN=given, **own):
-        yield
+    layers = ["django.middleware.common.CommonMiddleware", *([MIDDLEWARE] if world.by_path else [])]
+    return override_settings(KEYTURN=given, MIDDLEWARE=layers, ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"])
+
+
+def application(world: World) -> Callable[..., Any]:
+    """Build what the suite asks for, in a process that serves nothing else."""
+    configured(world).enable()
+    return get_wsgi_application()
 
 
 class DjangoFramework(NamedTuple):

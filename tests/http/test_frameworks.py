@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from keyturn.testing.http_suite import HttpConformance, SocketConformance
+from tests.http import django_app
 from tests.http.aiohttp_app import AiohttpFramework
-from tests.http.django_app import DjangoFramework
 from tests.http.fastapi_app import FastAPIFramework
 from tests.http.flask_app import FlaskFramework, application
 from tests.http.litestar_app import LitestarFramework
@@ -79,9 +79,9 @@ class TestDjango(HttpConformance):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def framework(cls) -> DjangoFramework:
+    def framework(cls) -> django_app.DjangoFramework:
         """Django."""
-        return DjangoFramework("wsgi")
+        return django_app.DjangoFramework("wsgi")
 
 
 class TestDjangoAsgi(SocketConformance):
@@ -89,6 +89,16 @@ class TestDjangoAsgi(SocketConformance):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def framework(cls) -> DjangoFramework:
+    def framework(cls) -> django_app.DjangoFramework:
         """Django."""
-        return DjangoFramework("asgi")
+        return django_app.DjangoFramework("asgi")
+
+
+class TestDjangoOnGunicorn(HttpConformance):
+    """Django's WSGI over gunicorn, whose two workers are processes of their own."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def framework(cls) -> Gunicorn:
+        """Django, loaded once and then forked."""
+        return Gunicorn(django_app.application)

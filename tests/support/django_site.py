@@ -30,16 +30,23 @@ SETTINGS = "tests.django.project.settings"
 
 
 @cache
-def set_up() -> None:
-    """Set the project up, once for the process, with the tables in its file."""
+def configure() -> None:
+    """Set the project up, once for the process, with a place for its file."""
     folder = tempfile.mkdtemp(prefix="keyturn-django-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["KEYTURN_TEST_FOLDER"] = folder
     os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
     import django  # noqa: PLC0415
-    from django.db import connections  # noqa: PLC0415
 
     django.setup()
+
+
+@cache
+def set_up() -> None:
+    """Set the project up, once for the process, with the tables in its file."""
+    configure()
+    from django.db import connections  # noqa: PLC0415
+
     migrate("default")
     connections.close_all()
 

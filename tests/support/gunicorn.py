@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import socket
+import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
@@ -54,12 +55,13 @@ class Gunicorn:
     def serve(self, world: World) -> Generator[str]:
         """See `Framework.serve`."""
         with (
-            TemporaryDirectory(prefix="keyturn-") as folder,
+            tempfile.TemporaryDirectory(prefix="keyturn-") as folder,
             shared(world) as elsewhere,
             socket.create_server(("127.0.0.1", 0), backlog=WAITING) as listener,
         ):
             log = Path(folder, "log")
-            work = (self, elsewhere, listener, log)
+            # In one piece: what the application's module does when it is imported waits until that can be.
+            work = (pickle.dumps(self), elsewhere, listener, log)
             server = forking.Process(target=_serve, args=work, daemon=True)
             server.start()
             try:
@@ -95,10 +97,11 @@ def _end(server: BaseProcess) -> None:
     server.join()
 
 
-def _serve(framework: Gunicorn, elsewhere: SharedWorld, listener: socket.socket, log: Path) -> None:
+def _serve(framework: bytes, elsewhere: SharedWorld, listener: socket.socket, log: Path) -> None:
     """Become gunicorn's master."""
     os.setsid()
-    _Loaded(framework, elsewhere, listener, log).run()
+    tempfile.tempdir = str(log.parent)  # it is killed in the end, and leaves there what it has not removed
+    _Loaded(pickle.loads(framework), elsewhere, listener, log).run()  # noqa: S301 - it is our own
 
 
 class _Loaded(BaseApplication):  # type: ignore[misc] # gunicorn has no types

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
 
 from django.core.handlers.asgi import ASGIRequest
@@ -54,7 +55,11 @@ def write(reply: HttpReply) -> HttpResponse:
     response = HttpResponse(reply.body, status=reply.status)
     del response.headers["Content-Type"]  # Django's own guess
     for name, value in reply.headers:
-        _add(response, name, value)
+        cookies = SimpleCookie(value if name == "Set-Cookie" else None)
+        if cookies:  # among Django's own, where middleware and test clients look for them
+            response.cookies.update(cookies)
+        else:  # also a cookie with an attribute that this Python does not know, such as Partitioned
+            _add(response, name, value)
     return response
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -31,6 +31,7 @@ class Bench:
         clock: What the manager goes by.
         events: What has happened.
         gate: Before the manager's store.
+        leave: What each thread calls that the lab has started, before it ends.
     """
 
     manager: Manager
@@ -38,10 +39,13 @@ class Bench:
     clock: ManualClock
     events: Recorder = field(repr=False)
     gate: Gate = field(repr=False)
+    leave: Callable[[], object] = field(repr=False)
 
 
 @contextmanager
-def opened(manager: Manager, settings: HttpSettings | None = None) -> Generator[Bench]:
+def opened(
+    manager: Manager, settings: HttpSettings | None = None, *, leave: Callable[[], object] = lambda: None
+) -> Generator[Bench]:
     """Have a manager go by a clock of the test's, and record what happens, until the block ends.
 
     The clock stands still, and starts where the manager's own is. That one is given back in any case.
@@ -49,13 +53,14 @@ def opened(manager: Manager, settings: HttpSettings | None = None) -> Generator[
     Args:
         manager: The application's own.
         settings: How its tokens travel; None: the defaults.
+        leave: What each thread calls that the lab has started, before it ends, to close what is its own.
     """
     clock = ManualClock(manager.now())
     recorder = Recorder(began=clock())
     before = manager.use_clock(clock)
     stop = manager.events.watch(recorder.note)
     try:
-        yield Bench(manager, settings or HttpSettings(), clock, recorder, Gate(manager.store))
+        yield Bench(manager, settings or HttpSettings(), clock, recorder, Gate(manager.store), leave)
     finally:
         stop()
         manager.use_clock(before)

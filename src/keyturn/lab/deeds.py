@@ -70,7 +70,7 @@ async def race(bench: Bench, held: Held, tabs: int) -> Race:
     """Redeem one token as often as there are tabs, at one moment; the client goes on with the successor."""
     if tabs < 2:  # noqa: PLR2004 - it takes two
         raise LabError(f"a race takes at least 2 tabs, not {tabs}")
-    found = Race(tuple(await _at_once(bench.manager, held, tabs)))
+    found = Race(tuple(await _at_once(bench, held, tabs)))
     if found.pairs:
         if all(pair.refresh_token == held.refresh_token for pair in found.pairs):
             _must_rotate(bench, "was no race")
@@ -115,8 +115,8 @@ async def _refreshed(manager: Manager, held: Held) -> TokenPair:
     return await _settled(manager.refresh(held.refresh_token, context=held.context))
 
 
-async def _at_once(manager: Manager, held: Held, tabs: int) -> list[TokenPair | KeyturnError]:
-    token, context = held.refresh_token, held.context
+async def _at_once(bench: Bench, held: Held, tabs: int) -> list[TokenPair | KeyturnError]:
+    manager, token, context = bench.manager, held.refresh_token, held.context
     if isinstance(manager, AsyncTokenManager):
 
         async def tell() -> TokenPair | KeyturnError:
@@ -132,6 +132,8 @@ async def _at_once(manager: Manager, held: Held, tabs: int) -> list[TokenPair | 
             return manager.refresh(token, context=context)
         except KeyturnError as error:
             return error
+        finally:
+            bench.leave()
 
     return together([ask] * tabs)
 
