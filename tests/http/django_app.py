@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from keyturn.http import HttpSettings
 from keyturn.http.asgi_types import Receive, Scope, Send
-from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, check_password
+from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, away, check_password
 from tests.http.flask_app import serve_threads
 from tests.http.starlette_app import serve
 from tests.support import django_site
@@ -49,6 +49,7 @@ async def feed(scope: Scope, receive: Receive, send: Send) -> None:
 FIELDS = [each.name for each in fields(HttpSettings)]
 urlpatterns = [
     path("", include("keyturn.django.urls")),
+    path("away", lambda _: away()),
     path("private", require()(who_async)),
     path("maybe", require(optional=True)(who)),
     path("orders", require("orders:read")(who)),

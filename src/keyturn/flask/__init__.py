@@ -28,7 +28,7 @@ try:
 except ImportError as error:
     raise ImportError("keyturn.flask needs its extra: pip install 'keyturn[flask]'") from error
 
-from keyturn.errors import ConfigurationError
+from keyturn.errors import ConfigurationError, StoreError
 from keyturn.flask.commands import commands
 from keyturn.flask.endpoints import EXTENSION, Extension, blueprint, extension, read, written
 from keyturn.http import (
@@ -45,6 +45,7 @@ from keyturn.http import (
     SignIn,
     Transport,
     needs,
+    refuse,
     signed_in,
 )
 from keyturn.manager import TokenManager
@@ -128,6 +129,7 @@ class Keyturn(Generic[ClaimsT]):
         app.extensions[EXTENSION] = Extension(manager, endpoints, guard)
         app.register_blueprint(blueprint(settings.prefix))
         app.cli.add_command(commands)
+        app.register_error_handler(StoreError, lambda error: written(refuse(error)))  # in a view
         if not (self._exempt is None and self._require is None):
             app.before_request(lambda: _admit(guard.check_path(read())))
 

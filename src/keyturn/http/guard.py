@@ -182,6 +182,8 @@ def rules_of(
     Raises:
         ConfigurationError: A pattern is none, or is spelled so that it would cover nothing.
     """
+    if isinstance(exempt, str):
+        raise ConfigurationError(f"exempt must be a tuple such as ({exempt!r},)")
     patterns = tuple(exempt)
     return Rules(manager, settings, patterns, check_paths(patterns, require))
 
