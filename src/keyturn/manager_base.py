@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
@@ -36,6 +37,9 @@ from keyturn.watchers import Watchers
 CommandT = TypeVar("CommandT")
 OutcomeT = TypeVar("OutcomeT")
 ResultT = TypeVar("ResultT")
+
+_LOG: Final = logging.getLogger("keyturn")
+_QUIET: Final = 10.0  # seconds between two lines about an outage: each request meets it
 
 DEFAULT_RETENTION: Final = "60d"
 DEFAULT_BATCH: Final = 1000
@@ -77,6 +81,7 @@ class ManagerBase(Generic[ClaimsT]):
         self._clock = clock
         self._entropy = entropy
         self._seen = Seen()
+        self._logged_at = float("-inf")
         self._trail = trail
         self._following = follower
         self._view = None if follower is None else follower.view
@@ -185,7 +190,14 @@ class ManagerBase(Generic[ClaimsT]):
         )
 
     def _outage(self, operation: str, error: StoreError) -> None:
-        """Tell the application that the store could not be asked."""
+        """Tell the application that the store could not be asked; the log too, now and then."""
+        now = self._clock()
+        if not 0 <= now - self._logged_at < _QUIET:
+            self._logged_at = now
+            cause = "" if error.__cause__ is None else f" ({type(error.__cause__).__name__})"
+            _LOG.warning(
+                "keyturn: the store cannot be asked: %s: %s%s", operation, error.detail or error, cause
+            )
         self.events.publish(StoreUnavailable(self._clock(), operation, error.detail))
 
     def _lost(self, count: int, total: int) -> None:
