@@ -195,9 +195,8 @@ class ManagerBase(Generic[ClaimsT]):
         if not 0 <= now - self._logged_at < _QUIET:
             self._logged_at = now
             cause = "" if error.__cause__ is None else f" ({type(error.__cause__).__name__})"
-            _LOG.warning(
-                "keyturn: the store cannot be asked: %s: %s%s", operation, error.detail or error, cause
-            )
+            reason = error.detail or error
+            _LOG.warning("keyturn: the store cannot be asked: %s: %s%s", operation, reason, cause)
         self.events.publish(StoreUnavailable(self._clock(), operation, error.detail))
 
     def _lost(self, count: int, total: int) -> None:
