@@ -544,7 +544,7 @@ def test_an_outage_is_logged_now_and_then(
     b = bench()
     token = b.issue("u").access_token
     b.broken.fails.add("check")
-    for seconds, lines in ((0, 1), (9, 1), (2, 2), (-60, 3)):
+    for seconds, lines in ((0, 1), (9, 1), (2, 2), (-8, 3)):
         b.clock.now += seconds
         with pytest.raises(StoreUnavailable):
             b.authenticate(token, revocation="strict")
