@@ -21,7 +21,7 @@ def load(script: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("script", ["render_states", "render_round_trips", "render_leaves"])
+@pytest.mark.parametrize("script", ["render_states", "render_round_trips", "render_leaves", "render_endpoints"])
 def test_what_is_rendered_is_up_to_date(script: str) -> None:
     """From the rules of `decide`, from what was measured, and from the sources, in their order and words."""
     module = load(script)

@@ -537,6 +537,21 @@ def test_with_a_lax_policy_a_socket_outlives_an_outage(bench: Callable[..., Benc
     assert b.stands(principal)
 
 
+def test_an_outage_is_logged_now_and_then(
+    bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What failed and why, once in ten seconds: each request meets it; without a line nobody would know."""
+    b = bench()
+    token = b.issue("u").access_token
+    b.broken.fails.add("check")
+    for seconds, lines in ((0, 1), (9, 1), (2, 2), (-8, 3)):
+        b.clock.now += seconds
+        with pytest.raises(StoreUnavailable):
+            b.authenticate(token, revocation="strict")
+        found = [each.getMessage() for each in caplog.records if "cannot be asked" in each.getMessage()]
+        assert found == ["keyturn: the store cannot be asked: check: unreachable"] * lines
+
+
 def test_nobody_is_not_everybody(bench: Callable[..., Bench]) -> None:
     """Asking without a user id is a mistake, never a question about all users."""
     b = bench()

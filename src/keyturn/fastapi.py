@@ -25,6 +25,7 @@ from dataclasses import replace
 from functools import cached_property
 from inspect import Parameter, Signature
 from typing import Any, TypeAlias, cast
+from weakref import WeakSet
 
 from typing_extensions import Unpack
 
@@ -41,8 +42,8 @@ try:
 except ImportError as error:
     raise ImportError("keyturn.fastapi needs its extra: pip install 'keyturn[fastapi]'") from error
 
-from keyturn.errors import ConfigurationError
-from keyturn.http import Admitted, HttpReply, Needs, NeedsOptions, needs, openapi
+from keyturn.errors import ConfigurationError, StoreError
+from keyturn.http import Admitted, HttpReply, Needs, NeedsOptions, needs, openapi, refuse
 from keyturn.http.asgi import HEADERS_KEY, AsgiHeaders, read_for_guard
 from keyturn.http.asgi_sockets import SOCKET_KEY, AsgiSockets, GuardedSocket, refuse_socket
 from keyturn.results import ClaimsT, Principal
@@ -72,10 +73,17 @@ class Keyturn(KeyturnBase[ClaimsT]):
             endpoints: Whether it gets the endpoints; False where it includes `router()` itself, or is a part
                 of an application that has them.
             lifespan: See `router`.
+
+        Raises:
+            ConfigurationError: It is installed there already.
         """
+        if app in self._installed:
+            raise ConfigurationError("auth.install(app) was called twice for one application")
+        self._installed.add(app)
         for scheme in self._schemes:
             scheme.model = self._schemes_seen_from(app.docs_url)[scheme.scheme_name]
         app.add_exception_handler(Refused, cast("Any", _refuse))  # it is for requests and for sockets
+        app.add_exception_handler(StoreError, cast("Any", _refuse))  # of the manager, in an endpoint
         app.add_middleware(AsgiHeaders)
         app.add_middleware(AsgiSockets, gone=GONE)
         if self._guards_paths:
@@ -152,6 +160,10 @@ class Keyturn(KeyturnBase[ClaimsT]):
             socket.close_when(self._guard.until_over(admitted.principal))
 
     @cached_property
+    def _installed(self) -> WeakSet[FastAPI]:
+        return WeakSet()
+
+    @cached_property
     def _schemes(self) -> tuple[_Scheme, ...]:
         return tuple(_Scheme(name, model) for name, model in self._schemes_seen_from(None).items())
 
@@ -210,7 +222,7 @@ def _check_installed(connection: HTTPConnection) -> None:
 
 
 async def _refuse(connection: Request | WebSocket, error: Exception) -> Response | None:
-    reply = cast("Refused", error).reply
+    reply = error.reply if isinstance(error, Refused) else refuse(cast("StoreError", error))
     if isinstance(connection, Request):
         return answer(reply)
     await refuse_socket(connection.scope, connection.send, reply)

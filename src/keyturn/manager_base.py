@@ -40,6 +40,7 @@ OutcomeT = TypeVar("OutcomeT")
 ResultT = TypeVar("ResultT")
 
 _LOG: Final = logging.getLogger("keyturn")
+_QUIET: Final = 10.0  # seconds between two lines about an outage: each request meets it
 
 DEFAULT_RETENTION: Final = "60d"
 DEFAULT_BATCH: Final = 1000
@@ -83,6 +84,7 @@ class ManagerBase(Generic[ClaimsT]):
         self._clock = clock
         self._entropy = entropy
         self._seen = Seen()
+        self._logged_at = float("-inf")
         self._trail = trail
         self._following = follower
         self._view = None if follower is None else follower.view
@@ -191,7 +193,13 @@ class ManagerBase(Generic[ClaimsT]):
         )
 
     def _outage(self, operation: str, error: StoreError) -> None:
-        """Tell the application that the store could not be asked."""
+        """Tell the application that the store could not be asked; the log too, now and then."""
+        now = self._clock()
+        if not 0 <= now - self._logged_at < _QUIET:
+            self._logged_at = now
+            cause = "" if error.__cause__ is None else f" ({type(error.__cause__).__name__})"
+            reason = error.detail or error
+            _LOG.warning("keyturn: the store cannot be asked: %s: %s%s", operation, reason, cause)
         self.events.publish(StoreUnavailable(self._clock(), operation, error.detail))
 
     def _lost(self, count: int, total: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, Generic
+from typing import Annotated, Any, Generic, NoReturn
 
 from typing_extensions import TypeVar
 
@@ -59,6 +59,26 @@ class TokenPair:
     rotated: bool = True
 
 
+class NeverSent:
+    """Marks what is never read from a request: whoever sent it would be whoever they say.
+
+    FastAPI takes a parameter of any dataclass from the body, so a route that forgot to say where its
+    principal comes from would let anybody in as anybody. With this mark, such an application does not start.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: object) -> NoReturn:
+        """Refuse to be read: this is pydantic's hook for how a value is read.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            "a Principal comes from an access token, never from a request's body: write "
+            "Annotated[Principal, Security(auth.current)]"
+        )
+
+
 @quickly_made
 @dataclass(frozen=True, slots=True)
 class Principal(Generic[ClaimsT]):
@@ -77,7 +97,7 @@ class Principal(Generic[ClaimsT]):
         jkt: The thumbprint of the key that it is bound to (RFC 9449, section 6.1), if any.
     """
 
-    user_id: str
+    user_id: Annotated[str, NeverSent]
     session_id: str | None
     token_id: str
     claims: ClaimsT

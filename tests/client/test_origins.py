@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
-from keyturn.client import KeyturnAuth, MemoryTokens
+from keyturn.client import FileTokens, KeyturnAuth, MemoryTokens
 from keyturn.errors import ConfigurationError
+from keyturn.testing._http.world import PASSWORD
 from tests.client.served import OVER, Api, Colour, Gateway, running, tokens_in
 
 URL = "https://api.example.com/auth"
@@ -174,3 +176,21 @@ def test_nothing_shows_a_token(api: Api, colour: Colour, caplog: pytest.LogCaptu
     secrets = [old.access_token, old.refresh_token, new.access_token, new.refresh_token]
     assert [secret for secret in secrets for text in shown if secret in text] == []
     assert "HTTP Request: POST" in caplog.text  # there was something to look at
+
+
+def test_kept_tokens_go_to_no_other_server(api: Api, other: Api, colour: Colour, tmp_path: Path) -> None:
+    """A file of another server's, picked up by mistake, is neither sent nor thrown away."""
+    file = FileTokens(tmp_path / "tokens.json")
+    theirs = api.auth(store=file)
+    kept = tokens_in(file)
+    ours = KeyturnAuth(f"{other.url}/auth", store=FileTokens(tmp_path / "tokens.json"))
+    with pytest.raises(ConfigurationError, match="are for") as refused:
+        colour.request(ours, "GET", f"{other.url}/private")
+    assert kept.refresh_token not in str(refused.value)
+    with pytest.raises(ConfigurationError, match="are for"):
+        ours.logout()
+    assert other.gateway.seen == []
+    assert tokens_in(file) == kept
+    assert colour.request(theirs, "GET", f"{api.url}/private").status_code == 200
+    ours.login("ann", PASSWORD)  # a new session in place of the other
+    assert colour.request(ours, "GET", f"{other.url}/private").status_code == 200

@@ -11,7 +11,7 @@ from threading import Thread
 from aiohttp import web
 
 from keyturn.aiohttp import PRINCIPAL, Keyturn
-from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, check_password
+from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, away, check_password
 
 
 async def who(request: web.Request) -> web.StreamResponse:
@@ -27,6 +27,11 @@ async def feed(request: web.Request) -> web.StreamResponse:
     async for message in socket:
         await socket.send_str(message.data)
     return socket
+
+
+async def fails(_: web.Request) -> web.StreamResponse:
+    """Meet an outage."""
+    away()
 
 
 def application(world: World) -> web.Application:
@@ -51,6 +56,7 @@ def application(world: World) -> web.Application:
     }
     app.add_routes(web.get(path, guard(who)) for path, guard in guards.items())
     app.add_routes(web.get(path, who) for path in PATHS if world.by_path)
+    app.add_routes([web.get("/away", fails)])
     app.add_routes([web.get("/feed", auth.require()(feed)), web.get("/path-feed", feed)])
     return app
 

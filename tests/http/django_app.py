@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
 
 from keyturn.http.asgi_types import Receive, Scope, Send
-from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, check_password
+from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, away, check_password
 from tests.http.flask_app import serve_threads
 from tests.http.starlette_app import serve
 from tests.support import django_site
@@ -47,6 +47,7 @@ async def feed(scope: Scope, receive: Receive, send: Send) -> None:
 
 urlpatterns = [
     path("", include("keyturn.django.urls")),
+    path("away", lambda _: away()),
     path("private", require()(who_async)),
     path("maybe", require(optional=True)(who)),
     path("orders", require("orders:read")(who)),

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from keyturn import Principal
 from keyturn.fastapi import Keyturn
 from keyturn.starlette import CurrentUser
-from keyturn.testing.http_suite import FRESH, PATHS, World
+from keyturn.testing.http_suite import FRESH, PATHS, World, away
 from tests.http.starlette_app import options, serve
 
 
@@ -55,6 +55,7 @@ def add_routes(app: FastAPI, auth: Keyturn[dict[str, Any]]) -> None:
         "/admins": auth.require(claims={"roles": "admin"}),
     }.items():
         app.get(path, dependencies=[Depends(guard)])(who)
+    app.get("/away", response_model=None)(away)
     app.websocket("/feed", dependencies=[Depends(auth.current)])(feed)
     app.websocket("/path-feed")(feed)
 

@@ -11,7 +11,7 @@ from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from keyturn.flask import Keyturn, auth_required, current_principal
-from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, check_password
+from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, away, check_password
 
 
 class Quiet(WSGIRequestHandler):
@@ -42,6 +42,7 @@ def application(world: World) -> Flask:
     app.add_url_rule("/staff", "staff", auth_required(roles=("admin", "clerk"))(who))
     app.add_url_rule("/fresh", "fresh", auth_required(fresh=FRESH)(who))
     app.add_url_rule("/admins", "admins", auth_required(claims={"roles": "admin"})(who))
+    app.add_url_rule("/away", "away", away)
     for path in PATHS if world.by_path else ():
         app.add_url_rule(path, path, who)
     return app

@@ -13,7 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from keyturn import Principal
 from keyturn.litestar import Keyturn, Requirement
-from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, check_password
+from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, away, check_password
 from tests.http.starlette_app import serve
 
 
@@ -53,6 +53,7 @@ def application(world: World) -> Litestar:
         who("/staff", auth.require(roles=("admin", "clerk"))),
         who("/fresh", auth.require(fresh=FRESH)),
         who("/admins", auth.require(claims={"roles": "admin"})),
+        get("/away", sync_to_thread=False)(away),
         websocket("/feed", guards=[auth.require()])(feed),
         websocket("/path-feed")(feed),
         *(who(path) for path in PATHS if world.by_path),

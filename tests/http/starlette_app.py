@@ -16,8 +16,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from keyturn.errors import StoreError
 from keyturn.starlette import CurrentUser, Keyturn
-from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, check_password
+from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, away, check_password
 from tests.support.processes import wait_until
 
 
@@ -57,6 +58,7 @@ def application(world: World) -> Starlette:
     auth = Keyturn(world.async_manager(), **options(world))
     routes = [
         *auth.routes,
+        Route("/away", lambda _: away()),
         Route("/private", auth.require()(who_async)),
         Route("/maybe", auth.require(optional=True)(who)),
         Route("/orders", auth.require("orders:read")(who)),
@@ -67,7 +69,12 @@ def application(world: World) -> Starlette:
         Route("/admins", auth.require(claims={"roles": "admin"})(who_async)),
         *(Route(path, who) for path in PATHS if world.by_path),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(auth.middleware)] if world.by_path else [])
+    handlers = {StoreError: auth.on_outage}
+    return Starlette(
+        routes=routes,
+        exception_handlers=handlers,
+        middleware=[Middleware(auth.middleware)] if world.by_path else [],
+    )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from keyturn.errors import ConfigurationError
 from keyturn.fastapi import Keyturn
 from keyturn.http import HttpSettings, SignIn
 from keyturn.testing._http.world import check_refusal
+from keyturn.testing.faults import BEFORE
 from keyturn.testing.http_suite import World, check_password
 from tests.http.clients import bearer, check_lifespan, client_of
 from tests.support.processes import wait_until
@@ -384,3 +385,48 @@ def test_a_socket_is_watched_while_it_is_open() -> None:
         wait_until(lambda: len(manager.watchers) > 0, what="a watch")
         socket.close()
         wait_until(lambda: len(manager.watchers) == 0, what="its end")
+
+
+@pytest.mark.parametrize("kind", [Principal, Principal[dict[str, Any]], Principal[Any] | None])
+def test_a_principal_is_never_read_from_a_body(kind: Any) -> None:
+    """A route that forgot to say where it comes from does not start: whoever sent one would be that user."""
+
+    async def forgetful(user: Any) -> str:
+        return str(user)
+
+    forgetful.__annotations__["user"] = kind
+    for method in ("POST", "DELETE", "GET"):
+        with pytest.raises(TypeError, match=r"Security\(auth.current\)"):
+            made().add_api_route("/forgetful", forgetful, methods=[method])
+
+
+def test_a_guard_that_is_no_dependency_does_not_start() -> None:
+    """`Annotated` with the guard itself, where `Security` or `Depends` was meant, would be a body, too."""
+
+    async def forgetful(user: Annotated[Principal, auth.current]) -> str:
+        return user.user_id
+
+    with pytest.raises(TypeError, match=r"Security\(auth.current\)"):
+        made().add_api_route("/forgetful", forgetful, methods=["POST"])
+
+
+def test_an_application_is_set_up_once() -> None:
+    """Twice would have each endpoint twice."""
+    app = made()
+    with pytest.raises(ConfigurationError, match="twice"):
+        auth.install(app)
+
+
+def test_an_outage_in_an_endpoint_is_no_mistake_of_ours() -> None:
+    """What asks the manager itself answers 503 like a guard."""
+    world = World()
+    manager = world.async_manager()
+    app = made(Keyturn(manager, login=check_password))
+
+    @app.get("/sessions")
+    async def sessions() -> int:
+        return len(await manager.sessions("ann"))
+
+    world.plan.next(BEFORE, method="find")
+    with client_of(app) as client:
+        check_refusal(client.get("/sessions"), 503, "temporarily_unavailable")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
@@ -73,6 +75,8 @@ def test_one_of_the_roles_is_needed(roles: tuple[str, ...], status: int) -> None
     "options",
     [
         {"roles": "admin"},
+        {"roles": ()},
+        {"claims": {"tenant": UUID(int=0)}},
         {"roles": ("admin",), "claims": {"roles": "member"}},
         {"fresh": "soon"},
         {"fresh": -1},
@@ -84,6 +88,20 @@ def test_needs_that_cannot_be_meant_are_refused(options: Any) -> None:
     """At once, not at the first request."""
     with pytest.raises(ConfigurationError):
         needs(**options)
+
+
+class Role(StrEnum):
+    """A role, as applications write it."""
+
+    ADMIN = "admin"
+    OWNER = "owner"
+
+
+def test_members_of_enumerations_stand_for_their_values() -> None:
+    """They are equal to them, so nobody would see why they should not hold."""
+    assert ask(claims=needs(roles=(Role.ADMIN,)).claims) == 200
+    assert ask(claims=needs(claims={"roles": Role.ADMIN}).claims) == 200
+    assert ask(claims=needs(roles=(Role.OWNER,)).claims) == 403
 
 
 def test_the_strictest_of_several_needs_counts() -> None:

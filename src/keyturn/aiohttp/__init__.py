@@ -41,7 +41,7 @@ from keyturn.aiohttp.requests import (
     with_request,
 )
 from keyturn.aiohttp.sockets import answer_handshake, open_socket
-from keyturn.errors import ConfigurationError
+from keyturn.errors import ConfigurationError, StoreError
 from keyturn.http import (
     JWKS_PATH,
     LIST_VALUED,
@@ -58,6 +58,7 @@ from keyturn.http import (
     Transport,
     Verdict,
     needs,
+    refuse,
     signed_in,
     unreadable_body,
 )
@@ -128,6 +129,7 @@ class Keyturn(AsyncLeaf[ClaimsT]):
         app[KEYTURN] = self
         app[MOUNTED] = cast("web.AbstractResource", ours[0].resource)
         app.on_response_prepare.append(_on_prepare)
+        app.middlewares.append(_answer_outages)
         if self._by_path and self.middleware not in app.middlewares:
             app.middlewares.append(self.middleware)
         if lifespan:
@@ -251,6 +253,17 @@ def _renew(request: web.Request, response: web.StreamResponse) -> None:
         response[_RENEWED] = True
         for name, value in headers:
             (response.headers.add if name in LIST_VALUED else response.headers.__setitem__)(name, value)
+
+
+@web.middleware
+async def _answer_outages(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a handler that the manager could not ask the store for; a socket has no answer any more."""
+    try:
+        return await handler(request)
+    except StoreError as error:
+        if is_handshake(request):
+            raise
+        return _response(refuse(error))
 
 
 def _response(reply: HttpReply) -> web.Response:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -23,6 +23,7 @@ from keyturn.client.flights import Flights
 from keyturn.client.steps import BackOff, Join, Queue, Steps, send, work
 from keyturn.client.stores import TokenStore
 from keyturn.client.tokens import Tokens
+from keyturn.errors import ConfigurationError
 
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ class Renewing:
         """
         held = self._held
         if held is None:
-            held = self._held = yield from work(self._store.load)
+            held = self._held = yield from self._loaded()
         if held is None:
             raise SignedOut("Nobody is signed in.", detail="no_tokens")
         now = self._terms.clock()
@@ -188,7 +189,7 @@ class Renewing:
         return result
 
     def _refreshed(self, stale: Tokens, *, patient: bool) -> Steps[Tokens]:
-        found = yield from work(self._store.load)
+        found = yield from self._loaded()
         if found is None:
             self._held = None
             raise SignedOut(detail="no_tokens")
@@ -208,20 +209,44 @@ class Renewing:
         yield from self._saved(fresh)
         return fresh
 
+    def _loaded(self) -> Steps[Tokens | None]:
+        """Give what the store has.
+
+        Raises:
+            ConfigurationError: It is of other endpoints, which alone may see it.
+        """
+        found = yield from work(self._store.load)
+        if found is not None:
+            self._check_ours(found)
+        return found
+
+    def _check_ours(self, tokens: Tokens) -> None:
+        if not self._is_ours(tokens):
+            theirs, ours = tokens.url, self._terms.url
+            raise ConfigurationError(f"the tokens that are kept there are for {theirs}, not for {ours}")
+
+    def _is_ours(self, tokens: Tokens) -> bool:
+        return tokens.url in {"", str(self._terms.url)}
+
     def _saved(self, tokens: Tokens) -> Steps[None]:
-        yield from work(lambda: self._store.save(tokens))
-        self._held = tokens
+        ours = replace(tokens, url=str(self._terms.url))
+        yield from work(lambda: self._store.save(ours))
+        self._held = ours
 
     def _ended(self) -> Steps[None]:
+        foreign = False
         try:
             found = yield from work(self._store.load)
             if found is not None:
+                foreign = not self._is_ours(found)
+                self._check_ours(found)
                 fields = {"refresh_token": found.refresh_token}
                 attempts = self._terms.attempts
                 yield from self._asked("logout", fields, self._read_end, attempts=attempts)
         finally:
             self._held = None
-            yield from work(self._store.clear)
+            if not foreign:
+                yield from work(self._store.clear)
 
     def _asked(self, endpoint: str, fields: Mapping[str, Any], read: Read[T], *, attempts: int) -> Steps[T]:
         """Ask an endpoint, again where that may help."""

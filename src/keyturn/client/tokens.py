@@ -28,6 +28,8 @@ class Tokens:
         asked_at: When they were asked for, by this machine's clock: POSIX seconds.
         expires_in: For how many seconds the access token is good from then on.
         session_id: Which session it is; empty where that is not known.
+        url: The endpoints that they came from, and alone go back to; they are written when the tokens are
+            kept. Empty: those of whoever uses them first.
     """
 
     access_token: str = field(repr=False)
@@ -35,6 +37,7 @@ class Tokens:
     asked_at: float
     expires_in: float
     session_id: str = ""
+    url: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot travel in a header.
@@ -46,8 +49,9 @@ class Tokens:
             raise InvalidInput("A token must be text of visible ASCII characters.")
         if not (_is_number(self.asked_at) and _is_number(self.expires_in) and self.expires_in >= 0):
             raise InvalidInput("expires_in must be a number of seconds, not negative.")
-        if not isinstance(self.session_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidInput("session_id must be text.")
+        texts: tuple[object, ...] = (self.session_id, self.url)
+        if not all(isinstance(each, str) for each in texts):
+            raise InvalidInput("session_id and url must be text.")
 
     def is_over(self, now: float) -> bool:
         """Tell whether the access token has expired."""
@@ -86,7 +90,7 @@ def parse_tokens(data: bytes, *, where: str) -> Tokens:
 
     Examples:
         >>> parse_tokens(dump_tokens(Tokens("a", "r", 1000, 60)), where="here")
-        Tokens(asked_at=1000, expires_in=60, session_id='')
+        Tokens(asked_at=1000, expires_in=60, session_id='', url='')
     """
     try:
         fields = parse_json_object(data)

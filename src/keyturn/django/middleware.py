@@ -8,7 +8,8 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
 from keyturn.django.asking import acheck, admit, check
 from keyturn.django.wire import add_headers, write
-from keyturn.http import HttpReply
+from keyturn.errors import StoreError
+from keyturn.http import HttpReply, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,6 +47,10 @@ class KeyturnMiddleware:
             return write(verdict)
         admit(request, verdict)
         return add_headers(self._get_response(request), verdict.headers)
+
+    def process_exception(self, _: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        """Answer a view that the store could not be asked for: 503, and nothing about any token."""
+        return write(refuse(error)) if isinstance(error, StoreError) else None
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         verdict = await acheck(request)

@@ -24,7 +24,7 @@ try:
 except ImportError as error:
     raise ImportError("keyturn.flask needs its extra: pip install 'keyturn[flask]'") from error
 
-from keyturn.errors import ConfigurationError
+from keyturn.errors import ConfigurationError, StoreError
 from keyturn.flask.commands import commands
 from keyturn.flask.configuring import check_manager, configured, flush_at_exit
 from keyturn.flask.endpoints import EXTENSION, Extension, blueprint, extension, read, written
@@ -39,6 +39,7 @@ from keyturn.http import (
     Requirements,
     SignIn,
     Transport,
+    refuse,
     signed_in,
 )
 from keyturn.http.given import settings_of
@@ -110,6 +111,7 @@ class Keyturn(Generic[ClaimsT]):
         app.register_blueprint(blueprint(settings.prefix))
         app.cli.add_command(commands)
         flush_at_exit(manager)
+        app.register_error_handler(StoreError, lambda error: written(refuse(error)))  # in a view
         if not (self._exempt is None and self._require is None):
             app.before_request(lambda: admit(guard.check_path(read())))
 

@@ -11,7 +11,7 @@ from keyturn.http.endpoints import AsyncEndpoints, Endpoints
 from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard, Guard, Verdict, signed_in
 from keyturn.http.messages import MAX_BODY, Headers, HttpReply, HttpRequest
 from keyturn.http.needs import Needs, NeedsOptions, Requirements, needs
-from keyturn.http.replies import unreadable_body
+from keyturn.http.replies import refuse, unreadable_body
 from keyturn.http.routes import JWKS_PATH
 from keyturn.http.settings import HttpSettings
 from keyturn.http.site import LoginThrottle, Transport
@@ -44,6 +44,7 @@ __all__ = [
     "is_awaited",
     "needs",
     "network_of",
+    "refuse",
     "signed_in",
     "unreadable_body",
 ]

@@ -184,6 +184,8 @@ def rules_of(
     Raises:
         ConfigurationError: See `check_paths`.
     """
+    if isinstance(exempt, str):
+        raise ConfigurationError(f"exempt must be a tuple such as ({exempt!r},)")
     patterns = tuple(exempt)
     return Rules(manager, settings, patterns, check_paths(patterns, require))
 

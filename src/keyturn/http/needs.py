@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from itertools import chain
 from typing import Any, Final, TypeAlias, TypedDict, cast, get_args
 
@@ -109,11 +110,16 @@ def needs(*scopes: str, **options: Unpack[NeedsOptions]) -> Needs:
     roles: object = options.get("roles", ())
     if isinstance(roles, str):
         raise ConfigurationError(f"roles must be a tuple such as ({roles!r},)")
+    if "roles" in options and not roles:
+        raise ConfigurationError(
+            "roles are empty: who has none of no roles? Leave them out to let anybody in"
+        )
     wanted = dict(options.get("claims") or {})
     if roles and "roles" in wanted:
         raise ConfigurationError("say which roles are needed in roles or in claims, not in both")
     if roles:
         wanted["roles"] = list(cast("Iterable[str]", roles))
+    wanted = {name: _as_in_tokens(value) for name, value in wanted.items()}
     fresh = options.get("fresh")
     return Needs(
         optional=options.get("optional", False),
@@ -155,6 +161,23 @@ def needs_at(path: str, what: object) -> Needs:
                 "or needs(claims={…}) if a claim is meant"
             )
     return needs(claims=claims)
+
+
+def _as_in_tokens(wanted: object) -> object:
+    """Give a wanted value as a token has it: members of enumerations stand for their values.
+
+    Raises:
+        ConfigurationError: No token has such a value, so nobody would ever meet it.
+    """
+    match wanted:
+        case Enum():
+            return _as_in_tokens(wanted.value)
+        case list() | tuple() | set() | frozenset():
+            return [_as_in_tokens(each) for each in cast("Iterable[object]", wanted)]
+        case str() | bool() | int() | float() | None:
+            return wanted
+        case _:
+            raise ConfigurationError(f"no claim is a {type(wanted).__name__}: write it as it is in JSON")
 
 
 def all_of(several: Iterable[Needs]) -> Needs:

@@ -16,7 +16,7 @@ from litestar.routes import BaseRoute
 from litestar.types import ASGIApp
 from typing_extensions import Unpack
 
-from keyturn.errors import ConfigurationError
+from keyturn.errors import ConfigurationError, StoreError
 from keyturn.http import (
     Admitted,
     AsyncEndpoints,
@@ -32,6 +32,7 @@ from keyturn.http import (
     Verdict,
     needs,
     openapi,
+    refuse,
     signed_in,
 )
 from keyturn.http.asgi import AsgiGuard, read_for_guard
@@ -135,6 +136,7 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, AsyncLeaf[ClaimsT]):
             prefix = self._endpoints.settings.prefix
             app_config.route_handlers.append(self._serving.handler(prefix, app_config, self._exclude_opt_key))
         app_config.middleware.insert(0, self._guarded)
+        app_config.exception_handlers.setdefault(StoreError, _answer_outage)  # of the manager, in a handler
         app_config.before_send.append(self._serving.answer_unrouted)
         app_config.dependencies.setdefault(PRINCIPAL, Provide(principal_of, sync_to_thread=False))
         if self._lifespan:
@@ -193,3 +195,7 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, AsyncLeaf[ClaimsT]):
     async def _closed(self, _: Litestar) -> AsyncGenerator[None]:
         async with closed(self._manager):
             yield
+
+
+def _answer_outage(_: Request[Any, Any, Any], error: StoreError) -> Response[bytes]:
+    return Reply(refuse(error))

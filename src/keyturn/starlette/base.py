@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from keyturn.errors import ConfigurationError
+from keyturn.errors import ConfigurationError, StoreError
 from keyturn.http import (
     JWKS_PATH,
     AsyncEndpoints,
@@ -28,6 +28,7 @@ from keyturn.http import (
     Requirements,
     SignIn,
     Transport,
+    refuse,
     signed_in,
 )
 from keyturn.http.asgi import AsgiEndpoints, AsgiGuard, read_scope
@@ -99,6 +100,11 @@ class KeyturnBase(AsyncLeaf[ClaimsT]):
     async def step_up(self, request: Request) -> Response:
         """Answer an access token whose user has just signed in again, as the application has checked."""
         return answer(await self._endpoints.step_up(read_scope(request.scope)))
+
+    @staticmethod
+    async def on_outage(_: Request, error: Exception) -> Response:
+        """Answer what the store could not be asked for: `exception_handlers={StoreError: auth.on_outage}`."""
+        return answer(refuse(cast("StoreError", error)))
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """Guard a whole application by paths: `Middleware(auth.middleware)`; `request.user` says who asks."""

@@ -37,6 +37,7 @@ from keyturn.testing._http.world import (
     Framework,
     Throttle,
     World,
+    away,
     check_password,
 )
 
@@ -51,6 +52,7 @@ __all__ = [
     "SocketConformance",
     "Throttle",
     "World",
+    "away",
     "check_password",
     "shared",
 ]

@@ -83,6 +83,12 @@ class GuardRules(Rules):
         check_refusal(proofless, 401, "invalid_grant")
         assert set_cookie_of(proofless) is None  # a missing proof says nothing against the token
 
+    def test_an_outage_that_an_applications_code_meets_is_an_outage(self, framework: Framework) -> None:
+        """503 as for a guard, where the application itself asks the manager and handles no error."""
+        with served(framework, by_path=True) as site:
+            answer = site.send("GET", "/away", bearer=site.sign_in("out").access)
+            check_refusal(answer, 503, "temporarily_unavailable")
+
     def test_paths_are_guarded(self, framework: Framework) -> None:
         """What is not exempt needs a token; some paths need a claim; the endpoints see to themselves."""
         with served(framework, by_path=True) as site:

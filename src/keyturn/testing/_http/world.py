@@ -10,14 +10,14 @@ import asyncio
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 import httpx
 import pytest
 
 from keyturn._core.commands import Create, Where
 from keyturn._core.encoding import dump_json
-from keyturn.errors import UserInactive
+from keyturn.errors import StoreUnavailable, UserInactive
 from keyturn.http import HttpRequest, HttpSettings, Requirements, SignIn, needs
 from keyturn.http.messages import Headers
 from keyturn.keys import KeyRing
@@ -48,6 +48,15 @@ def claims_of(username: str) -> dict[str, Any]:
     """Say what a user may do, by the first letters of the name."""
     roles = ["admin"] if username.startswith("admin") else ["member"]
     return {"roles": roles, "scope": "profile orders:read" if username.startswith("buyer") else "profile"}
+
+
+def away() -> NoReturn:
+    """Meet an outage of the store, as code of an application that asks the manager may.
+
+    Raises:
+        StoreUnavailable: Always.
+    """
+    raise StoreUnavailable
 
 
 DEFAULTS: Final = Policy()
@@ -141,6 +150,8 @@ class Framework(Protocol):
     `orders:read`, `/admins` for the claim `roles` with `admin`, `/staff` for one of the roles `admin` and
     `clerk`, `/fresh` for who has signed in within `FRESH`. In a world that is guarded `by_path` it also has
     `PATHS`, of which `EXEMPT` need nothing and `REQUIRE` says what others need.
+
+    `/away` calls `away`: code of the application that meets an outage of the store.
 
     Where the framework has WebSockets, `/feed` is one for everybody with a token: it sends `{"user_id": ...}`
     as text, then sends back what it receives. `/path-feed` is the same, guarded by its path.
