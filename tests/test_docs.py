@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+RENDERED = ["render_states", "render_round_trips", "render_leaves", "render_endpoints"]
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -21,7 +22,7 @@ def load(script: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("script", ["render_states", "render_round_trips", "render_leaves", "render_endpoints"])
+@pytest.mark.parametrize("script", RENDERED)
 def test_what_is_rendered_is_up_to_date(script: str) -> None:
     """From the rules of `decide`, from what was measured, and from the sources, in their order and words."""
     module = load(script)

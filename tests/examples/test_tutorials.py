@@ -107,7 +107,7 @@ def test_a_tutorial_does_what_it_says(tutorial: Tutorial, desk: Path, tmp_path: 
     (run,) = tutorial.of("run")
     command = f"cd {desk} && exec {run.text.strip().replace(DOCUMENTED_PORT, str(port))}"
     log = tmp_path / "server.log"
-    with running_server(["bash", "-c", command], port=port, log=log, env=environment(port)):
+    with running_server(["bash", "-c", command], port=port, log=log, env=environment(port), inherit=False):
         for step in tutorial.of("try"):
             done = sh(step.text, desk, port)
             assert done.returncode == 0, done.stderr

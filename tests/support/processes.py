@@ -75,7 +75,12 @@ class Server:
 
 @contextmanager
 def running_server(
-    command: Sequence[str], *, port: int, log: Path, env: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    port: int,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    inherit: bool = True,
 ) -> Generator[Server]:
     """Run a server until the block ends.
 
@@ -84,6 +89,7 @@ def running_server(
         port: Usually from `free_port()`.
         log: A file that takes its output; appended to, so that a restart keeps the first part.
         env: Variables added to this process's own.
+        inherit: Whether it has this process's variables; False: those of `env` alone.
 
     Yields:
         The server, once it accepts connections.
@@ -97,7 +103,7 @@ def running_server(
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            env={**(os.environ if inherit else {}), "PYTHONUNBUFFERED": "1", **(env or {})},
             start_new_session=True,
         )
     server = Server(process, port, log)
