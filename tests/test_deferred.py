@@ -6,6 +6,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+from contextvars import ContextVar
 from functools import partial
 from threading import Event, Thread
 from uuid import UUID
@@ -203,3 +204,18 @@ def test_a_generation_is_told_once() -> None:
         assert seen.is_due(other, confirmed=True) is True
         seen.arrived(other)
     assert seen.is_due(Confirm(first.sid, 2, 0), confirmed=True) is True  # forgotten: there was room for two
+
+
+async def test_deferred_work_has_no_context_of_whoever_came_first() -> None:
+    """What a request has made for itself, such as an executor, may be gone when the work is done."""
+    request: ContextVar[str] = ContextVar("request", default="none")
+    seen: list[str] = []
+
+    async def work() -> None:
+        seen.append(request.get())
+
+    tasks = Tasks()
+    request.set("the first")
+    tasks.submit(work)
+    assert await tasks.flush()
+    assert seen == ["none"]

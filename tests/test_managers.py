@@ -489,6 +489,36 @@ def test_a_refresh_keeps_the_time_of_the_sign_in_and_a_step_up_sets_it(bench: Ca
     assert b.authenticate(b.refresh(later.refresh_token).access_token).auth_time == start
 
 
+@pytest.mark.parametrize("method", ["renew", "step_up"])
+def test_a_renewal_asks_about_the_user_as_a_refresh_does(bench: Callable[..., Bench], method: str) -> None:
+    """A changed role counts from then on; a user who may not go on has no session; a failure is an outage."""
+    answers: list[Any] = [{"roles": ["member"]}, None, LookupError("a bug"), UserInactive()]
+
+    def load(_: str) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    b = bench(load_claims=load)
+    token, other = (b.issue("u", claims={"roles": ["admin"]}).access_token for _ in range(2))
+    renew = getattr(b, method)
+    assert b.verify_access(renew(token).access_token).claims == {"roles": ["member"]}
+    assert b.verify_access(renew(token).access_token).claims == {"roles": ["admin"]}
+    with pytest.raises(StoreUnavailable):
+        renew(token)
+    assert b.authenticate(other).user_id == "u"
+    with pytest.raises(AccessTokenError) as caught:
+        renew(token)
+    assert caught.value.detail == "inactive"
+    for each in (token, other):
+        with pytest.raises(AccessTokenError):
+            b.authenticate(each)
+    with pytest.raises(AccessTokenError):
+        renew("garbage")  # nobody is asked about
+    assert answers == []
+
+
 def test_a_step_up_heals_nothing(bench: Callable[..., Bench]) -> None:
     """A token that does not count is not stepped up, and nothing is told of the attempt."""
     b = bench()

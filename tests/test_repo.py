@@ -16,7 +16,7 @@ SOURCES = [path for path in PYTHON if path.is_relative_to(SRC)]
 LINES_AT_MOST = 400
 LONGER = {
     # Two twins with their public docstrings, side by side, where a reader sees that they differ by `await`.
-    "src/keyturn/manager.py": 860,
+    "src/keyturn/manager.py": 930,
 }
 
 # Put together here, so that this file does not hold what it looks for.

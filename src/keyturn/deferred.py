@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
 from queue import Full, Queue
 from threading import Event, Lock, Thread, current_thread
 from typing import Any, Final, TypeAlias, TypeVar
@@ -151,7 +152,8 @@ class Tasks:
 
     def _begin(self) -> None:
         if not self.busy:
-            self._task = asyncio.get_running_loop().create_task(self._work_off())
+            # In no context of whoever came first: what a request has made for itself may be gone by then.
+            self._task = asyncio.get_running_loop().create_task(self._work_off(), context=Context())
 
     async def _work_off(self) -> None:
         while self._waiting:

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
 from threading import Event, Lock, Thread, current_thread
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -234,7 +235,7 @@ class AsyncFollower(_Following[AsyncRevocationLog]):
         if self._ended.is_set() or (task is not None and not task.done() and task.get_loop() is loop):
             return
         self._bell = None  # it belonged to a loop that has ended
-        self._task = loop.create_task(_work_async(ref(self)), name="keyturn-follower")
+        self._task = loop.create_task(_work_async(ref(self)), name="keyturn-follower", context=Context())
 
     async def start(self) -> None:
         """Have the log followed from now on, and read it to its end first.

@@ -24,7 +24,7 @@ from keyturn._core.steps import Plan, Step
 from keyturn.audit import AsyncAudit, Audit, async_trail_of, trail_of
 from keyturn.deferred import Tasks, Worker, run_coroutine
 from keyturn.durations import Duration
-from keyturn.errors import ConfigurationError, StoreError, StoreUnavailable, UserInactive
+from keyturn.errors import AccessTokenError, ConfigurationError, StoreError, StoreUnavailable, UserInactive
 from keyturn.following import AsyncFollower, Follower, async_log_of, log_of
 from keyturn.manager_base import (
     DEFAULT_BATCH,
@@ -219,6 +219,8 @@ class TokenManager(ManagerBase[ClaimsT]):
     def renew(self, token: str) -> AccessToken:
         """Sign a fresh access token for the session of one that is still good, without touching the session.
 
+        `load_claims` is asked as at a refresh: a user who may not go on has no session then.
+
         Args:
             token: The access token.
 
@@ -226,8 +228,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             AccessTokenError: It is not acceptable, has no session, or its session is over.
             StoreUnavailable: The store cannot be asked.
         """
-        plan = self._engine.renew(token, now=self._now(), entropy=self._entropy(TOKEN_ENTROPY))
-        return self._run(plan, self._store.check)
+        return self._renew(token, stepped_up=False)
 
     def step_up(self, token: str) -> AccessToken:
         """Sign an access token whose user has just signed in again, within the same session (RFC 9470).
@@ -242,14 +243,13 @@ class TokenManager(ManagerBase[ClaimsT]):
             AccessTokenError: It is not acceptable, has no session, or its session is over.
             StoreUnavailable: The store cannot be asked.
         """
-        entropy = self._entropy(TOKEN_ENTROPY)
-        plan = self._engine.renew(token, stepped_up=True, now=self._now(), entropy=entropy)
-        return self._run(plan, self._store.check)
+        return self._renew(token, stepped_up=True)
 
     def stands(self, principal: Principal[ClaimsT]) -> bool:
         """Tell whether what an access token was accepted for stands, also after the token has expired.
 
-        For what outlives a request, such as a WebSocket: the session lives, and the token was not denied.
+        For what outlives a request, such as a WebSocket: the session lives, and the token was not denied. The
+        store is asked, whatever the policy says of requests: only it knows the limits of the session.
 
         Args:
             principal: Who was accepted.
@@ -257,7 +257,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         Raises:
             StoreUnavailable: The store cannot be asked.
         """
-        plan = self._engine.stands(principal, judge=self._judge(None), now=self._now())
+        plan = self._engine.stands(principal, judge=self._refuse_known, now=self._now())
         return self._run(plan, self._check)
 
     def inspect(self, token: str) -> SessionInfo:
@@ -489,6 +489,29 @@ class TokenManager(ManagerBase[ClaimsT]):
         outcome = self._store.rotate(command)
         return with_claims(outcome, fresh) if fresh is not None and isinstance(outcome, Granted) else outcome
 
+    def _renew(self, token: str, *, stepped_up: bool) -> AccessToken:
+        claims = self._claims_of_today(token)
+        entropy = self._entropy(TOKEN_ENTROPY)
+        plan = self._engine.renew(
+            token, stepped_up=stepped_up, claims=claims, now=self._now(), entropy=entropy
+        )
+        return self._run(plan, self._store.check)
+
+    def _claims_of_today(self, token: str) -> Mapping[str, Any] | None:
+        """Ask the application about the user of a token, as a refresh does; None: its claims go on."""
+        load = self._load_claims
+        if load is None:
+            return None
+        user_id = self.verify_access(token).user_id
+        try:
+            claims = load(user_id)
+        except UserInactive:
+            self._change(self._engine.end_inactive(user_id, now=self._now()), self._store.revoke_user)
+            raise AccessTokenError(detail="inactive") from None
+        except Exception as error:
+            raise no_claims(error) from error
+        return None if claims is None else self._engine.dump_claims(claims)
+
     def _authenticate(self, token: str, revocation: RevocationCheck | None) -> Principal[ClaimsT]:
         plan = self._engine.authenticate(token, judge=self._judge(revocation), now=self._now())
         return self._run(plan, self._check)
@@ -630,24 +653,21 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
 
         See `TokenManager.renew`.
         """
-        plan = self._engine.renew(token, now=self._now(), entropy=self._entropy(TOKEN_ENTROPY))
-        return await self._run(plan, self._store.check)
+        return await self._renew(token, stepped_up=False)
 
     async def step_up(self, token: str) -> AccessToken:
         """Sign an access token whose user has just signed in again, within the same session (RFC 9470).
 
         See `TokenManager.step_up`.
         """
-        entropy = self._entropy(TOKEN_ENTROPY)
-        plan = self._engine.renew(token, stepped_up=True, now=self._now(), entropy=entropy)
-        return await self._run(plan, self._store.check)
+        return await self._renew(token, stepped_up=True)
 
     async def stands(self, principal: Principal[ClaimsT]) -> bool:
         """Tell whether what an access token was accepted for stands, also after the token has expired.
 
         See `TokenManager.stands`.
         """
-        plan = self._engine.stands(principal, judge=self._judge(None), now=self._now())
+        plan = self._engine.stands(principal, judge=self._refuse_known, now=self._now())
         return await self._run(plan, self._check)
 
     async def inspect(self, token: str) -> SessionInfo:
@@ -819,6 +839,30 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         fresh = None if claims is None else self._engine.dump_claims(claims)
         outcome = await self._store.rotate(command)
         return with_claims(outcome, fresh) if fresh is not None and isinstance(outcome, Granted) else outcome
+
+    async def _renew(self, token: str, *, stepped_up: bool) -> AccessToken:
+        claims = await self._claims_of_today(token)
+        entropy = self._entropy(TOKEN_ENTROPY)
+        plan = self._engine.renew(
+            token, stepped_up=stepped_up, claims=claims, now=self._now(), entropy=entropy
+        )
+        return await self._run(plan, self._store.check)
+
+    async def _claims_of_today(self, token: str) -> Mapping[str, Any] | None:
+        """Ask the application about the user of a token, as a refresh does; None: its claims go on."""
+        load = self._load_claims
+        if load is None:
+            return None
+        user_id = self.verify_access(token).user_id
+        try:
+            loaded = load(user_id)
+            claims = await loaded if inspect.isawaitable(loaded) else loaded
+        except UserInactive:
+            await self._change(self._engine.end_inactive(user_id, now=self._now()), self._store.revoke_user)
+            raise AccessTokenError(detail="inactive") from None
+        except Exception as error:
+            raise no_claims(error) from error
+        return None if claims is None else self._engine.dump_claims(claims)
 
     async def _authenticate(self, token: str, revocation: RevocationCheck | None) -> Principal[ClaimsT]:
         plan = self._engine.authenticate(token, judge=self._judge(revocation), now=self._now())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +24,7 @@ from keyturn.stores.memory import AsyncMemoryStore
 from keyturn.testing.faults import BEFORE, AsyncFaultyStore, FaultPlan
 from tests.django.project.accounts.models import User
 from tests.django.test_guarding import with_keyturn
+from tests.support.sources import ROOT
 
 pytestmark = pytest.mark.usefixtures("project")
 
@@ -183,3 +187,21 @@ def test_only_bodies_of_the_endpoints_are_cut_off() -> None:
 
     assert async_to_sync(post)("/auth/refresh", is_endless=True) == 413
     assert async_to_sync(post)("/nothing", is_endless=False) == 404
+
+
+def test_a_projects_asgi_module_may_import_it_before_anything_is_set_up() -> None:
+    """As Django's own: `asgi.py` names the settings and asks for the application, and nothing else."""
+    code = (
+        "from keyturn.django.asgi import KeyturnSockets, get_asgi_application\n"
+        "print(callable(get_asgi_application(sockets=KeyturnSockets(None))))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.django.project.settings"},
+    )
+    assert (run.returncode, run.stdout) == (0, "True\n"), run.stderr

@@ -16,7 +16,7 @@ from keyturn.http.messages import HttpReply
 from keyturn.http.replies import challenge, refusal_of, refuse
 from keyturn.stores.memory import MemoryStore
 from keyturn.testing.http_suite import World, check_password
-from tests.http.neutral import body_of, endpoints, login, request, values
+from tests.http.neutral import PASSWORD, body_of, endpoints, login, request, values
 
 
 def test_without_a_login_check_there_is_no_login() -> None:
@@ -240,3 +240,18 @@ def test_a_user_id_that_cannot_be_used_is_the_clients_mistake() -> None:
     site = endpoints(World(), login=lambda username, _: username)
     reply = site.handle(login("ann\x00"))
     assert (reply.status, body_of(reply)["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(("still", "status"), [(True, 200), (False, 401)])
+def test_what_was_accepted_for_a_step_up_must_hold_still(still: bool, status: int) -> None:  # noqa: FBT001
+    """A password that is changed while it is being checked makes nothing recent."""
+    site = endpoints(World(), login=lambda username, _: SignIn(username, holds=lambda: True))
+    token = body_of(site.handle(login()))["access_token"]
+    asked = request(
+        "POST",
+        "/auth/step-up",
+        ("authorization", f"Bearer {token}"),
+        body={"username": "ann", "password": PASSWORD},
+    )
+    reply = site.handle(asked, login=lambda username, _: SignIn(username, holds=lambda: still))
+    assert reply.status == status

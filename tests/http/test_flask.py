@@ -397,3 +397,16 @@ def test_a_view_says_how_revocation_is_checked() -> None:
     headers = {"Authorization": f"Bearer {token}"}
     answers = [app.test_client().get(path, headers=headers) for path in ("/trusting", "/strict")]
     assert [answer.status_code for answer in answers] == [200, 401]
+
+
+def test_who_asks_is_of_the_request_and_not_of_the_context() -> None:
+    """An application's context that somebody has pushed is that of many requests."""
+    app = Flask(__name__)
+    auth = Keyturn(World().manager(), login=check_password)
+    auth.init_app(app)
+    app.add_url_rule("/in", "in", auth.require()(lambda: {"user": auth.principal().user_id}))
+    app.add_url_rule("/open", "open", lambda: {"signed in": auth.optional_principal() is not None})
+    with app.app_context():
+        client = app.test_client()
+        assert client.get("/in", headers={"Authorization": f"Bearer {log_in(app)}"}).json == {"user": "ann"}
+        assert client.get("/open").json == {"signed in": False}

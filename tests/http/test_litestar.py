@@ -670,3 +670,15 @@ def test_a_guard_without_its_parentheses_lets_nobody_in() -> None:
     with site_of(build) as site:
         answer = site.send("GET", "/careless")
         assert (answer.status_code, "secret" in answer.text) == (500, False)
+
+
+@pytest.mark.parametrize("path", ["/", "/auth"])
+def test_nothing_is_mounted_over_the_endpoints(path: str) -> None:
+    """Litestar would ask the mounted application, where nobody guards and passwords come."""
+
+    @asgi(path, is_mount=True, copy_scope=True)
+    async def mounted(scope: Any, receive: Any, send: Any) -> None:
+        """Never asked."""
+
+    with pytest.raises(ConfigurationError, match="mounted over the endpoints"):
+        Litestar([mounted], plugins=[Keyturn(World().async_manager(), login=check_password)])

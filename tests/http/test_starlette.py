@@ -339,3 +339,18 @@ async def test_a_part_of_an_application_is_judged_once() -> None:
     async with asking(app) as client:
         assert (await client.get("/part/public/page")).status_code == 200
         assert (await client.get("/part/private")).status_code == 401
+
+
+async def test_starlettes_own_authentication_does_not_stand_for_the_guard_by_paths() -> None:
+    """It heeds `exempt` and no `require`, so what is required needs `middleware` all the same."""
+    auth = Keyturn(World().async_manager(), login=check_password, require={"/admin/*": {"roles": "admin"}})
+    middleware = Middleware(AuthenticationMiddleware, backend=auth.backend, on_error=auth.on_error)
+    async with asking(Starlette(routes=auth.routes, middleware=[middleware])) as client:
+        with pytest.raises(ConfigurationError, match=r"Middleware\(auth.middleware\)"):
+            await client.post("/auth/login", json={})
+
+
+def test_a_handshake_is_one_although_no_scheme_says_so() -> None:
+    """The specification lets servers leave it out, and a proxy's may be that of the page."""
+    scope = {"type": "websocket", "path": "/feed", "headers": []}
+    assert [read_scope(each).scheme for each in (scope, {**scope, "scheme": "https"})] == ["ws", "ws"]

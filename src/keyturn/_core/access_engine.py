@@ -169,9 +169,17 @@ class AccessEngine(Generic[ClaimsT]):
                 assert_never(standing)
 
     def renew(
-        self, token: str, *, stepped_up: bool = False, now: Millis, entropy: bytes
+        self,
+        token: str,
+        *,
+        stepped_up: bool,
+        claims: Mapping[str, Any] | None,
+        now: Millis,
+        entropy: bytes,
     ) -> Plan[Check, CheckOutcome, AccessToken]:
-        """Sign a fresh access token in place of one that still counts: the same claims, the same generation.
+        """Sign a fresh access token in place of one that still counts, of the same generation.
+
+        Its claims are those of the old one, unless others are given.
 
         The session's idle limit is not extended, and the new token does not outlive it: whoever holds nothing
         but access tokens cannot keep a session alive. The generation must be the token's own: its successor's
@@ -179,23 +187,24 @@ class AccessEngine(Generic[ClaimsT]):
         did; or now, where that has just happened (`stepped_up`).
         """
         try:
-            claims = self.verifier.read(token, now / 1000)
+            known = self.verifier.read(token, now / 1000)
         except AccessTokenError as error:
             return Settled(error)
-        sid = parse_session_id(claims.session_id)
+        sid = parse_session_id(known.session_id)
         if sid is None:
             return Settled(AccessTokenError(detail="no_session"))
         settle = partial(
             settle_renew,
             mint=self._mint,
             material=self.signing,
-            claims=claims,
+            known=known,
+            claims=known.claims if claims is None else claims,
             stepped_up=stepped_up,
             now=now,
             entropy=entropy,
         )
         trail = partial(lines_of_step_up, now) if self.audited and stepped_up else None
-        return Step(Check(sid, claims.token_id, now), settle, trail)
+        return Step(Check(sid, known.token_id, now), settle, trail)
 
     def sign_access(
         self,

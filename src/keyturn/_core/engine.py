@@ -248,6 +248,11 @@ class Engine(AccessEngine[ClaimsT]):
         """Give the command that ends all sessions of a user who may not go on."""
         return RevokeUser(user_id, None, "inactive", now)
 
+    def end_inactive(self, user_id: str, *, now: Millis) -> Step[RevokeUser, Revocation, int]:
+        """End all sessions of a user who may not go on."""
+        command = self.revoke_inactive(user_id, now=now)
+        return Step(command, partial(settle_revoke_user, now), self._revocations(now))
+
     def dump_claims(self, claims: ClaimsT | Mapping[str, Any]) -> Mapping[str, Any]:
         """Turn freshly loaded claims into JSON.
 

@@ -5,10 +5,10 @@ It knows no store, no clock and no token text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from keyturn._core.access_claims import AccessClaims
 from keyturn._core.commands import Confirm
@@ -94,19 +94,20 @@ def settle_renew(
     *,
     mint: Mint,
     material: Material,
-    claims: AccessClaims,
+    known: AccessClaims,
+    claims: Mapping[str, Any],
     stepped_up: bool,
     now: Millis,
     entropy: bytes,
 ) -> Settled[AccessToken]:
-    """End a renewal: the old token's generation and claims, within the session's limits.
+    """End a renewal: the old token's generation, and claims, within the session's limits.
 
     With `stepped_up`, the user has signed in again just now, and the new token says so.
     """
     match outcome:
-        case Live(Session() as session) if session.user_id == claims.subject:
-            as_before = replace(session, gen=claims.gen or 0, claims=claims.claims)
-            moment = now // 1000 if stepped_up else claims.auth_time
+        case Live(Session() as session) if session.user_id == known.subject:
+            as_before = replace(session, gen=known.gen or 0, claims=dict(claims))
+            moment = now // 1000 if stepped_up else known.auth_time
             token = mint.access_for(as_before, material, auth_time=moment, now=now, entropy=entropy)
             event = SteppedUp(now / 1000, session.user_id, str(session.sid))
             return Settled(token, (event,) if stepped_up else ())

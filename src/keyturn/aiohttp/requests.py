@@ -43,8 +43,11 @@ async def read_body(request: web.Request) -> bytes:
 
 
 def is_handshake(request: web.Request) -> bool:
-    """Tell whether a request wants to become a WebSocket (RFC 6455, section 4.1)."""
-    return request.method == "GET" and request.headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket"
+    """Tell whether a request wants to become a WebSocket (RFC 6455, section 4.1).
+
+    With any method: aiohttp asks for none, and what it opens must be watched.
+    """
+    return request.headers.get(hdrs.UPGRADE, "").strip().lower() == "websocket"
 
 
 def request_among(given: tuple[object, ...]) -> web.Request:

@@ -234,18 +234,17 @@ class Renewing:
         self._held = ours
 
     def _ended(self) -> Steps[None]:
-        foreign = False
+        ours = False
         try:
-            found = yield from work(self._store.load)
+            found = yield from self._loaded()
+            ours = True
             if found is not None:
-                foreign = not self._is_ours(found)
-                self._check_ours(found)
                 fields = {"refresh_token": found.refresh_token}
                 attempts = self._terms.attempts
                 yield from self._asked("logout", fields, self._read_end, attempts=attempts)
         finally:
             self._held = None
-            if not foreign:
+            if ours:  # what cannot be read, or is of another server, is not ours to throw away
                 yield from work(self._store.clear)
 
     def _asked(self, endpoint: str, fields: Mapping[str, Any], read: Read[T], *, attempts: int) -> Steps[T]:

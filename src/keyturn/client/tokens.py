@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard, cast
 
 from keyturn._core.encoding import EncodingError, dump_json, parse_json_object
 from keyturn.errors import ConfigurationError, InvalidInput
@@ -49,7 +49,7 @@ class Tokens:
             raise InvalidInput("A token must be text of visible ASCII characters.")
         if not (_is_number(self.asked_at) and _is_number(self.expires_in) and self.expires_in >= 0):
             raise InvalidInput("expires_in must be a number of seconds, not negative.")
-        texts: tuple[object, ...] = (self.session_id, self.url)
+        texts = cast("tuple[object, ...]", (self.session_id, self.url))  # they may have been read
         if not all(isinstance(each, str) for each in texts):
             raise InvalidInput("session_id and url must be text.")
 

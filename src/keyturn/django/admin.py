@@ -251,7 +251,7 @@ class SessionAdmin(ModelAdmin):
             queryset,
             "revoke_users",
             theirs.count(),
-            lambda: self._revoke_users(request, ids),
+            lambda: self._revoke_users(request, theirs),
             users=len(ids),
         )
 
@@ -297,9 +297,14 @@ class SessionAdmin(ModelAdmin):
                 self.log_change(request, session, "Revoked.")
         return count
 
-    def _revoke_users(self, request: HttpRequest, ids: list[str]) -> int:  # noqa: ARG002  (as its sibling)
-        manager = get_manager()
-        return sum(manager.revoke_user(user_id, reason="admin") for user_id in ids)
+    def _revoke_users(self, request: HttpRequest, going: QuerySet[AbstractSession]) -> int:
+        manager, count, done = get_manager(), 0, set[str]()
+        for session in list(going):
+            if session.user_id not in done:
+                done.add(session.user_id)
+                count += manager.revoke_user(session.user_id, reason="admin")
+            self.log_change(request, session, "Revoked, with all sessions of its user.")
+        return count
 
 
 def _now() -> int:

@@ -13,11 +13,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth.models import AnonymousUser
 from django.core import asgi
 from typing_extensions import Unpack
 
-from keyturn.django.asking import user_of
 from keyturn.django.conf import get_async_manager, get_async_serving, get_http_settings, get_settings
 from keyturn.errors import StoreError
 from keyturn.http import MAX_BODY, Admitted, NeedsOptions, needs
@@ -75,6 +73,11 @@ class KeyturnSockets:
         """Serve one connection; what is no WebSocket passes."""
         if scope["type"] != "websocket":
             return await self._app(scope, receive, send)
+        # A project's asgi.py imports this module before its models are there.
+        from django.contrib.auth.models import AnonymousUser  # noqa: PLC0415  (see above)
+
+        from keyturn.django.asking import user_of  # noqa: PLC0415  (the same)
+
         guard = get_async_serving().guard
         asked = read_for_guard(scope, guard)
         by_path = get_settings().guards_paths and not self._says

@@ -32,19 +32,19 @@ _ADMITTED = "_keyturn_admitted"
 
 
 @overload
-def principal(request: HttpRequest) -> Principal[dict[str, Any]]: ...
+def principal(request: HttpRequest) -> Principal[Any]: ...
 
 
 @overload
 def principal(request: HttpRequest, claims: type[ClaimsT]) -> Principal[ClaimsT]: ...
 
 
-def principal(request: HttpRequest, claims: type[Any] = dict) -> Principal[Any]:
+def principal(request: HttpRequest, claims: type[Any] = object) -> Principal[Any]:
     """Say who the access token of a guarded request speaks for.
 
     Args:
         request: The request, which `require` or the middleware has admitted.
-        claims: The model of the claims, as in `KEYTURN["CLAIMS"]`.
+        claims: The model of the claims, as in `KEYTURN["CLAIMS"]`, for whoever wants them typed.
 
     Raises:
         ConfigurationError: Nobody is signed in, as may be where nobody need be; or the claims are no such.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.core import checks
+from django.core.cache.backends.base import BaseCache
 from django.urls import NoReverseMatch, URLResolver, get_resolver, reverse
 from django.utils.module_loading import import_string
 
@@ -39,12 +40,17 @@ def check_counting(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[ch
     settings, _problems = examine(getattr(django_settings, NAME, None))
     if settings is None or settings.login_rate is None or settings.login is False:
         return []
-    backend = import_string(django_settings.CACHES["default"]["BACKEND"]).__name__
-    if backend not in _ALONE:
+    backend = import_string(django_settings.CACHES["default"]["BACKEND"])
+    if backend.__name__ in _ALONE:
+        fault = "which workers do not share"
+    elif backend.incr is BaseCache.incr:
+        fault = "which does not count in one step: many attempts at once count as few"
+    else:
         return []
-    message = f"{NAME}['LOGIN_RATE'] counts in the default cache, a {backend}, which workers do not share."
+    message = f"{NAME}['LOGIN_RATE'] counts in the default cache, a {backend.__name__}, {fault}."
     hint = (
-        "Give the project a cache that they share, such as Redis; or silence this where there is one worker."
+        "Give the project a cache that counts for all workers, such as Redis or Memcached; or silence this "
+        "where there is one worker."
     )
     return [checks.Warning(message, hint=hint, id="keyturn.W021")]
 

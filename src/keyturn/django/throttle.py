@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from unicodedata import normalize
 
 from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
 from django.utils.crypto import salted_hmac
 
 from keyturn.errors import StoreUnavailable
@@ -63,8 +64,16 @@ class CacheThrottle:
         key, cache = f"keyturn.login.{digest}", caches[self._cache]
         try:
             cache.add(key, 0, timeout=2 * self._rate.period)
-            return cache.incr(key)
+            count = cache.incr(key)
+            if not increments(cache):
+                cache.touch(key, 2 * self._rate.period)  # it was written anew, with the cache's own timeout
         except ValueError:  # it is gone again: a cache that keeps nothing counts nothing
             return 0
         except Exception as error:  # backends raise what their drivers do
             raise StoreUnavailable("the cache that counts sign-ins cannot be asked") from error
+        return count
+
+
+def increments(cache: BaseCache) -> bool:
+    """Tell whether a cache counts in one step; others read and then write, and many at once are one there."""
+    return type(cache).incr is not BaseCache.incr

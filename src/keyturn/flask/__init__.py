@@ -20,15 +20,15 @@ from typing import Generic, ParamSpec, cast
 from typing_extensions import Unpack
 
 try:
-    from flask import Flask, Response, g
+    from flask import Flask, Response
 except ImportError as error:
     raise ImportError("keyturn.flask needs its extra: pip install 'keyturn[flask]'") from error
 
 from keyturn.errors import ConfigurationError, StoreError
 from keyturn.flask.commands import commands
-from keyturn.flask.configuring import check_manager, configured, flush_at_exit
+from keyturn.flask.configuring import check_manager, configured
 from keyturn.flask.endpoints import EXTENSION, Extension, blueprint, extension, read, written
-from keyturn.flask.guards import View, admit, auth_required, current_principal
+from keyturn.flask.guards import View, admit, asking, auth_required, current_principal
 from keyturn.http import (
     Endpoints,
     Guard,
@@ -42,6 +42,7 @@ from keyturn.http import (
     refuse,
     signed_in,
 )
+from keyturn.http.exits import flush_at_exit
 from keyturn.http.given import settings_of
 from keyturn.manager import TokenManager
 from keyturn.results import ClaimsT, Principal
@@ -146,4 +147,4 @@ class Keyturn(Generic[ClaimsT]):
     @staticmethod
     def optional_principal() -> Principal[ClaimsT] | None:
         """Say who asks; None where nobody is signed in."""
-        return cast("Principal[ClaimsT] | None", g.get("keyturn_principal"))
+        return cast("Principal[ClaimsT] | None", asking())

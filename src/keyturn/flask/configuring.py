@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any, Final, cast
-from weakref import ref
 
 from flask import Flask
 
@@ -45,19 +43,3 @@ def check_manager(manager: object) -> None:
     if isinstance(manager, Flask):
         raise ConfigurationError("the manager comes first: auth = Keyturn(manager), then auth.init_app(app)")
     check_colour(manager, TokenManager)
-
-
-def flush_at_exit(manager: TokenManager[Any]) -> None:
-    """Have a manager do what it has deferred before the process ends, which Flask tells nobody of.
-
-    It is flushed and not closed: the store is the application's. The hook keeps no manager alive. A forked
-    worker has it too, with its own copy of the manager.
-    """
-    found = ref(manager)
-
-    def flush() -> None:
-        alive = found()
-        if alive is not None:
-            alive.flush()
-
-    atexit.register(flush)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Any, Never, ParamSpec, TypeAlias, cast
+from typing import Any, Final, Never, ParamSpec, TypeAlias, cast
 
-from flask import Response, after_this_request, current_app, g, make_response
+from flask import Response, after_this_request, current_app, has_request_context, make_response, request
 from flask.typing import ResponseReturnValue
 from typing_extensions import Unpack
 from werkzeug.local import LocalProxy
@@ -20,7 +20,15 @@ P = ParamSpec("P")
 Answer: TypeAlias = ResponseReturnValue | None
 View: TypeAlias = Callable[P, Answer] | Callable[P, Awaitable[Answer]]
 
-current_principal = cast("Principal[Any]", LocalProxy(lambda: g.get("keyturn_principal")))
+_PRINCIPAL: Final = "keyturn.principal"
+
+
+def asking() -> Principal[Any] | None:
+    """Give who the current request's access token speaks for; None where nobody is signed in, or none is."""
+    return request.environ.get(_PRINCIPAL) if has_request_context() else None
+
+
+current_principal = cast("Principal[Any]", LocalProxy(asking))
 """Who the request's access token speaks for; false where nobody is signed in."""
 
 
@@ -74,7 +82,7 @@ def admit(verdict: Admitted | HttpReply) -> Response | None:
     """Let a request pass, or give what to answer it."""
     if isinstance(verdict, HttpReply):
         return written(verdict)
-    g.keyturn_principal = verdict.principal
+    request.environ[_PRINCIPAL] = verdict.principal  # an application's context may be that of many requests
 
     @after_this_request
     def add_headers(response: Response) -> Response:

@@ -16,6 +16,7 @@ from keyturn.http.messages import MAX_BODY, HttpReply, HttpRequest, below_root
 from keyturn.http.replies import unreadable_body
 
 _NO_CONTENT: Final = 204
+_SCHEMES: Final = {"websocket": "ws"}  # servers may leave it out, or say "https" behind a proxy
 _JUDGED: Final = "keyturn.judged"
 _CORS: Final = b"access-control-"
 
@@ -140,7 +141,7 @@ def _read(scope: Scope, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> 
         tuple([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers]),
         body,
         client[0] if client else None,
-        scope.get("scheme", "http"),
+        _SCHEMES.get(scope["type"]) or scope.get("scheme", "http"),
     )
 
 

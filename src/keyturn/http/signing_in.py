@@ -45,7 +45,7 @@ from keyturn.http.site import (
     cleared,
     tokens_reply,
 )
-from keyturn.results import Principal, TokenPair
+from keyturn.results import AccessToken, Principal, TokenPair
 
 _CREDENTIALS: Final = frozenset({"username", "password"})
 _GRANT: Final = frozenset({"grant_type", "scope", "client_id", "client_secret"})
@@ -70,7 +70,7 @@ def step_up(site: Site, request: HttpRequest) -> Answer:
         def accepted(who: SignIn) -> Answer:
             if who.user_id != principal.user_id:
                 raise invalid_credentials()
-            return _step_up(site, request, principal)
+            return _step_up(site, request, principal, who.holds)
 
         return _checked(site, request, fields, accepted)
 
@@ -82,15 +82,23 @@ def stepped_up(site: Site, request: HttpRequest) -> Answer:
     return authenticated(site, request, lambda principal: _step_up(site, request, principal))
 
 
-def _step_up(site: Site, request: HttpRequest, principal: Principal[Any]) -> Answer:
+def _step_up(
+    site: Site, request: HttpRequest, principal: Principal[Any], holds: Callable[[], Any] | None = None
+) -> Answer:
     token = read_bearer(request, site.settings)
     if token is None:
         raise no_credentials()
-    return call(
-        lambda backend: backend.manager.step_up(token),
-        lambda fresh: json_reply(access_body(fresh, principal.session_id)),
-        refuse,
-    )
+
+    def stepped(fresh: AccessToken) -> Answer:
+        reply = json_reply(access_body(fresh, principal.session_id))
+        still_holds = holds
+        if still_holds is None:
+            return reply
+        return call(
+            lambda _: still_holds(), lambda still: reply if still else refuse(invalid_credentials()), refuse
+        )
+
+    return call(lambda backend: backend.manager.step_up(token), stepped, refuse)
 
 
 def sign_in(site: Site, request: HttpRequest, who: SignIn, transport: Transport) -> Answer:

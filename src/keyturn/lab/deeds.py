@@ -95,7 +95,9 @@ async def look(bench: Bench, held: Held) -> SessionInfo | None:
     """Look at a session; None: it is gone."""
     try:
         return await _settled(bench.manager.inspect(held.refresh_token))
-    except InvalidToken:
+    except InvalidToken as error:
+        if error.detail != "unknown_session":  # no token of ours says nothing about the session
+            raise
         return None
 
 

@@ -54,7 +54,8 @@ def admit(scope: MutableMapping[str, Any], admitted: Admitted) -> None:
 
 def principal_of(scope: Scope) -> Any:  # noqa: ANN401 - what its claims are, the handler says
     """Give who asks, as the dependency does; None where nobody is signed in."""
-    return cast("Any", scope)[EXTENSION].principal
+    admitted: Admitted | None = cast("Any", scope).get(EXTENSION)  # none where no route was found
+    return None if admitted is None else admitted.principal
 
 
 def takes_principal(handler: BaseRouteHandler) -> bool:

@@ -10,7 +10,7 @@ from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
-from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.handlers import ASGIRouteHandler, BaseRouteHandler, HTTPRouteHandler
 from litestar.plugins import InitPlugin, ReceiveRoutePlugin
 from litestar.routes import BaseRoute
 from litestar.types import ASGIApp
@@ -136,7 +136,8 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, AsyncLeaf[ClaimsT]):
             prefix = self._endpoints.settings.prefix
             app_config.route_handlers.append(self._serving.handler(prefix, app_config, self._exclude_opt_key))
         app_config.middleware.insert(0, self._guarded)
-        app_config.exception_handlers.setdefault(StoreError, _answer_outage)  # of the manager, in a handler
+        handlers = cast("dict[Any, Any]", cast("Any", app_config).exception_handlers)
+        handlers.setdefault(StoreError, _answer_outage)  # of the manager, in a handler
         app_config.before_send.append(self._serving.answer_unrouted)
         app_config.dependencies.setdefault(PRINCIPAL, Provide(principal_of, sync_to_thread=False))
         if self._lifespan:
@@ -156,9 +157,11 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, AsyncLeaf[ClaimsT]):
         """Note what the handlers of a route ask: Litestar calls this.
 
         Raises:
-            ConfigurationError: A handler takes a principal where nobody need be signed in.
+            ConfigurationError: A handler takes a principal where nobody need be signed in, or a mounted
+                application stands over the endpoints.
         """
         for handler in handlers_of(route):
+            self._check_mount(handler, route.path)
             asked = handler.opt[EXTENSION] = self._asked_by(handler)
             by_path = asked.by_path and self._guard.asks(below(handler.app, route.path))
             certain = by_path or (asked.needs is not None and not asked.needs.optional)
@@ -170,6 +173,13 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, AsyncLeaf[ClaimsT]):
                     f"{handler} takes a principal, but nobody need be signed in: "
                     "add guards=[auth.require()], or let it be None"
                 )
+
+    def _check_mount(self, handler: BaseRouteHandler, path: str) -> None:
+        """Refuse a mount over the endpoints: Litestar would ask it, and nobody guards these paths."""
+        prefix = self._endpoints.settings.prefix
+        mounted = isinstance(handler, ASGIRouteHandler) and handler.is_mount
+        if mounted and f"{prefix}/".startswith(f"{below(handler.app, path).rstrip('/')}/"):
+            raise ConfigurationError(f"{path} is mounted over the endpoints at {prefix}: mount it elsewhere")
 
     def _asked_by(self, handler: BaseRouteHandler) -> Asked:
         asked = asked_by(handler, self, by_path=self._by_path, exclude_opt_key=self._exclude_opt_key)

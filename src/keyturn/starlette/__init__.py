@@ -45,8 +45,11 @@ class Keyturn(KeyturnBase[ClaimsT], AuthenticationBackend):
 
     @property
     def backend(self) -> AuthenticationBackend:
-        """For Starlette's `AuthenticationMiddleware`, with `on_error`; nobody need sign in."""
-        self._is_placed = True
+        """For Starlette's `AuthenticationMiddleware`, with `on_error`; nobody need sign in.
+
+        It heeds `exempt`; what `require` says is for `middleware`.
+        """
+        self._is_placed = self._is_placed or not self._requires
         return self
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:

@@ -74,6 +74,7 @@ class KeyturnBase(AsyncLeaf[ClaimsT]):
         With one of those two, all routes are guarded by paths; without, those that say so alone.
         """
         self._guards_paths = not (exempt is None and require is None)
+        self._requires = require is not None
         self._is_placed = False
         self._manager = manager
         self._has_login = login is not None

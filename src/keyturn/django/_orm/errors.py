@@ -54,7 +54,8 @@ def _meaning(error: Error, connection: BaseDatabaseWrapper) -> KeyturnError:
     if is_not_storable(cause) or isinstance(error, DataError):
         return not_storable()
     lost = _is_lost(error, cause, connection)
-    if lost and not connection.in_atomic_block:
+    theirs = connection.in_atomic_block or not connection.autocommit  # closing would lose what they did
+    if lost and not theirs:
         connection.close()  # the next use opens another
     return why_unavailable(cause, lost=lost)
 

@@ -15,7 +15,7 @@ from django.db.transaction import atomic
 from django.utils.connection import ConnectionDoesNotExist
 
 from keyturn.django._orm.errors import translated
-from keyturn.django.models import UserLock
+from keyturn.django.models import STRIPES, UserLock
 from keyturn.errors import ConfigurationError
 from keyturn.stores._sql.retries import tried
 
@@ -72,7 +72,9 @@ def run(connection: BaseDatabaseWrapper, work: Callable[[], T], *, safe: bool) -
         with translated(connection):
             return work()
 
-    if connection.in_atomic_block:
+    with translated(connection):
+        theirs = connection.in_atomic_block or not connection.get_autocommit()
+    if theirs:
         return once()  # what was rolled back is more than this operation
     if connection.errors_occurred:
         # As Django does between two requests; a thread of somebody's own has no requests.
@@ -144,5 +146,6 @@ def _immediate(connection: Any) -> Generator[None]:  # noqa: ANN401  (SQLite's w
 
 def _take_write_lock(connection: BaseDatabaseWrapper) -> None:
     """Take SQLite's write lock in a transaction of the application's, which may have begun without it."""
-    nobody = UserLock._base_manager.using(connection.alias).filter(stripe=-1)  # noqa: SLF001  (as Django has it)
-    nobody.update(stripe=-1)
+    # No stripe has this number, and yet a field can hold it: Django sends no statement that cannot match.
+    nobody = UserLock._base_manager.using(connection.alias).filter(stripe=STRIPES)  # noqa: SLF001  (as Django has it)
+    nobody.update(stripe=STRIPES)

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from keyturn.testing._http.wire import connected, head, status_of
 from keyturn.testing._http.world import Framework, Rules, Site, served, tokens_of
 
 FEED = "/feed"
@@ -110,6 +111,26 @@ class SocketRules(Rules):
             assert site.send("DELETE", f"/auth/sessions/{ended.session_id}", bearer=other.access).is_success
             assert closing(closed) == (3000, "the session has ended")
             assert echo(open_, "still here") == "still here"
+
+    @pytest.mark.parametrize("method", ["HEAD", "POST"])
+    def test_no_method_opens_a_socket_that_nobody_watches(self, site: Site, method: str) -> None:
+        """A handshake is a GET; a server that takes another one closes that socket with its session, too."""
+        tokens = site.sign_in("met")
+        asked = head(
+            method,
+            FEED,
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("Authorization", f"Bearer {tokens.access}"),
+        )
+        with connected(site.url) as wire:
+            wire.sendall(asked.replace(b"Connection: close\r\n", b""))
+            if status_of(wire) == 101:
+                site.post("/auth/logout", cookie=tokens.refresh)
+                while wire.recv(4096):  # until the server closes; a socket that stays open ends in a timeout
+                    pass
 
     def test_a_logout_closes_the_sockets_of_the_session(self, site: Site) -> None:
         """All of them."""
