@@ -75,9 +75,8 @@ TYPES: Final = {
     "pyright (strict)": ["-m", "pyright", "--pythonpath", str(PYTHON)],
 }
 TESTS: Final = {
-    # Three at a time, also on two cores, because servers are waited for; each has servers of its own. What
-    # shares a module's or a class's set-up stays together.
-    "pytest": ["-m", "pytest", "-n", "3", "--dist", "loadscope", "--cov", "--cov-report="],
+    # Two at a time, each with servers of its own; what shares a module's or a class's set-up stays together.
+    "pytest": ["-m", "pytest", "-n", "2", "--dist", "loadscope", "--cov", "--cov-report="],
     "every branch of the core": [
         *("-m", "coverage", "report", "--include=src/keyturn/_core/*", "--fail-under=100"),
     ],

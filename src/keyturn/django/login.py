@@ -95,5 +95,6 @@ def _holds(request: HttpRequest, user: AbstractBaseUser, password: str | None) -
     # Django may have renewed the hash of the same password at another sign-in.
     if now.password != user.password and (password is None or not now.check_password(password)):
         return False
-    user_logged_in.send(sender=type(user), request=request, user=user)
+    if not request.path_info.endswith("/step-up"):  # that begins no session
+        user_logged_in.send(sender=type(user), request=request, user=user)
     return True
