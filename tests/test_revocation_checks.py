@@ -497,3 +497,14 @@ def test_starting_says_that_the_log_cannot_be_read(begin: Starter) -> None:
     process.line.cut.clear()
     token = process.issue("user-1").access_token
     assert process.authenticate(token).user_id == "user-1"
+
+
+def test_what_this_process_knows_to_be_revoked_stands_no_more(begin: Starter) -> None:
+    """An open socket's session is over without a question where this process has ended it."""
+    process = begin()
+    principal = process.authenticate(used(process))
+    assert process.stands(principal)
+    process.revoke(principal.session_id)
+    process.line.asked.clear()
+    assert not process.stands(principal)
+    assert "check" not in process.line.asked

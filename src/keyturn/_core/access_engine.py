@@ -156,17 +156,9 @@ class AccessEngine(Generic[ClaimsT]):
         sid = parse_session_id(principal.session_id)
         if sid is None and now / 1000 > principal.expires_at + self.policy.leeway:
             return Settled(result=False)
-        standing = judge(principal)
-        match standing:
-            case "clear":
-                return Settled(result=True)
-            case "revoked":
-                return Settled(result=False)
-            case "unknown":
-                command = Check(sid, principal.token_id, now)
-                return Step(command, partial(settle_standing, principal.user_id))
-            case _:
-                assert_never(standing)
+        if judge(principal) == "revoked":
+            return Settled(result=False)
+        return Step(Check(sid, principal.token_id, now), partial(settle_standing, principal.user_id))
 
     def renew(
         self,
