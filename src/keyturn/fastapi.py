@@ -86,7 +86,7 @@ class Keyturn(KeyturnBase[ClaimsT]):
         app.add_exception_handler(StoreError, cast("Any", _refuse))  # of the manager, in an endpoint
         app.add_middleware(AsgiHeaders)
         app.add_middleware(AsgiSockets, gone=GONE)
-        if self._guards_paths:
+        if self._by_path:
             app.add_middleware(self.middleware)
         if endpoints:
             app.include_router(self.router(lifespan=lifespan))

@@ -471,21 +471,17 @@ class TokenManager(ManagerBase[ClaimsT]):
             raise
 
     def _rotate(self, command: Rotate) -> RefreshOutcome:
-        load = self._load_claims
-        if load is None:
+        if self._load_claims is None:
             return self._store.rotate(command)
         # Loading may fail, so it comes before the rotation, which a retry could not always repeat.
         found = self._store.lookup(self._engine.peek(command))
         if not isinstance(found, Found) or found.session.revoked_at is not None:
             return self._store.rotate(command)
         try:
-            claims = load(found.session.user_id)
+            fresh = self._load(found.session.user_id)
         except UserInactive:
             revoke = self._engine.revoke_inactive(found.session.user_id, now=command.now)
             return Inactive(found.session, self._store.revoke_user(revoke).ended)
-        except Exception as error:  # the application's database may be out: that says nothing about the token
-            raise no_claims(error) from error
-        fresh = None if claims is None else self._engine.dump_claims(claims)
         outcome = self._store.rotate(command)
         return with_claims(outcome, fresh) if fresh is not None and isinstance(outcome, Granted) else outcome
 
@@ -499,16 +495,27 @@ class TokenManager(ManagerBase[ClaimsT]):
 
     def _claims_of_today(self, token: str) -> Mapping[str, Any] | None:
         """Ask the application about the user of a token, as a refresh does; None: its claims go on."""
-        load = self._load_claims
-        if load is None:
+        if self._load_claims is None:
             return None
         user_id = self.verify_access(token).user_id
         try:
-            claims = load(user_id)
+            return self._load(user_id)
         except UserInactive:
             self._change(self._engine.end_inactive(user_id, now=self._now()), self._store.revoke_user)
             raise AccessTokenError(detail="inactive") from None
-        except Exception as error:
+
+    def _load(self, user_id: str) -> Mapping[str, Any] | None:
+        """Ask the application for a user's claims of today; None: those that there are go on.
+
+        Raises:
+            UserInactive: The user may not go on.
+        """
+        load = self._load_claims
+        try:
+            claims = None if load is None else load(user_id)
+        except UserInactive:
+            raise
+        except Exception as error:  # the application's database may be out: that says nothing about a token
             raise no_claims(error) from error
         return None if claims is None else self._engine.dump_claims(claims)
 
@@ -821,22 +828,17 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
             raise
 
     async def _rotate(self, command: Rotate) -> RefreshOutcome:
-        load = self._load_claims
-        if load is None:
+        if self._load_claims is None:
             return await self._store.rotate(command)
         # Loading may fail, so it comes before the rotation, which a retry could not always repeat.
         found = await self._store.lookup(self._engine.peek(command))
         if not isinstance(found, Found) or found.session.revoked_at is not None:
             return await self._store.rotate(command)
         try:
-            loaded = load(found.session.user_id)
-            claims = await loaded if inspect.isawaitable(loaded) else loaded
+            fresh = await self._load(found.session.user_id)
         except UserInactive:
             revoke = self._engine.revoke_inactive(found.session.user_id, now=command.now)
             return Inactive(found.session, (await self._store.revoke_user(revoke)).ended)
-        except Exception as error:  # the application's database may be out: that says nothing about the token
-            raise no_claims(error) from error
-        fresh = None if claims is None else self._engine.dump_claims(claims)
         outcome = await self._store.rotate(command)
         return with_claims(outcome, fresh) if fresh is not None and isinstance(outcome, Granted) else outcome
 
@@ -850,17 +852,28 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
 
     async def _claims_of_today(self, token: str) -> Mapping[str, Any] | None:
         """Ask the application about the user of a token, as a refresh does; None: its claims go on."""
-        load = self._load_claims
-        if load is None:
+        if self._load_claims is None:
             return None
         user_id = self.verify_access(token).user_id
         try:
-            loaded = load(user_id)
-            claims = await loaded if inspect.isawaitable(loaded) else loaded
+            return await self._load(user_id)
         except UserInactive:
             await self._change(self._engine.end_inactive(user_id, now=self._now()), self._store.revoke_user)
             raise AccessTokenError(detail="inactive") from None
-        except Exception as error:
+
+    async def _load(self, user_id: str) -> Mapping[str, Any] | None:
+        """Ask the application for a user's claims of today; None: those that there are go on.
+
+        Raises:
+            UserInactive: The user may not go on.
+        """
+        load = self._load_claims
+        try:
+            loaded = None if load is None else load(user_id)
+            claims = await loaded if inspect.isawaitable(loaded) else loaded
+        except UserInactive:
+            raise
+        except Exception as error:  # the application's database may be out: that says nothing about a token
             raise no_claims(error) from error
         return None if claims is None else self._engine.dump_claims(claims)
 

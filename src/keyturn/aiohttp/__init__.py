@@ -20,7 +20,7 @@ document of its own; for one that an application writes, `keyturn.http.openapi` 
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Final, ParamSpec, TypeAlias, cast
 
 from typing_extensions import Unpack
@@ -45,15 +45,9 @@ from keyturn.errors import ConfigurationError, StoreError
 from keyturn.http import (
     JWKS_PATH,
     LIST_VALUED,
-    AsyncEndpoints,
-    AsyncGuard,
-    AsyncLogin,
     Headers,
     HttpReply,
-    HttpSettings,
-    LoginThrottle,
     NeedsOptions,
-    Requirements,
     SignIn,
     Transport,
     Verdict,
@@ -64,7 +58,6 @@ from keyturn.http import (
 )
 from keyturn.http.leaf import AsyncLeaf
 from keyturn.http.lifespans import running
-from keyturn.manager import AsyncTokenManager
 from keyturn.results import ClaimsT, Principal
 
 P = ParamSpec("P")
@@ -82,31 +75,12 @@ _RENEWED: Final = web.ResponseKey("renewed", bool)
 
 
 class Keyturn(AsyncLeaf[ClaimsT]):
-    """The endpoints and the guard of one application.
+    """The endpoints and the guard of one application; with `exempt` or `require`, `setup` guards it all."""
 
-    Attributes:
-        current: Who asks, in an admitted request: `request[auth.current]`; None where nobody is signed in.
-    """
-
-    def __init__(
-        self,
-        manager: AsyncTokenManager[ClaimsT],
-        *,
-        login: AsyncLogin | None = None,
-        settings: HttpSettings | None = None,
-        throttle: LoginThrottle | None = None,
-        exempt: Iterable[str] | None = None,
-        require: Requirements | None = None,
-    ) -> None:
-        """Prepare: see `keyturn.http.AsyncEndpoints`, and for `exempt` and `require` `AsyncGuard`.
-
-        With one of those two, `setup` has `middleware` guard all routes; without, those with guards alone.
-        """
-        self._manager = manager
-        self._endpoints = AsyncEndpoints(manager, login=login, settings=settings, throttle=throttle)
-        self._guard = AsyncGuard(manager, settings=settings, exempt=exempt or (), require=require)
-        self._by_path = not (exempt is None and require is None)
-        self.current = cast("web.RequestKey[Principal[ClaimsT] | None]", PRINCIPAL)
+    @property
+    def current(self) -> web.RequestKey[Principal[ClaimsT] | None]:
+        """Who asks, in an admitted request: `request[auth.current]`; None where nobody is signed in."""
+        return cast("web.RequestKey[Principal[ClaimsT] | None]", PRINCIPAL)
 
     def setup(self, app: web.Application, *, lifespan: bool = True) -> None:
         """Add the endpoints to an application, and what answers of guarded handlers need.

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeAlias
 
 from keyturn.http.asgi_sockets import Gone, serve_socket
-from keyturn.http.asgi_types import AsgiApp, Message, Receive, Scope, Send
+from keyturn.http.asgi_types import AsgiApp, Message, Receive, Scope, Send, encoded
 from keyturn.http.endpoints import AsyncEndpoints
 from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard, Verdict
 from keyturn.http.messages import MAX_BODY, HttpReply, HttpRequest, below_root
@@ -72,9 +72,8 @@ class AsgiGuard:
         """Let one connection pass, or answer it."""
         if scope["type"] not in {"http", "websocket"} or scope.get(_JUDGED) is self._guard:
             return await self._app(scope, receive, send)
-        scope[_JUDGED] = (
-            self._guard
-        )  # a part of the application, or a second middleware, does not judge again
+        # A part of the application that has a guard too, or a second middleware, does not judge again.
+        scope[_JUDGED] = self._guard
         verdict = await self._judge(scope)
         if scope["type"] == "websocket":
             return await serve_socket(
@@ -167,7 +166,7 @@ def answer_instead(scope: Scope, message: Message, reply: HttpReply) -> None:
         reply: Ours.
     """
     if message["type"] == "http.response.start":
-        ours = _encoded((*reply.headers, ("content-length", str(len(reply.body)))))
+        ours = encoded((*reply.headers, ("content-length", str(len(reply.body)))))
         names = {name for name, _ in ours}
         theirs = [(name.lower(), value) for name, value in message["headers"]]
         kept = [pair for pair in theirs if pair[0].startswith(_CORS) and pair[0] not in names]
@@ -177,7 +176,7 @@ def answer_instead(scope: Scope, message: Message, reply: HttpReply) -> None:
 
 
 async def _send(reply: HttpReply, scope: Scope, send: Send) -> None:
-    headers = _encoded(reply.headers)
+    headers = encoded(reply.headers)
     if reply.status != _NO_CONTENT:
         headers.append((b"content-length", str(len(reply.body)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -189,14 +188,10 @@ def _with_headers(send: Send, headers: Sequence[tuple[str, str]]) -> Send:
 
     async def send_with_headers(message: Message) -> None:
         if headers and message["type"] == "http.response.start":
-            ours = _encoded(headers)
+            ours = encoded(headers)
             names = {name for name, _ in ours} - {name.lower().encode() for name in LIST_VALUED}
             theirs = [pair for pair in message.get("headers", ()) if pair[0].lower() not in names]
             message = {**message, "headers": [*theirs, *ours]}  # a cache of answers may keep the other
         await send(message)
 
     return send_with_headers
-
-
-def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]

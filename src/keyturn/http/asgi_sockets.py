@@ -9,14 +9,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
-from keyturn.http.asgi_types import AsgiApp, Message, Receive, Scope, Send
+from keyturn.http.asgi_types import AsgiApp, Message, Receive, Scope, Send, encoded
 from keyturn.http.credentials import SOCKET_PROTOCOL, without_tokens
 from keyturn.http.guard import Admitted, AsyncGuard, Verdict
 from keyturn.http.messages import HttpReply
 from keyturn.http.sockets import Ending
 
 _POLICY_VIOLATION: Final = 1008  # RFC 6455, section 7.4.1
-_NORMAL: Final = 1000  # the same
 _DENIAL: Final = "websocket.http.response"  # the extension of that name
 
 
@@ -160,7 +159,7 @@ async def refuse_socket(scope: Scope, send: Send, reply: HttpReply) -> None:
     if _DENIAL not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
         return
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+    headers = encoded(reply.headers)
     await send({"type": f"{_DENIAL}.start", "status": reply.status, "headers": headers})
     await send({"type": f"{_DENIAL}.body", "body": reply.body})
 

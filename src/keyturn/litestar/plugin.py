@@ -19,8 +19,6 @@ from typing_extensions import Unpack
 from keyturn.errors import ConfigurationError, StoreError
 from keyturn.http import (
     Admitted,
-    AsyncEndpoints,
-    AsyncGuard,
     AsyncLogin,
     HttpReply,
     HttpSettings,
@@ -56,7 +54,7 @@ from keyturn.manager import AsyncTokenManager
 from keyturn.results import ClaimsT, Principal
 
 
-class Keyturn(InitPlugin, ReceiveRoutePlugin, AsyncLeaf[ClaimsT]):
+class Keyturn(AsyncLeaf[ClaimsT], InitPlugin, ReceiveRoutePlugin):
     """The endpoints and the guard of one application: `Litestar(plugins=[auth])`."""
 
     def __init__(
@@ -85,15 +83,19 @@ class Keyturn(InitPlugin, ReceiveRoutePlugin, AsyncLeaf[ClaimsT]):
             endpoints: Whether the application has the endpoints; False where another one has them.
             lifespan: Whether the manager is started and closed with the application.
         """
-        self._manager, self._has_endpoints, self._lifespan = manager, endpoints, lifespan
-        self._endpoints = AsyncEndpoints(manager, login=login, settings=settings, throttle=throttle)
-        self._guard = AsyncGuard(manager, settings=settings, exempt=exempt or (), require=require)
-        self._by_path = not (exempt is None and require is None)
+        super().__init__(
+            manager,
+            login=login,
+            settings=settings,
+            throttle=throttle,
+            exempt=exempt,
+            require=require,
+        )
+        self._has_endpoints, self._lifespan = endpoints, lifespan
         self._serving = Serving(
             self._endpoints if endpoints else None, self._guard if self._by_path else None
         )
         self._exclude_opt_key = exclude_opt_key
-        self._has_login = login is not None
 
     def require(self, *scopes: str, **options: Unpack[NeedsOptions]) -> Requirement:
         """Guard routes: `guards=[auth.require("orders:read")]`.

@@ -5,8 +5,9 @@ It decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import Final, cast
 
 from starlette.authentication import AuthenticationError
@@ -20,12 +21,7 @@ from keyturn.errors import ConfigurationError, StoreError
 from keyturn.http import (
     JWKS_PATH,
     AsyncEndpoints,
-    AsyncGuard,
-    AsyncLogin,
     HttpReply,
-    HttpSettings,
-    LoginThrottle,
-    Requirements,
     SignIn,
     Transport,
     refuse,
@@ -35,7 +31,6 @@ from keyturn.http.asgi import AsgiEndpoints, AsgiGuard, read_scope
 from keyturn.http.asgi_sockets import Gone
 from keyturn.http.leaf import AsyncLeaf
 from keyturn.http.lifespans import running
-from keyturn.manager import AsyncTokenManager
 from keyturn.results import ClaimsT, Principal
 from keyturn.starlette.users import CurrentUser, admit
 
@@ -53,36 +48,16 @@ class Refused(AuthenticationError):
 
 
 class KeyturnBase(AsyncLeaf[ClaimsT]):
-    """The endpoints and the guard of one application: what Starlette's and FastAPI's leaves share.
+    """The endpoints and the guard of one application: what Starlette's and FastAPI's leaves share."""
 
-    Attributes:
-        routes: The endpoints, to be added to the application's.
-    """
+    _is_placed = False
 
-    def __init__(
-        self,
-        manager: AsyncTokenManager[ClaimsT],
-        *,
-        login: AsyncLogin | None = None,
-        settings: HttpSettings | None = None,
-        throttle: LoginThrottle | None = None,
-        exempt: Iterable[str] | None = None,
-        require: Requirements | None = None,
-    ) -> None:
-        """Set it up: see `keyturn.http.AsyncEndpoints`, and for `exempt` and `require` `AsyncGuard`.
-
-        With one of those two, all routes are guarded by paths; without, those that say so alone.
-        """
-        self._guards_paths = not (exempt is None and require is None)
-        self._requires = require is not None
-        self._is_placed = False
-        self._manager = manager
-        self._has_login = login is not None
-        self._endpoints = AsyncEndpoints(manager, login=login, settings=settings, throttle=throttle)
-        self._guard = AsyncGuard(manager, settings=settings, exempt=exempt or (), require=require)
+    @cached_property
+    def routes(self) -> list[Route]:
+        """The endpoints, to be added to the application's routes."""
         prefix = self._endpoints.settings.prefix
         paths = (prefix, f"{prefix}/{{path:path}}", JWKS_PATH)
-        self.routes = [Route(path, _Served(self._endpoints, self._check_placed)) for path in paths]
+        return [Route(path, _Served(self._endpoints, self._check_placed)) for path in paths]
 
     @asynccontextmanager
     async def lifespan(self, _: object) -> AsyncGenerator[None]:
@@ -118,7 +93,7 @@ class KeyturnBase(AsyncLeaf[ClaimsT]):
         Raises:
             ConfigurationError: So it is. Applications make their middleware before anything is served.
         """
-        if self._guards_paths and not self._is_placed:
+        if self._by_path and not self._is_placed:
             raise ConfigurationError("exempt and require guard nothing without Middleware(auth.middleware)")
 
     def principal(self, connection: HTTPConnection) -> Principal[ClaimsT]:
