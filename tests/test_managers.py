@@ -15,6 +15,7 @@ from typing import Any, Literal
 import pytest
 
 from keyturn import (
+    KEEP_CLAIMS,
     AccessTokenError,
     AsyncTokenManager,
     ConfigurationError,
@@ -47,6 +48,7 @@ from keyturn._core.jwt import sign_jwt
 from keyturn._core.keyset import KeySet
 from keyturn._core.outcomes import CheckOutcome, RotateOutcome
 from keyturn._core.records import Session
+from keyturn.results import KeepClaims
 from keyturn.stores.memory import AsyncMemoryStore, MemoryStore
 
 RING = KeyRing.from_secret("a long secret of more than 32 bytes, for tests only")
@@ -492,7 +494,7 @@ def test_a_refresh_keeps_the_time_of_the_sign_in_and_a_step_up_sets_it(bench: Ca
 @pytest.mark.parametrize("method", ["renew", "step_up"])
 def test_a_renewal_asks_about_the_user_as_a_refresh_does(bench: Callable[..., Bench], method: str) -> None:
     """A changed role counts from then on; a user who may not go on has no session; a failure is an outage."""
-    answers: list[Any] = [{"roles": ["member"]}, None, LookupError("a bug"), UserInactive()]
+    answers: list[Any] = [{"roles": ["member"]}, KEEP_CLAIMS, LookupError("a bug"), UserInactive()]
 
     def load(_: str) -> Any:
         answer = answers.pop(0)
@@ -715,13 +717,28 @@ def test_claims_that_cannot_be_loaded_into_a_token_are_the_applications_fault(
         b.refresh(pair.refresh_token)
 
 
-def test_a_loader_that_gives_none_keeps_the_claims_of_the_sign_in(bench: Callable[..., Bench]) -> None:
+def test_a_loader_that_says_so_keeps_the_claims_of_the_sign_in(bench: Callable[..., Bench]) -> None:
     """So load_claims may say no more than whether a user may go on."""
     asked: list[str] = []
-    b = bench(load_claims=asked.append)
+
+    def load(user_id: str) -> KeepClaims:
+        asked.append(user_id)
+        return KEEP_CLAIMS
+
+    b = bench(load_claims=load)
     pair = b.refresh(b.issue("u", claims={"plan": "pro"}).refresh_token)
     assert b.manager.verify_access(pair.access_token).claims == {"plan": "pro"}
     assert asked == ["u"]
+
+
+@pytest.mark.parametrize("ask", ["refresh", "renew", "step_up"])
+def test_a_loader_that_gives_none_lets_nobody_go_on(bench: Callable[..., Bench], ask: str) -> None:
+    """None is what a lookup gives that has found no user: the application is told, and nothing is lost."""
+    b = bench(load_claims={"ann": {"roles": ["member"]}}.get)
+    pair = b.issue("bob", claims={"roles": ["admin"]})
+    with pytest.raises(ConfigurationError, match=r"load_claims gave None.*raise UserInactive"):
+        getattr(b, ask)(pair.refresh_token if ask == "refresh" else pair.access_token)
+    assert b.inspect(pair.refresh_token).generation == 0
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,15 @@ from keyturn.keys import KeyRing
 from keyturn.keystores import SharedKeyRing
 from keyturn.manager import AsyncTokenManager, TokenManager
 from keyturn.policy import FROM_POLICY, Policy
-from keyturn.results import AccessToken, HistoryEntry, Principal, RefreshTokenInfo, SessionInfo, TokenPair
+from keyturn.results import (
+    KEEP_CLAIMS,
+    AccessToken,
+    HistoryEntry,
+    Principal,
+    RefreshTokenInfo,
+    SessionInfo,
+    TokenPair,
+)
 
 __version__ = _version("keyturn")
 
@@ -66,6 +74,7 @@ __all__ = [
     "InvalidProof",
     "InvalidToken",
     "Issued",
+    "KEEP_CLAIMS",
     "KeyRing",
     "KeyturnError",
     "Policy",

@@ -36,7 +36,16 @@ from keyturn.manager_base import (
     no_claims,
 )
 from keyturn.policy import FROM_POLICY, FromPolicy, Policy, RevocationCheck
-from keyturn.results import AccessToken, ClaimsT, HistoryEntry, Principal, SessionInfo, TokenPair
+from keyturn.results import (
+    KEEP_CLAIMS,
+    AccessToken,
+    ClaimsT,
+    HistoryEntry,
+    LoadedClaims,
+    Principal,
+    SessionInfo,
+    TokenPair,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +90,7 @@ class TokenManager(ManagerBase[ClaimsT]):
         issuer: str,
         audience: str,
         claims: type[ClaimsT] | None = None,
-        load_claims: Callable[[str], ClaimsT | Mapping[str, Any] | None] | None = None,
+        load_claims: Callable[[str], LoadedClaims[ClaimsT]] | None = None,
         audit: Trail | None = None,
         clock: Callable[[], float] = time.time,
         entropy: Callable[[int], bytes] = os.urandom,
@@ -97,7 +106,7 @@ class TokenManager(ManagerBase[ClaimsT]):
             claims: The application's claims model; None: a dict.
             load_claims: Called with the user's id at each refresh, so that a changed role reaches the next
                 access token. It raises `UserInactive` to end all sessions of a user who may not go on.
-                Without it, and where it gives None, the claims of the sign-in are kept.
+                Without it, and where it gives `KEEP_CLAIMS`, the claims of the sign-in are kept.
             audit: Where the audit trail is kept, if not in the store; it is not closed with the manager.
                 Without `Policy.audit_retention` its lines are kept until somebody calls `forget`.
             clock: Gives POSIX seconds.
@@ -512,12 +521,12 @@ class TokenManager(ManagerBase[ClaimsT]):
         """
         load = self._load_claims
         try:
-            claims = None if load is None else load(user_id)
+            claims = KEEP_CLAIMS if load is None else load(user_id)
         except UserInactive:
             raise
         except Exception as error:  # the application's database may be out: that says nothing about a token
             raise no_claims(error) from error
-        return None if claims is None else self._engine.dump_claims(claims)
+        return self._engine.loaded_claims(claims)
 
     def _authenticate(self, token: str, revocation: RevocationCheck | None) -> Principal[ClaimsT]:
         plan = self._engine.authenticate(token, judge=self._judge(revocation), now=self._now())
@@ -567,10 +576,7 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         issuer: str,
         audience: str,
         claims: type[ClaimsT] | None = None,
-        load_claims: Callable[
-            [str], ClaimsT | Mapping[str, Any] | Awaitable[ClaimsT | Mapping[str, Any] | None] | None
-        ]
-        | None = None,
+        load_claims: Callable[[str], LoadedClaims[ClaimsT] | Awaitable[LoadedClaims[ClaimsT]]] | None = None,
         audit: AsyncTrail | None = None,
         clock: Callable[[], float] = time.time,
         entropy: Callable[[int], bytes] = os.urandom,
@@ -869,13 +875,13 @@ class AsyncTokenManager(ManagerBase[ClaimsT]):
         """
         load = self._load_claims
         try:
-            loaded = None if load is None else load(user_id)
+            loaded = KEEP_CLAIMS if load is None else load(user_id)
             claims = await loaded if inspect.isawaitable(loaded) else loaded
         except UserInactive:
             raise
         except Exception as error:  # the application's database may be out: that says nothing about a token
             raise no_claims(error) from error
-        return None if claims is None else self._engine.dump_claims(claims)
+        return self._engine.loaded_claims(claims)
 
     async def _authenticate(self, token: str, revocation: RevocationCheck | None) -> Principal[ClaimsT]:
         plan = self._engine.authenticate(token, judge=self._judge(revocation), now=self._now())

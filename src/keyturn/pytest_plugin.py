@@ -76,8 +76,24 @@ def _bench(
     if not is_manager(keyturn_manager):
         kind = type(keyturn_manager).__name__
         pytest.fail(f"The fixture keyturn_manager gave a {kind}.\n{_HOW}", pytrace=False)
-    with opened(keyturn_manager, keyturn_settings, leave=_close_connections) as bench:
+    if not _is_django_project():
+        with opened(keyturn_manager, keyturn_settings) as bench:
+            yield bench
+        return
+    from keyturn.django import get_http_settings, get_manager  # noqa: PLC0415  (as above)
+    from keyturn.django.conf import each_manager, is_current  # noqa: PLC0415  (as above)
+
+    # The project's own becomes another one when a test changes a setting, and each event loop has its own.
+    follows = is_current(keyturn_manager)
+    same = follows and keyturn_settings is get_http_settings()
+    with opened(
+        get_manager if follows else keyturn_manager,
+        get_http_settings if same else keyturn_settings,
+        leave=_close_connections,
+    ) as bench:
+        stop = each_manager(bench.join)
         yield bench
+        stop()
 
 
 @pytest.fixture
@@ -106,6 +122,5 @@ def _is_django_project() -> bool:
 
 def _close_connections() -> None:
     """Close Django's connections of this thread, as Django itself does when a thread has served requests."""
-    if _is_django_project():
-        database: Any = sys.modules["django.db"]
-        database.connections.close_all()
+    database: Any = sys.modules["django.db"]
+    database.connections.close_all()

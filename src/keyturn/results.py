@@ -7,9 +7,11 @@ All times are POSIX seconds (UTC), as in a JWT's NumericDate (RFC 7519, section 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, NoReturn
+from enum import Enum
+from typing import Annotated, Any, Final, Generic, NoReturn, TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -19,6 +21,19 @@ from keyturn._core.trail import TrailEntry, TrailKind
 
 ClaimsT = TypeVar("ClaimsT", default=dict[str, Any])
 """The type of an application's claims: a dict, unless the manager was given a model."""
+
+
+class KeepClaims(Enum):
+    """The type of `KEEP_CLAIMS`: None is what a lookup gives that has found no user, and says nothing."""
+
+    VALUE = "keep claims"
+
+
+KEEP_CLAIMS: Final = KeepClaims.VALUE
+"""What an application's `load_claims` gives to let the claims of the sign-in go on."""
+
+LoadedClaims: TypeAlias = ClaimsT | Mapping[str, Any] | KeepClaims
+"""What an application's `load_claims` may give."""
 
 
 @dataclass(frozen=True, slots=True)

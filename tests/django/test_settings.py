@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connections
 from django.test import override_settings
 
-from keyturn import AccessTokenError, InvalidToken, KeyRing, RevokedToken, TokenManager
+from keyturn import KEEP_CLAIMS, AccessTokenError, InvalidToken, KeyRing, RevokedToken, TokenManager
 from keyturn.django import get_async_manager, get_http_settings, get_manager
 from keyturn.django.conf import get_settings
 from keyturn.django.keys import derived
@@ -196,6 +196,20 @@ def test_claims_are_loaded_from_the_user(loader: Callable[[Any], Any]) -> None:
         pair = manager.refresh(manager.issue(user_id_of(user)).refresh_token)
         assert manager.verify_access(pair.access_token).claims == {"name": "ann"}
         assert async_to_sync(refreshed)() == {"name": "ann"}
+
+
+def test_a_loader_that_gives_none_lets_nobody_go_on() -> None:
+    """None is what a lookup gives that has found nothing; KEEP_CLAIMS says that the sign-in's are kept."""
+    user = User.objects.create_user("ann")
+    pair = get_manager().issue(user_id_of(user), claims={"plan": "pro"})
+    with (
+        with_keyturn(LOAD_CLAIMS=lambda _: None),
+        pytest.raises(ConfigurationError, match="load_claims gave None"),
+    ):
+        get_manager().refresh(pair.refresh_token)
+    with with_keyturn(LOAD_CLAIMS=lambda _: KEEP_CLAIMS):
+        again = get_manager().refresh(pair.refresh_token)
+        assert get_manager().verify_access(again.access_token).claims == {"plan": "pro"}
 
 
 def test_both_colours_accept_each_others_tokens() -> None:

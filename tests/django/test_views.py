@@ -20,6 +20,7 @@ from django.dispatch import Signal
 from django.http import HttpRequest
 from django.test import Client, RequestFactory, override_settings
 
+from keyturn import KEEP_CLAIMS
 from keyturn.django import get_async_manager, get_manager
 from keyturn.django.conf import get_settings
 from keyturn.django.users import user_id_of
@@ -205,6 +206,19 @@ def test_claims_are_loaded_at_the_sign_in(over: Protocol, load: Any) -> None:
     with with_keyturn(LOAD_CLAIMS=load):
         me = ask(over, "GET", "/auth/me", bearer=token_of(over, "ann")).json()
     assert me["claims"] == {"name": "ann"}
+
+
+def test_a_loader_that_gives_none_lets_nobody_in(over: Protocol) -> None:
+    """The fault shows at the first sign-in; `KEEP_CLAIMS` says that a sign-in without claims is meant."""
+    ann()
+    with (
+        with_keyturn(LOAD_CLAIMS=lambda _: None),
+        pytest.raises(ConfigurationError, match="load_claims gave None"),
+    ):
+        log_in(over, "ann")
+    with with_keyturn(LOAD_CLAIMS=lambda _: KEEP_CLAIMS):
+        me = ask(over, "GET", "/auth/me", bearer=token_of(over, "ann")).json()
+    assert me["claims"] == {}
 
 
 def own(request: HttpRequest, username: str, password: str) -> Any:

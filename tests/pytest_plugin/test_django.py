@@ -127,9 +127,11 @@ def test_inside_the_transactions_of_pytest_django(pytester: pytest.Pytester) -> 
 GUIDE = """
 import pytest
 import pytest_asyncio
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from keyturn.django import get_async_manager
 from keyturn.django.users import user_id_of
+from keyturn.events import Revoked
 
 
 class TestWithAwait:
@@ -163,6 +165,45 @@ def test_a_setting_is_changed_before(other_name, keyturn, client):
 
 
 @pytest.mark.django_db
+def test_a_setting_is_changed_amid(keyturn, client, settings):
+    ann = keyturn.login_as("1")
+    named = {"COOKIE_NAME": "another", "COOKIE_SECURE": False}
+    settings.KEYTURN = {**settings.KEYTURN, **named, "ACCESS_TTL": "2h"}
+    assert list(ann.cookies) == ["another"]
+    keyturn.clock.advance("1h")
+    assert client.get("/me", headers=ann.headers).status_code == 401
+    ann.refresh()
+    keyturn.clock.advance("1h")
+    assert client.get("/me", headers=ann.headers).status_code == 200
+    keyturn.clock.advance("1h2m")
+    assert client.get("/me", headers=ann.headers).status_code == 401
+    as_cookie = {"content_type": "application/json", "headers": ann.cookie_headers}
+    with keyturn.store_away():
+        assert client.post("/auth/refresh", **as_cookie).status_code == 503
+    assert client.post("/auth/logout", **as_cookie).status_code == 204
+    ann.assert_ended("logout")
+    assert keyturn.assert_event(Revoked).session_id == ann.session_id
+
+
+def sign_in(keyturn):
+    return keyturn.login_as(user_id_of(User.objects.create_user("ann")))
+
+
+@pytest.mark.asyncio
+@pytest.mark.django_db(transaction=True)
+async def test_what_async_client_asks_has_the_clock_and_the_events_too(keyturn, async_client):
+    ann = await sync_to_async(sign_in)(keyturn)
+    assert (await async_client.get("/me", headers=ann.headers)).status_code == 200
+    keyturn.clock.advance("1h")
+    assert (await async_client.get("/me", headers=ann.headers)).status_code == 401
+    as_cookie = {"content_type": "application/json", "headers": ann.cookie_headers}
+    with keyturn.store_away():
+        assert (await async_client.post("/auth/refresh", **as_cookie)).status_code == 503
+    assert (await async_client.post("/auth/logout", **as_cookie)).status_code == 204
+    assert keyturn.assert_event(Revoked).session_id == ann.session_id
+
+
+@pytest.mark.django_db
 def test_a_new_password_ends_the_session(keyturn):
     user = User.objects.create_user("ann", password="one")
     ann = keyturn.login_as(user_id_of(user))
@@ -180,7 +221,7 @@ def test_a_test_without_the_mark_is_told_so(keyturn):
 def test_what_the_guide_says_of_django(pytester: pytest.Pytester) -> None:
     """Coroutines with their loop's manager, settings that a fixture changes, passwords, and the mark."""
     done = run(pytester, more=ANYBODY, test_app=GUIDE)
-    assert "5 passed" in done.stdout, done.stdout + done.stderr
+    assert "7 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_an_unusable_setting_is_named(pytester: pytest.Pytester) -> None:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from keyturn._core.access_engine import AccessEngine
-from keyturn._core.claims import checked_claims
+from keyturn._core.claims import checked_claims, loaded_claims
 from keyturn._core.commands import Create, History, Lookup, Revoke, RevokeUser, Rotate, Where
 from keyturn._core.ids import TOKEN_ID_BYTES, UUID7_BYTES, parse_session_id, session_id
 from keyturn._core.inputs import (
@@ -25,7 +25,7 @@ from keyturn._core.inputs import (
 from keyturn._core.lines import lines_of_issue, lines_of_refresh, lines_of_revocation
 from keyturn._core.minting import keys_unavailable
 from keyturn._core.outcomes import CreateOutcome, LookupOutcome, RefreshOutcome, Revocation
-from keyturn._core.records import Millis, RevokeReason, Session
+from keyturn._core.records import Json, Millis, RevokeReason, Session
 from keyturn._core.refresh_tokens import (
     BRANCH_BYTES,
     SECRET_BYTES,
@@ -47,7 +47,7 @@ from keyturn.durations import Duration, milliseconds, seconds
 from keyturn.errors import ConfigurationError, InvalidInput, InvalidToken
 from keyturn.events import RefreshRejected, RejectReason
 from keyturn.policy import FromPolicy, check_lifetimes
-from keyturn.results import ClaimsT, HistoryEntry, RefreshTokenInfo, SessionInfo, TokenPair
+from keyturn.results import ClaimsT, HistoryEntry, LoadedClaims, RefreshTokenInfo, SessionInfo, TokenPair
 
 if TYPE_CHECKING:
     from keyturn._core.keyset import Key
@@ -253,16 +253,13 @@ class Engine(AccessEngine[ClaimsT]):
         command = self.revoke_inactive(user_id, now=now)
         return Step(command, partial(settle_revoke_user, now), self._revocations(now))
 
-    def dump_claims(self, claims: ClaimsT | Mapping[str, Any]) -> Mapping[str, Any]:
-        """Turn freshly loaded claims into JSON.
+    def loaded_claims(self, claims: LoadedClaims[ClaimsT] | None) -> Json | None:
+        """Turn freshly loaded claims into JSON; None: those of the sign-in go on.
 
         Raises:
             ConfigurationError: They are not usable as claims: a fault of the application, not of a client.
         """
-        try:
-            return checked_claims(self.codec, claims)
-        except InvalidInput as error:
-            raise ConfigurationError(f"load_claims: {error}") from None
+        return loaded_claims(self.codec, claims)
 
     # --- Shared ------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import async_to_sync, sync_to_async
@@ -21,9 +21,12 @@ from keyturn.http import AsyncEndpoints, AsyncGuard, Endpoints, Guard, HttpSetti
 from keyturn.http.calls import nobody
 from keyturn.keystores import SharedKeyRing
 from keyturn.manager import AsyncTokenManager, TokenManager
+from keyturn.results import KEEP_CLAIMS
 from keyturn.stores.urls import async_store_from_url, store_from_url
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from keyturn._core.minting import KeySource
     from keyturn.stores.protocol import AsyncStore, Store
 
@@ -33,6 +36,9 @@ __all__ = ["get_async_manager", "get_http_settings", "get_manager", "get_setting
 _WATCHED: Final = frozenset(
     {NAME, "SECRET_KEY", "SECRET_KEY_FALLBACKS", "KEYTURN_SESSION_MODEL", "AUTH_USER_MODEL"}
 )
+
+
+Made: TypeAlias = TokenManager[Any] | AsyncTokenManager[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class Managers:
 
     def __init__(self) -> None:
         """Make nothing yet."""
+        self._watchers: tuple[Callable[[Made], object], ...] = ()
         self._start()
         in_forked_children(self, Managers._start)
 
@@ -84,6 +91,7 @@ class Managers:
                 manager = self._make()
                 serves, guards = _options(self.settings())
                 self._plain = Serving(manager, Endpoints(manager, **serves), Guard(manager, **guards))
+                self._tell(manager)
             return self._plain
 
     def of_loop(self) -> AsyncServing:
@@ -103,7 +111,38 @@ class Managers:
                     manager, AsyncEndpoints(manager, **serves), AsyncGuard(manager, **guards)
                 )
                 self._by_loop[loop] = serving
+                self._tell(manager)
             return serving
+
+    def watch(self, told: Callable[[Made], object]) -> Callable[[], None]:
+        """Tell of each manager: of those that are there, and of each that will be made.
+
+        Args:
+            told: Called with a manager, in the thread that makes it, before it is used.
+
+        Returns:
+            What ends the telling.
+        """
+        with self._lock:
+            self._watchers = (*self._watchers, told)
+            for serving in (self._plain, *self._by_loop.values()):
+                if serving is not None:
+                    told(serving.manager)
+
+        def stop() -> None:
+            with self._lock:
+                self._watchers = tuple(each for each in self._watchers if each is not told)
+
+        return stop
+
+    def is_plain(self, manager: object) -> bool:
+        """Tell whether something is the manager for threads of now."""
+        with self._lock:
+            return self._plain is not None and self._plain.manager is manager
+
+    def _tell(self, manager: Made) -> None:
+        for told in self._watchers:
+            told(manager)
 
     def drop(self) -> None:
         """Close what was made; the next that asks has it made anew."""
@@ -178,7 +217,7 @@ class _Loader:
         self._settings = settings
 
     def load(self, user_id: str) -> Any:  # noqa: ANN401  (the application's)
-        """Give the claims; None keeps those of the sign-in.
+        """Give the claims.
 
         Raises:
             UserInactive: There is no such user, or they may not go on.
@@ -200,10 +239,10 @@ class _Loader:
 
 
 def claims_of(user: Any, settings: Settings) -> Any:  # noqa: ANN401  (the project's user model, its claims)
-    """Give a user's claims of today; None where the application loads none."""
+    """Give a user's claims of today; `KEEP_CLAIMS` where the application loads none."""
     load = settings.load_claims
     if load is None:
-        return None
+        return KEEP_CLAIMS
     return async_to_sync(load)(user) if is_awaited(load) else load(user)
 
 
@@ -301,6 +340,23 @@ def get_async_serving() -> AsyncServing:
         ConfigurationError: See `get_async_manager`.
     """
     return _managers.of_loop()
+
+
+def each_manager(told: Callable[[Made], object]) -> Callable[[], None]:
+    """Tell of each manager that this process has made of its settings, or will make: for tests.
+
+    Args:
+        told: Called with a manager, before it is used.
+
+    Returns:
+        What ends the telling.
+    """
+    return _managers.watch(told)
+
+
+def is_current(manager: object) -> bool:
+    """Tell whether something is what `get_manager` gives now; nothing is made for that."""
+    return _managers.is_plain(manager)
 
 
 def get_http_settings() -> HttpSettings:

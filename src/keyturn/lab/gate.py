@@ -1,4 +1,4 @@
-"""A gate before a store, for the length of a test: it can be shut, and sees from which loop it is passed.
+"""A gate before stores, for the length of a test: it can be shut, and sees from which loop it is passed.
 
 It knows no manager. Whoever has the store comes by here: the manager, what follows the revocation log, the
 audit trail that is kept in the store, the application itself.
@@ -11,6 +11,7 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any, Final, ParamSpec, TypeVar
 
 from keyturn.errors import StoreUnavailable
@@ -30,18 +31,33 @@ _ASKED: Final = sorted(
 
 
 class Gate:
-    """Stands before one store.
+    """Stands before a store, and before those that join it.
 
     Attributes:
-        loop: The event loop in which the store was used last; None: in none.
+        loop: The event loop in which the first store was used last; None: in none.
     """
 
     def __init__(self, store: Store | AsyncStore) -> None:
         """Stand beside the store until the gate is `placed`."""
-        self._store = store
+        self._lock = Lock()
+        self._stores: list[Store | AsyncStore] = [store]
+        self._before_it: list[tuple[object, dict[str, Any]]] = []
         self._shut = 0
         self._placed = 0
         self.loop: asyncio.AbstractEventLoop | None = None
+
+    def join(self, store: Store | AsyncStore) -> None:
+        """Stand before another store, too; one that is known already is none.
+
+        Raises:
+            LabError: The gate is placed, and the store's methods cannot be exchanged.
+        """
+        with self._lock:
+            if any(each is store for each in self._stores):
+                return
+            self._stores.append(store)
+            if self._placed:
+                self._before_it.append((store, self._place(store)))
 
     @property
     def is_shut(self) -> bool:
@@ -55,17 +71,17 @@ class Gate:
         Raises:
             LabError: The store's methods cannot be exchanged.
         """
-        self._placed += 1
-        before = self._place() if self._placed == 1 else {}
+        with self._lock:
+            self._placed += 1
+            if self._placed == 1:
+                self._before_it = [(store, self._place(store)) for store in self._stores]
         try:
             yield
         finally:
-            self._placed -= 1
-            for name, method in before.items():
-                if method is None:
-                    delattr(self._store, name)
-                else:
-                    setattr(self._store, name, method)
+            with self._lock:
+                self._placed -= 1
+                if not self._placed:
+                    self._take_away()
 
     @contextmanager
     def shut(self) -> Generator[None]:
@@ -77,21 +93,34 @@ class Gate:
             finally:
                 self._shut -= 1
 
-    def _place(self) -> dict[str, Any]:
+    def _place(self, store: Store | AsyncStore) -> dict[str, Any]:
         """Put the gate before each method; give what the store itself had under each name, if anything."""
         try:
-            own: dict[str, Any] = object.__getattribute__(self._store, "__dict__")
+            own: dict[str, Any] = object.__getattribute__(store, "__dict__")
         except AttributeError:
             raise LabError(
-                f"a {type(self._store).__name__} has __slots__, so no gate can stand before it"
+                f"a {type(store).__name__} has __slots__, so no gate can stand before it"
             ) from None
-        names = [name for name in _ASKED if hasattr(self._store, name)]
+        names = [name for name in _ASKED if hasattr(store, name)]
         before = {name: own.get(name) for name in names}
+        is_first = store is self._stores[0]
         for name in names:
-            method = getattr(self._store, name)
-            awaited = inspect.iscoroutinefunction(method)
-            setattr(self._store, name, self._before_awaited(method) if awaited else self._before(method))
+            method = getattr(store, name)
+            if inspect.iscoroutinefunction(method):
+                setattr(store, name, self._before_awaited(method, sees_loop=is_first))
+            else:
+                setattr(store, name, self._before(method))
         return before
+
+    def _take_away(self) -> None:
+        """Give every store its own methods again."""
+        for store, before in self._before_it:
+            for name, method in before.items():
+                if method is None:
+                    delattr(store, name)
+                else:
+                    setattr(store, name, method)
+        self._before_it = []
 
     def _before(self, method: Callable[P, T]) -> Callable[P, T]:
         @functools.wraps(method)
@@ -101,10 +130,13 @@ class Gate:
 
         return passed
 
-    def _before_awaited(self, method: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    def _before_awaited(
+        self, method: Callable[P, Awaitable[T]], *, sees_loop: bool
+    ) -> Callable[P, Coroutine[Any, Any, T]]:
         @functools.wraps(method)
         async def passed(*args: P.args, **options: P.kwargs) -> T:
-            self.loop = asyncio.get_running_loop()
+            if sees_loop:
+                self.loop = asyncio.get_running_loop()
             self._pass()
             return await method(*args, **options)
 
