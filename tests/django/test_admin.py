@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client, override_settings
 
+from keyturn import KeyRing, TokenManager
 from keyturn.django import get_manager
 from keyturn.django.models import Session
+from keyturn.django.store import DjangoStore
 from keyturn.django.users import user_id_of
 from tests.django.project.accounts.models import User
 from tests.support import django_site
@@ -156,9 +159,17 @@ def test_sessions_are_searched_and_filtered(query: str, shown: int) -> None:
     sign_in("ann", "Firefox", "Safari")
     sign_in("bob", "Edge")
     get_manager().revoke(str(Session.objects.order_by("sid")[0].sid))
-    page = staff("view_session").get(f"{LIST}?{query}").content.decode()
+    page = staff("view_session", "view_user").get(f"{LIST}?{query}").content.decode()
     assert page.count('class="action-select"') in {shown, 0}
     assert f"{shown} session" in page
+
+
+def test_whoever_may_not_see_users_learns_no_address_of_theirs() -> None:
+    """A search for beginnings would spell it out, letter by letter; the name is on the page anyway."""
+    sign_in("bob", "Edge")
+    client = staff("view_session")
+    assert "0 sessions" in client.get(LIST, {"q": "bob@"}).content.decode()
+    assert "1 session" in client.get(LIST, {"q": "bo"}).content.decode()
 
 
 def test_a_session_is_found_by_its_id_and_its_user_id() -> None:
@@ -171,6 +182,35 @@ def test_a_session_is_found_by_its_id_and_its_user_id() -> None:
         page = client.get(LIST, {"q": term}).content.decode()
         assert "ann" in page
         assert "1 session" in page
+
+
+def made_elsewhere() -> TokenManager[Any]:
+    """Give a project's own manager, whose sessions are in the other database."""
+    ring = KeyRing.generate()
+    return TokenManager(store=DjangoStore(using="other"), keys=ring, issuer="i", audience="a")
+
+
+@pytest.mark.parametrize("settings", [{**WITH_TRAIL, "DATABASE": "other"}, {"MANAGER": made_elsewhere}])
+def test_the_pages_look_where_the_sessions_are(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """In the database of the setting or of the project's own manager, which no router need name."""
+    sign_in("bob", "in the default database")
+    with (
+        django_site.database("other", django_site.file_settings(tmp_path)),
+        override_settings(KEYTURN=settings),
+    ):
+        django_site.migrate("other")
+        client, ann = staff("view_session", "revoke_session"), sign_in("ann", "Firefox", "Safari")
+        page = client.get(LIST).content.decode()
+        assert "2 sessions" in page
+        assert "bob" not in page
+        first = Session.objects.using("other").first()
+        assert first is not None
+        assert "Firefox" in client.get(f"{LIST}{first.pk}/change/").content.decode()
+        client.post(LIST, revocation("revoke_selected", first))
+        assert len(get_manager().sessions(ann)) == 1
+        client.post(LIST, revocation("revoke_users", first))
+        assert get_manager().sessions(ann) == []
+    assert Session.objects.get().ended is None
 
 
 def test_the_pages_hide_where_the_sessions_are_elsewhere() -> None:

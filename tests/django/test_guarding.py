@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import wraps
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.checks import run_checks
-from django.http import JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import AsyncRequestFactory, Client, RequestFactory, override_settings
 from django.urls import include, path
 
@@ -17,6 +18,7 @@ from keyturn.django import get_manager
 from keyturn.django.asking import admit
 from keyturn.django.decorators import find_principal, principal, require
 from keyturn.django.users import user_id_of
+from keyturn.django.views import serve
 from keyturn.errors import ConfigurationError
 from keyturn.http import Admitted, needs
 from tests.django.project.accounts.models import User
@@ -144,6 +146,25 @@ def test_paths_are_guarded_by_the_settings(over: Protocol) -> None:
         assert ask(over, "GET", "/awho", bearer=token).status_code == 403
         assert ask(over, "GET", "/nothing").status_code == 401
         assert ask(over, "GET", "/nothing", bearer=token).status_code == 404
+
+
+@OVER
+def test_a_view_of_the_projects_own_is_guarded_wherever_it_is(over: Protocol) -> None:
+    """The endpoints are exempt where they are, whatever wraps them, and no other view with such a path."""
+    user = ann()
+
+    @wraps(serve)
+    def wrapped(request: HttpRequest) -> HttpResponse:
+        return serve(request)
+
+    own = (path("auth/me", who), path("auth/login", wrapped))
+    with with_keyturn(OURS, EXEMPT=[]):
+        token = token_of(over, "ann")
+        with override_settings(ROOT_URLCONF=own):
+            for asked in ("/auth/me", "/auth/refresh", "/.well-known/jwks.json"):
+                assert ask(over, "GET", asked).status_code == 401
+            assert ask(over, "GET", "/auth/me", bearer=token).json()["principal"] == str(user.pk)
+            assert ask(over, "POST", "/auth/login", {}).status_code == 400
 
 
 def test_the_admin_goes_on_beside_guarded_paths() -> None:

@@ -27,7 +27,9 @@ KEYTURN_SESSION_MODEL = "accounts.TenantSession"
 """
 
 
-def manage(folder: Path, *arguments: str, settings: str = "", auto_field: str = "") -> str:
+def manage(
+    folder: Path, *arguments: str, settings: str = "", auto_field: str = "", succeeds: bool = True
+) -> str:
     """Run `manage.py` in a process of its own; give what it says."""
     (folder / "their_settings.py").write_text(settings or "from tests.django.project.settings import *\n")
     environment = {
@@ -46,8 +48,16 @@ def manage(folder: Path, *arguments: str, settings: str = "", auto_field: str = 
         cwd=folder,
         timeout=120,
     )
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout
+    assert (run.returncode == 0) == succeeds, run.stdout + run.stderr
+    return run.stdout if succeeds else run.stderr
+
+
+def test_a_session_model_that_is_none_is_told_by_the_check(tmp_path: Path) -> None:
+    """Also where the admin is installed, which asks for the model while it is loaded."""
+    wrong = 'from tests.django.project.settings import *\nKEYTURN_SESSION_MODEL = "nowhere.Session"\n'
+    said = manage(tmp_path, "check", settings=wrong, succeeds=False)
+    assert "keyturn.E006" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("auto_field", AUTO_FIELDS)

@@ -315,6 +315,20 @@ def test_who_names_paths_has_them_guarded(options: dict[str, Any]) -> None:
         assert site.send("GET", "/page", bearer=site.sign_in("ann").access).json() == {"user_id": "ann"}
 
 
+def test_a_route_of_the_applications_own_is_guarded_wherever_it_is() -> None:
+    """The endpoints are exempt, and no handler of another's that has the path of one."""
+
+    def build(world: World) -> web.Application:
+        app = web.Application()
+        app.add_routes([web.get("/auth/me", who)])
+        keyturn(world, exempt=()).setup(app)
+        return app
+
+    with site_of(build) as site:
+        check_refusal(site.send("GET", "/auth/me"), 401, "invalid_request")
+        assert site.send("GET", "/auth/me", bearer=site.sign_in("ann").access).json() == {"user_id": "ann"}
+
+
 def test_who_names_no_paths_guards_handlers_alone() -> None:
     """A page without a guard is open then."""
     with site_of(with_routes(lambda _: web.get("/page", who))) as site:

@@ -108,6 +108,15 @@ def test_a_part_of_an_application_is_installed_too() -> None:
         assert client.post("/part/auth/login", json={}).status_code == 404
 
 
+def test_without_the_endpoints_their_paths_are_guarded_as_any_other() -> None:
+    """They are the application's own then."""
+    own, app = Keyturn(World().async_manager(), exempt=()), FastAPI()
+    own.install(app, endpoints=False)
+    app.get("/auth/me")(lambda: "page")
+    with client_of(app) as client:
+        check_refusal(client.get("/auth/me"), 401)
+
+
 def test_an_application_may_include_the_endpoints_itself() -> None:
     """And say, as of any router, whether they are in its document."""
     app = FastAPI()

@@ -219,6 +219,16 @@ def test_an_application_may_sign_people_in_itself() -> None:
     assert app.test_client().post("/auth/login", json={}).status_code == 404
 
 
+def test_a_view_of_the_applications_own_is_guarded_wherever_it_is() -> None:
+    """The endpoints are exempt, and no view of another's that has the path of one."""
+    app = Flask(__name__)
+    Keyturn(World().manager(), login=check_password, exempt=()).init_app(app)
+    app.add_url_rule("/auth/me", "own", lambda: {"user": current_principal.user_id})
+    assert app.test_client().get("/auth/me").status_code == 401
+    headers = {"Authorization": f"Bearer {log_in(app)}"}
+    assert app.test_client().get("/auth/me", headers=headers).json == {"user": "ann"}
+
+
 def test_an_applications_own_limit_does_not_answer_for_us() -> None:
     """A body above Flask's limit, and below ours, is read and answered in JSON."""
     app = Flask(__name__)

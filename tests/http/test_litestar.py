@@ -493,6 +493,20 @@ def test_the_endpoints_may_be_in_another_application() -> None:
         check_refusal(site.send("GET", "/page"), 401, "invalid_request")
 
 
+@pytest.mark.parametrize("endpoints", [True, False])
+def test_a_route_of_the_applications_own_is_guarded_wherever_it_is(*, endpoints: bool) -> None:
+    """The endpoints are exempt, and no handler of another's that has the path of one."""
+
+    def build(world: World) -> Litestar:
+        auth = keyturn(world, endpoints=endpoints, exempt=("/health",))
+        return litestar(auth, get("/auth/me")(say_page))
+
+    with site_of(build) as site:
+        check_refusal(site.send("GET", "/auth/me"), 401, "invalid_request")
+        check_refusal(site.send("BREW", "/auth/refresh"), *((405, None) if endpoints else (401, None)))
+        assert site.send("POST", "/auth/login").status_code == (400 if endpoints else 401)
+
+
 # ----------------------------------------------------------------------------------------------- documents
 
 

@@ -18,6 +18,8 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from keyturn import ConfigurationError
 from keyturn.http import HttpSettings, SignIn
@@ -325,6 +327,32 @@ async def test_paths_that_nothing_guards_are_a_mistake_that_is_said() -> None:
         assert (await client.get("/anything")).status_code == 401
     async with auth.lifespan(None):
         pass
+
+
+async def test_without_the_endpoints_their_paths_are_guarded_as_any_other() -> None:
+    """They are the application's own then; so are the sockets of these paths in any case."""
+    auth = Keyturn(World().async_manager(), login=check_password, exempt=())
+
+    async def page(_: Request) -> Response:
+        return Response()
+
+    async def feed(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.close()
+
+    guarded = [Middleware(auth.middleware)]
+    own = [Route("/auth/me", page), WebSocketRoute("/auth/sessions", feed)]
+    app = Starlette(routes=own, middleware=guarded)
+    async with asking(app) as client:
+        assert (await client.get("/auth/me")).status_code == 401
+        assert (await client.get("/.well-known/jwks.json")).status_code == 401
+    for routes in (own, [*own, *auth.routes]):
+        with (
+            serve(Starlette(routes=routes, middleware=guarded)) as url,
+            pytest.raises(InvalidStatus) as refused,
+        ):
+            connect(f"{url.replace('http', 'ws', 1)}/auth/sessions")
+        assert refused.value.response.status_code == 401
 
 
 async def test_a_part_of_an_application_is_judged_once() -> None:

@@ -153,7 +153,11 @@ class Keyturn(AsyncLeaf[ClaimsT]):
         A path with an encoded slash (`%2F`) is exempt nowhere: routers read it in one way, static files in
         another.
         """
-        return await self._pass(request, await self._guard.check_path(read(request)), handler)
+        return await self._pass(
+            request,
+            await self._guard.check_path(read(request), endpoints=request.match_info.handler == self._serve),
+            handler,
+        )
 
     def require(
         self, *scopes: str, **options: Unpack[NeedsOptions]

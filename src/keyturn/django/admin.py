@@ -7,10 +7,11 @@ token would then be unknown instead of reused. `manage.py keyturn_purge` removes
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.contrib import admin, messages
-from django.contrib.auth import get_user_model
+from django.contrib.auth import get_permission_codename, get_user_model
 from django.db.models import Q, QuerySet
 from django.template.response import TemplateResponse
 from django.utils.formats import localize
@@ -21,11 +22,12 @@ from django.utils.translation import ngettext
 
 from keyturn._core.ids import parse_session_id
 from keyturn.django._orm.operations import UNENDED, lives
-from keyturn.django.conf import get_manager, get_settings
+from keyturn.django.conf import get_manager
 from keyturn.django.models import AbstractSession, TrailLine, moment
 from keyturn.django.sessions import get_session_model
+from keyturn.django.store import DjangoStore
 from keyturn.django.users import find_users, user_id_of
-from keyturn.errors import KeyturnError
+from keyturn.errors import ConfigurationError, KeyturnError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -129,8 +131,12 @@ class SessionAdmin(ModelAdmin):
     readonly_fields = fields
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Hide the pages where the sessions are not in this database: they would be empty, and look safe."""
-        return _is_here() and super().has_module_permission(request)
+        """Hide the pages where the sessions are elsewhere: they would be empty, and look safe."""
+        return _alias() is not None and super().has_module_permission(request)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AbstractSession]:
+        """Look where the manager keeps the sessions, which the routers need not know: see `DATABASE`."""
+        return super().get_queryset(request).using(_alias())
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         """Add nothing: sessions begin with a sign-in."""
@@ -151,15 +157,15 @@ class SessionAdmin(ModelAdmin):
 
     def get_search_results(
         self,
-        request: HttpRequest,  # noqa: ARG002  (Django's signature)
+        request: HttpRequest,
         queryset: QuerySet[AbstractSession],
         search_term: str,
     ) -> tuple[QuerySet[AbstractSession], bool]:
-        """Find sessions by their user's id, name or e-mail address, or by their own id."""
+        """Find sessions by their user's id or name, or by their own id; by e-mail where users may be seen."""
         term = search_term.strip()
         if not term:
             return queryset, False
-        found = Q(user_id=term) | Q(user_id__in=_user_ids(term))
+        found = Q(user_id=term) | Q(user_id__in=_user_ids(term, emails=_sees_users(request)))
         sid = parse_session_id(term)
         return queryset.filter(found if sid is None else found | Q(sid=sid)), False
 
@@ -316,11 +322,13 @@ def _shown(when: datetime) -> str:
     return str(localize(localtime(when)))
 
 
-def _is_here() -> bool:
+def _alias() -> str | None:
+    """Give the database that the sessions are in; None: they are not in one of Django's."""
     try:
-        return get_settings().store is None
+        store: object = get_manager().store
+        return store.connection().alias if isinstance(store, DjangoStore) else None
     except KeyturnError:
-        return False
+        return None
 
 
 def _name_users(sessions: Iterable[Any]) -> None:
@@ -332,14 +340,24 @@ def _name_users(sessions: Iterable[Any]) -> None:
         session.user_name = session.user_id if user is None else str(user)
 
 
-def _user_ids(term: str) -> list[str]:
-    """Find the ids of users whose name or e-mail address begins so."""
+def _sees_users(request: HttpRequest) -> bool:
+    """Tell whether who asks may look at users, whose e-mail addresses no page of sessions shows."""
+    meta, who = get_user_model()._meta, cast("Any", request.user)  # noqa: SLF001  (Django's documented name)
+    return any(
+        who.has_perm(f"{meta.app_label}.{get_permission_codename(action, meta)}")
+        for action in ("view", "change")
+    )
+
+
+def _user_ids(term: str, *, emails: bool) -> list[str]:
+    """Find the ids of users whose name begins so, or whose e-mail address does."""
     model: Any = get_user_model()
-    names = {model.USERNAME_FIELD, model.get_email_field_name()}
+    names = {model.USERNAME_FIELD, *([model.get_email_field_name()] if emails else [])}
     present = names & {field.name for field in model._meta.get_fields()}  # noqa: SLF001
     begins = Q(*((f"{name}__istartswith", term) for name in sorted(present)), _connector=Q.OR)
     return [user_id_of(user) for user in model._default_manager.filter(begins)[:MOST_FOUND]]  # noqa: SLF001
 
 
-if not admin.site.is_registered(get_session_model()):  # a project may have a page of its own
-    admin.site.register(get_session_model(), SessionAdmin)
+with suppress(ConfigurationError):  # keyturn.E006 says it, and could not if this module failed to load
+    if not admin.site.is_registered(get_session_model()):  # a project may have a page of its own
+        admin.site.register(get_session_model(), SessionAdmin)

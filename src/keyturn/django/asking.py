@@ -7,17 +7,19 @@ whoever asks: so a process sees a revocation in one way, whatever its views are.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import AnonymousUser
 from django.core.handlers.asgi import ASGIRequest
+from django.urls import Resolver404, resolve
 from django.utils.functional import SimpleLazyObject
 
-from keyturn.django.conf import get_async_serving, get_serving, get_settings
+from keyturn.django.conf import get_async_serving, get_http_settings, get_serving, get_settings
 from keyturn.django.users import find_user
 from keyturn.django.wire import read
 from keyturn.errors import ConfigurationError
+from keyturn.http.routes import is_endpoint
 from keyturn.results import Principal
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 ClaimsT = TypeVar("ClaimsT")
 
 _ADMITTED = "_keyturn_admitted"
+SERVES: Final = "_keyturn_serves"
+"""What the views of the endpoints have, whatever wraps them."""
 
 
 @overload
@@ -76,7 +80,8 @@ def check(request: HttpRequest, wanted: Needs | None = None) -> Verdict:
     guard, asked = get_serving().guard, read(request)
     if wanted is not None:
         return guard.check(asked, wanted, known=_known(request))
-    return guard.check_path(asked) if get_settings().guards_paths else guard.identify(asked)
+    judge = guard.check_path if get_settings().guards_paths else guard.identify
+    return judge(asked, endpoints=_is_served(request, asked.path))
 
 
 async def acheck(request: HttpRequest, wanted: Needs | None = None) -> Verdict:
@@ -86,7 +91,8 @@ async def acheck(request: HttpRequest, wanted: Needs | None = None) -> Verdict:
     guard, asked = get_async_serving().guard, read(request)
     if wanted is not None:
         return await guard.check(asked, wanted, known=_known(request))
-    return await (guard.check_path(asked) if get_settings().guards_paths else guard.identify(asked))
+    judge = guard.check_path if get_settings().guards_paths else guard.identify
+    return await judge(asked, endpoints=_is_served(request, asked.path))
 
 
 def admit(request: HttpRequest, admitted: Admitted) -> None:
@@ -111,6 +117,17 @@ def user_of(who: Principal[Any]) -> AbstractBaseUser | AnonymousUser:
     """Load a principal's user; one who is gone or may not go on is nobody, as in Django's own sessions."""
     user = find_user(who.user_id)
     return user if user is not None and get_settings().allows(user) else AnonymousUser()
+
+
+def _is_served(request: HttpRequest, path: str) -> bool:
+    """Tell whether the endpoints answer a request, if it has the path of one; else it does not matter."""
+    if not is_endpoint(get_http_settings().prefix, path):
+        return False
+    try:
+        found = resolve(path, getattr(request, "urlconf", None))
+    except Resolver404:
+        return False
+    return bool(getattr(found.func, SERVES, False))
 
 
 def _known(request: HttpRequest) -> Admitted | None:

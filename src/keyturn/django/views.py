@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from typing_extensions import Unpack
 
 from keyturn.django import login
+from keyturn.django.asking import SERVES
 from keyturn.django.conf import get_async_serving, get_serving
 from keyturn.django.wire import read, read_body, write
 from keyturn.http import Transport, unreadable_body
 from keyturn.http.replies import invalid_credentials, refuse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.contrib.auth.models import AbstractBaseUser
     from django.http import HttpRequest, HttpResponse
 
 
+ViewT = TypeVar("ViewT", bound="Callable[..., Any]")
+
+
+def _serves(view: ViewT) -> ViewT:
+    setattr(view, SERVES, True)
+    return view
+
+
+@_serves
 def serve(request: HttpRequest) -> HttpResponse:
     """Answer a request to any endpoint."""
     body = read_body(request)
@@ -28,6 +40,7 @@ def serve(request: HttpRequest) -> HttpResponse:
     return write(get_serving().endpoints.handle(read(request, body), login=partial(login.check, request)))
 
 
+@_serves
 async def aserve(request: HttpRequest) -> HttpResponse:
     """Answer a request to any endpoint: see `serve`."""
     body = read_body(request)

@@ -27,7 +27,7 @@ except ImportError as error:
 from keyturn.errors import ConfigurationError, StoreError
 from keyturn.flask.commands import commands
 from keyturn.flask.configuring import check_manager, configured
-from keyturn.flask.endpoints import EXTENSION, Extension, blueprint, extension, read, written
+from keyturn.flask.endpoints import EXTENSION, Extension, blueprint, extension, is_served, read, written
 from keyturn.flask.guards import View, admit, asking, auth_required, current_principal
 from keyturn.http import (
     Endpoints,
@@ -114,7 +114,7 @@ class Keyturn(Generic[ClaimsT]):
         flush_at_exit(manager)
         app.register_error_handler(StoreError, lambda error: written(refuse(error)))  # in a view
         if not (self._exempt is None and self._require is None):
-            app.before_request(lambda: admit(guard.check_path(read())))
+            app.before_request(lambda: admit(guard.check_path(read(), endpoints=is_served())))
 
     @property
     def manager(self) -> TokenManager[ClaimsT]:

@@ -91,6 +91,12 @@ def blueprint(prefix: str) -> Blueprint:
     return made
 
 
+def is_served() -> bool:
+    """Tell whether the endpoints answer the current request, and no view of the application's."""
+    rule = request.url_rule
+    return rule is not None and current_app.view_functions.get(rule.endpoint) is _serve
+
+
 def _serve(**_: object) -> Response:
     request.max_content_length = sys.maxsize  # an application's own limit would be answered in HTML
     try:

@@ -96,31 +96,33 @@ class Rules:
         except KeyturnError as error:
             return self._refuse(request, error)
 
-    def begin_identity(self, request: HttpRequest) -> Admission:
+    def begin_identity(self, request: HttpRequest, *, endpoints: bool) -> Admission:
         """Take the first step of a request that nobody need be signed in for; exempt paths ask nobody."""
-        if self._is_exempt(request):
+        if self._is_exempt(request, endpoints=endpoints):
             return Admitted(None)
         return self.begin(request, Needs(optional=True))
 
-    def begin_path(self, request: HttpRequest) -> Admission:
+    def begin_path(self, request: HttpRequest, *, endpoints: bool) -> Admission:
         """Take the first step of a request that is judged by its path."""
-        if self._is_exempt(request):
+        if self._is_exempt(request, endpoints=endpoints):
             return Admitted(None)
         if is_preflight(request):  # browsers send no token with it
             return self._for_other_origins(request, preflight_reply(request, self.settings, _METHODS))
         return self.begin(request, self._needs_of(request.path))
 
-    def asks(self, path: str) -> bool:
+    def asks(self, path: str, *, endpoints: bool) -> bool:
         """Tell whether a path needs somebody who is signed in."""
-        return not self._is_exempt(HttpRequest("GET", path)) and not self._needs_of(path).optional
+        asked = HttpRequest("GET", path)
+        return not self._is_exempt(asked, endpoints=endpoints) and not self._needs_of(path).optional
 
     def _needs_of(self, path: str) -> Needs:
         plain = posixpath.normpath("/" + path.lstrip("/"))  # as generously as any server may read it
         return all_of(found for pattern, found in self.require if covers(pattern, plain))
 
-    def _is_exempt(self, request: HttpRequest) -> bool:
-        own = is_endpoint(self.settings.prefix, request.path)  # the endpoints see to their own callers
-        return own or any(covers(pattern, request.path) for pattern in self.exempt)
+    def _is_exempt(self, request: HttpRequest, *, endpoints: bool) -> bool:
+        if endpoints and is_endpoint(self.settings.prefix, request.path) and not is_socket(request):
+            return True  # the endpoints see to their own callers; none is a socket
+        return any(covers(pattern, request.path) for pattern in self.exempt)
 
     def _begin(self, request: HttpRequest, needs: Needs) -> Admission:
         token = read_bearer(request, self.settings)
@@ -179,7 +181,7 @@ class Rules:
 def rules_of(
     manager: ManagerBase[Any], settings: HttpSettings, exempt: Iterable[str], require: Requirements
 ) -> Rules:
-    """Check a guard's patterns. The endpoints themselves are always exempt; other paths below them are not.
+    """Check a guard's patterns. The endpoints themselves are exempt, too; other paths below them are not.
 
     Raises:
         ConfigurationError: See `check_paths`.
@@ -274,13 +276,22 @@ class Guard:
         """
         return _drive(self._rules.begin(request, needs, known), self._backend)
 
-    def check_path(self, request: HttpRequest) -> Verdict:
-        """Admit a request that brings what its path needs, or say what to answer it."""
-        return _drive(self._rules.begin_path(request), self._backend)
+    def check_path(self, request: HttpRequest, *, endpoints: bool = True) -> Verdict:
+        """Admit a request that brings what its path needs, or say what to answer it.
 
-    def identify(self, request: HttpRequest) -> Verdict:
-        """Say who asks, if anybody does; a token that is sent must be acceptable, but on exempt paths."""
-        return _drive(self._rules.begin_identity(request), self._backend)
+        Args:
+            request: The request.
+            endpoints: Whether the endpoints answer it, if it has the path of one; where the application
+                itself does, that path is guarded as any other.
+        """
+        return _drive(self._rules.begin_path(request, endpoints=endpoints), self._backend)
+
+    def identify(self, request: HttpRequest, *, endpoints: bool = True) -> Verdict:
+        """Say who asks, if anybody does; a token that is sent must be acceptable, but on exempt paths.
+
+        See `check_path`.
+        """
+        return _drive(self._rules.begin_identity(request, endpoints=endpoints), self._backend)
 
 
 class AsyncGuard:
@@ -310,21 +321,28 @@ class AsyncGuard:
         """Admit a request that brings what a route needs, or say what to answer it: see `Guard.check`."""
         return await drive_async(self._rules.begin(request, needs, known), self._backend)
 
-    async def check_path(self, request: HttpRequest) -> Verdict:
-        """Admit a request that brings what its path needs, or say what to answer it."""
-        return await drive_async(self._rules.begin_path(request), self._backend)
+    async def check_path(self, request: HttpRequest, *, endpoints: bool = True) -> Verdict:
+        """Admit a request that brings what its path needs, or say what to answer it.
 
-    async def identify(self, request: HttpRequest) -> Verdict:
-        """Say who asks, if anybody does; a token that is sent must be acceptable, but on exempt paths."""
-        return await drive_async(self._rules.begin_identity(request), self._backend)
+        See `Guard.check_path`.
+        """
+        return await drive_async(self._rules.begin_path(request, endpoints=endpoints), self._backend)
 
-    def asks(self, path: str) -> bool:
+    async def identify(self, request: HttpRequest, *, endpoints: bool = True) -> Verdict:
+        """Say who asks, if anybody does; a token that is sent must be acceptable, but on exempt paths.
+
+        See `Guard.check_path`.
+        """
+        return await drive_async(self._rules.begin_identity(request, endpoints=endpoints), self._backend)
+
+    def asks(self, path: str, *, endpoints: bool = True) -> bool:
         """Tell whether a path that is guarded needs somebody who is signed in, as documents say it.
 
         Args:
             path: The path of a route; what its parameters will be does not matter.
+            endpoints: See `Guard.check_path`.
         """
-        return self._rules.asks(path)
+        return self._rules.asks(path, endpoints=endpoints)
 
     async def until_over(self, principal: Principal[Any]) -> Ending:
         """Wait until what an admitted WebSocket was opened with is over, and say how to close it."""

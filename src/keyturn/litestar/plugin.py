@@ -165,7 +165,9 @@ class Keyturn(AsyncLeaf[ClaimsT], InitPlugin, ReceiveRoutePlugin):
         for handler in handlers_of(route):
             self._check_mount(handler, route.path)
             asked = handler.opt[EXTENSION] = self._asked_by(handler)
-            by_path = asked.by_path and self._guard.asks(below(handler.app, route.path))
+            by_path = asked.by_path and self._guard.asks(
+                below(handler.app, route.path), endpoints=self._is_ours(handler)
+            )
             certain = by_path or (asked.needs is not None and not asked.needs.optional)
             if isinstance(handler, HTTPRouteHandler) and (certain or asked.needs is not None):
                 wanted = openapi.security(self._endpoints.settings, has_login=self._has_login)
@@ -185,17 +187,22 @@ class Keyturn(AsyncLeaf[ClaimsT], InitPlugin, ReceiveRoutePlugin):
 
     def _asked_by(self, handler: BaseRouteHandler) -> Asked:
         asked = asked_by(handler, self, by_path=self._by_path, exclude_opt_key=self._exclude_opt_key)
-        return Asked(asked.guards, None, self._by_path) if handler.fn == self._serving.serve else asked
+        return Asked(asked.guards, None, self._by_path) if self._is_ours(handler) else asked
+
+    def _is_ours(self, handler: BaseRouteHandler) -> bool:
+        return bool(handler.fn == self._serving.serve)
 
     def _guarded(self, app: ASGIApp) -> ASGIApp:
         guarded: Any = AsgiGuard(cast("AsgiApp", app), self._guard, admit, judge=self._judge)
         return cast("ASGIApp", guarded)
 
     async def _judge(self, scope: MutableMapping[str, Any]) -> Verdict:
-        asked: Asked = scope["route_handler"].opt[EXTENSION]
+        handler: BaseRouteHandler = scope["route_handler"]
+        asked: Asked = handler.opt[EXTENSION]
         verdict: Verdict = Admitted(None)
         if asked.by_path:
-            verdict = await self._guard.check_path(read_for_guard(as_asked(scope), self._guard))
+            request = read_for_guard(as_asked(scope), self._guard)
+            verdict = await self._guard.check_path(request, endpoints=self._is_ours(handler))
         if asked.needs is None or isinstance(verdict, HttpReply):
             return verdict
         return await self._guard.check(read_for_guard(scope, self._guard), asked.needs)

@@ -73,7 +73,9 @@ class Serving:
             answer_instead(asked, sent, reply)
 
     async def _unrouted(self, request: HttpRequest) -> Verdict:
-        verdict: Verdict = await self._guard.check_path(request) if self._guard else Admitted(None)
+        verdict: Verdict = Admitted(None)
+        if self._guard is not None:
+            verdict = await self._guard.check_path(request, endpoints=self._endpoints is not None)
         if request.method in _METHODS or isinstance(verdict, HttpReply) or self._endpoints is None:
             return verdict
         reply = await self._endpoints.handle(request)  # an unknown method is refused wherever an endpoint is

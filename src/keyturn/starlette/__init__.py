@@ -54,7 +54,9 @@ class Keyturn(KeyturnBase[ClaimsT], AuthenticationBackend):
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
         """Say who asks; raise `Refused` where a token was sent that is not acceptable."""
-        verdict = await self._guard.identify(read_for_guard(conn.scope, self._guard))
+        verdict = await self._guard.identify(
+            read_for_guard(conn.scope, self._guard), endpoints=self._has_endpoints
+        )
         if isinstance(verdict, HttpReply):
             raise Refused(verdict)
         return identity_of(verdict)

@@ -24,10 +24,11 @@ from keyturn.http import (
     HttpReply,
     SignIn,
     Transport,
+    Verdict,
     refuse,
     signed_in,
 )
-from keyturn.http.asgi import AsgiEndpoints, AsgiGuard, read_scope
+from keyturn.http.asgi import AsgiEndpoints, AsgiGuard, read_for_guard, read_scope
 from keyturn.http.asgi_sockets import Gone
 from keyturn.http.leaf import AsyncLeaf
 from keyturn.http.lifespans import running
@@ -51,10 +52,12 @@ class KeyturnBase(AsyncLeaf[ClaimsT]):
     """The endpoints and the guard of one application: what Starlette's and FastAPI's leaves share."""
 
     _is_placed = False
+    _has_endpoints = False
 
     @cached_property
     def routes(self) -> list[Route]:
         """The endpoints, to be added to the application's routes."""
+        self._has_endpoints = True
         prefix = self._endpoints.settings.prefix
         paths = (prefix, f"{prefix}/{{path:path}}", JWKS_PATH)
         return [Route(path, _Served(self._endpoints, self._check_placed)) for path in paths]
@@ -85,7 +88,11 @@ class KeyturnBase(AsyncLeaf[ClaimsT]):
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """Guard a whole application by paths: `Middleware(auth.middleware)`; `request.user` says who asks."""
         self._is_placed = True
-        return AsgiGuard(app, self._guard, admit, gone=GONE)
+        return AsgiGuard(app, self._guard, admit, judge=self._judge_path, gone=GONE)
+
+    async def _judge_path(self, scope: Scope) -> Verdict:
+        request = read_for_guard(scope, self._guard)
+        return await self._guard.check_path(request, endpoints=self._has_endpoints)
 
     def _check_placed(self) -> None:
         """Refuse to work where paths were to be guarded, and nothing guards them.
