@@ -31,6 +31,7 @@ QUICK: dict[str, Any] = {"trust_env": False, "verify": ssl.SSLContext(ssl.PROTOC
 REFRESH = "/auth/refresh"
 LOGIN = "/auth/login"
 LOGOUT = "/auth/logout"
+STEP_UP = "/auth/step-up"
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def application(world: World, gateway: Gateway) -> Starlette:
     routes = [
         *auth.routes,
         Route("/private", auth.require()(private)),
+        Route("/fresh", auth.require(fresh="5m")(private)),
         Route("/upload", auth.require()(upload), methods=["POST"]),
         Route("/away", away),
     ]
@@ -156,6 +158,10 @@ class Colour(Protocol):
         """Sign out."""
         ...
 
+    def step_up(self, auth: KeyturnAuth, username: str, password: str) -> None:
+        """Sign in again within the session."""
+        ...
+
 
 class Plain:
     """Threads."""
@@ -168,6 +174,10 @@ class Plain:
     def logout(self, auth: KeyturnAuth) -> None:
         """See `Colour.logout`."""
         auth.logout()
+
+    def step_up(self, auth: KeyturnAuth, username: str, password: str) -> None:
+        """See `Colour.step_up`."""
+        auth.step_up(username, password)
 
 
 class Tasks:
@@ -185,6 +195,10 @@ class Tasks:
     def logout(self, auth: KeyturnAuth) -> None:
         """See `Colour.logout`."""
         asyncio.run(auth.logout_async())
+
+    def step_up(self, auth: KeyturnAuth, username: str, password: str) -> None:
+        """See `Colour.step_up`."""
+        asyncio.run(auth.step_up_async(username, password))
 
 
 COLOURS = [Plain(), Tasks()]

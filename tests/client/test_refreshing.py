@@ -8,14 +8,24 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 
 from keyturn import AsyncTokenManager, KeyRing
-from keyturn.client import KeyturnAuth, MemoryTokens, SignedOut, UnexpectedAnswer
+from keyturn.client import KeyturnAuth, LoginRefused, MemoryTokens, SignedOut, UnexpectedAnswer
 from keyturn.errors import UserInactive
 from keyturn.starlette import Keyturn
 from keyturn.stores.memory import AsyncMemoryStore
 from keyturn.testing._http.world import PASSWORD
 from keyturn.testing.clock import ManualClock
 from keyturn.testing.http_suite import check_password
-from tests.client.served import ACCESS_TTL, LOGOUT, OVER, REFRESH, Api, Colour, is_signed_out, tokens_in
+from tests.client.served import (
+    ACCESS_TTL,
+    LOGIN,
+    LOGOUT,
+    OVER,
+    REFRESH,
+    Api,
+    Colour,
+    is_signed_out,
+    tokens_in,
+)
 
 LONG_AGO = 1_000_000_000.0
 
@@ -45,6 +55,13 @@ def test_sign_in_and_out_work_in_both_colours(api: Api, colour: Colour) -> None:
     assert stolen.json()["error"] == "invalid_grant"
     colour.logout(auth)  # nobody is signed in: nothing to do
     assert api.gateway.count(LOGOUT) == 1
+
+
+@pytest.mark.parametrize(("username", "password"), [("", PASSWORD), ("ann", ""), ("a" * 5000, PASSWORD)])
+def test_what_can_be_no_name_or_password_is_refused(api: Api, username: str, password: str) -> None:
+    """As a wrong one is: whoever shows people a form has one error to catch."""
+    with pytest.raises(LoginRefused):
+        api.signed_out().login(username, password)
 
 
 async def test_a_task_signs_in(api: Api) -> None:
@@ -183,9 +200,10 @@ async def test_a_user_who_may_not_sign_in_any_more_is_signed_out() -> None:
 
 
 def test_an_errors_code_is_shown(api: Api) -> None:
-    """What Keyturn answers is named by its code: a name that is too long is no mistake in the URL."""
-    with pytest.raises(UnexpectedAnswer, match=r"^The server answered 400 invalid_request\.$"):
-        api.signed_out().login("a" * 1000, PASSWORD)
+    """What Keyturn answers is named by its code: it is no mistake in the URL."""
+    api.gateway.planned.append((LOGIN, JSONResponse({"error": "csrf_failed"}, 403)))
+    with pytest.raises(UnexpectedAnswer, match=r"^The server answered 403 csrf_failed\.$"):
+        api.signed_out().login("ann", PASSWORD)
     with pytest.raises(UnexpectedAnswer, match="is the URL right"):
         KeyturnAuth(f"{api.url}/wrong").login("ann", PASSWORD)
 

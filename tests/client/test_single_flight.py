@@ -20,7 +20,7 @@ from anyio import to_thread
 from keyturn.client import FileTokens, KeyturnAuth, MemoryTokens, TemporarilyUnavailable, TokenStore
 from keyturn.errors import ConfigurationError
 from tests.client import program
-from tests.client.served import OVER, QUICK, REFRESH, Api, Plain, tokens_in
+from tests.client.served import ACCESS_TTL, OVER, QUICK, REFRESH, Api, Plain, tokens_in
 from tests.support.processes import fork, wait_until
 
 CROWD = 24
@@ -305,6 +305,22 @@ def test_a_failed_refresh_fails_for_all_who_waited(api: Api) -> None:
     assert in_threads(CROWD, ask) == [503] * CROWD
     assert api.refreshes == 2
     assert get(api, auth) == 200
+
+
+@pytest.mark.parametrize("patient", [True, False])
+async def test_nobody_waits_for_ever_for_a_loop_that_has_stopped(api: Api, *, patient: bool) -> None:
+    """Two minutes where the access token is over, and two seconds where it is good for a while yet."""
+    auth = api.auth()
+    api.world.clock.advance(OVER if patient else ACCESS_TTL - 10)
+    renewing: Any = auth._renewing
+    stalled, is_ours = renewing._flights.join(patient=True)
+    assert is_ours
+    step = next(renewing.current())
+    assert (step.flight, step.patience) == (stalled, 120.0 if patient else 2.0)
+    with anyio.fail_after(30), pytest.raises(TemporarilyUnavailable):
+        await stalled.wait_async(0.01)
+    with pytest.raises(TemporarilyUnavailable):
+        await to_thread.run_sync(stalled.wait, 0.01)
 
 
 async def test_busy_threads_do_not_stop_a_task(api: Api, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from keyturn.errors import InvalidInput
 
 _PASSING: Final = frozenset({408, 409, 425, 429})  # and whatever is the server's own fault: 5xx
 _OK: Final = 200
+_BAD_REQUEST: Final = 400
 _UNAUTHORIZED: Final = 401
 _SERVER_FAULT: Final = 500
 _FIRST_PAUSE: Final = 0.5  # seconds
@@ -28,6 +29,47 @@ _SPREAD: Final = 0.5  # of a pause, so that clients which failed together do not
 _CODE: Final = re.compile(r"[a-z_]{1,40}")
 _BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?:\s|,|$)", re.IGNORECASE)
 _ERROR: Final = re.compile(r'(?:^|[\s,])error\s*=\s*"?([a-z_]+)', re.IGNORECASE)
+
+
+class AccessRefused(Exception):
+    """The access token that went along is not good (any more)."""
+
+
+def sign_in_of(response: httpx.Response, *, asked_at: float, now: float) -> Tokens:
+    """Read the answer to a user name and a password: see `tokens_of`.
+
+    Raises:
+        LoginRefused: Also where they can be none, such as an empty name.
+    """
+    _check_credentials(response)
+    return tokens_of(response, asked_at=asked_at, now=now)
+
+
+def stepped_of(response: httpx.Response, held: Tokens, *, asked_at: float, now: float) -> Tokens:
+    """Read the answer to a step-up: an access token, which comes in the place of the one before.
+
+    Args:
+        response: The answer, read.
+        held: The tokens of the session.
+        asked_at: See `tokens_of`, as for the other.
+        now: POSIX seconds.
+
+    Raises:
+        AccessRefused: The access token is not good.
+        LoginRefused: See `sign_in_of`, as for the others.
+    """
+    _check_credentials(response)
+    check_passing(response, now)
+    body = _fields(response)
+    if response.status_code == _OK:
+        return _tokens({**body, "refresh_token": held.refresh_token}, asked_at)
+    match response.status_code, body.get("error"):
+        case 401, "invalid_credentials":
+            raise LoginRefused(detail="invalid_credentials")
+        case 401, _ if is_refusal(response):
+            raise AccessRefused
+        case _:
+            raise unexpected(response)
 
 
 def tokens_of(response: httpx.Response, *, asked_at: float, now: float) -> Tokens:
@@ -47,17 +89,7 @@ def tokens_of(response: httpx.Response, *, asked_at: float, now: float) -> Token
     check_passing(response, now)
     body = _fields(response)
     if response.status_code == _OK:
-        try:
-            _check_bearer(body)
-            return Tokens(
-                access_token=body["access_token"],
-                refresh_token=body["refresh_token"],
-                asked_at=asked_at,
-                expires_in=body["expires_in"],
-                session_id=body.get("session_id", ""),
-            )
-        except (KeyError, InvalidInput):
-            raise UnexpectedAnswer("The answer holds no tokens that can be used.") from None
+        return _tokens(body, asked_at)
     match response.status_code, body.get("error"):
         case ((400 | 401), "invalid_grant"):
             raise SignedOut(detail="invalid_grant")
@@ -162,6 +194,26 @@ def is_refusal(response: httpx.Response) -> bool:
         return True
     error = _ERROR.search(challenge)
     return bool(_BEARER.search(challenge)) and (error is None or error[1].lower() == "invalid_token")
+
+
+def _tokens(body: Mapping[str, Any], asked_at: float) -> Tokens:
+    try:
+        _check_bearer(body)
+        return Tokens(
+            access_token=body["access_token"],
+            refresh_token=body["refresh_token"],
+            asked_at=asked_at,
+            expires_in=body["expires_in"],
+            session_id=body.get("session_id", ""),
+        )
+    except (KeyError, InvalidInput):
+        raise UnexpectedAnswer("The answer holds no tokens that can be used.") from None
+
+
+def _check_credentials(response: httpx.Response) -> None:
+    """Tell a user name and a password that can be none, whose like nobody has, from a mistake of ours."""
+    if response.status_code == _BAD_REQUEST and _fields(response).get("error") == "invalid_request":
+        raise LoginRefused("That is no user name, or no password.", detail="invalid_request")
 
 
 def _check_bearer(body: Mapping[str, Any]) -> None:

@@ -136,6 +136,23 @@ use https://, or insecure=True
         """Sign in, and keep the tokens; see `login`."""
         await run_async(self._renewing.signed_in(username, password), self._means)
 
+    def step_up(self, username: str, password: str) -> None:
+        """Sign in again within the session, for what needs a recent sign-in (RFC 9470).
+
+        Such a request is answered 401 with `error="insufficient_user_authentication"`; send it again after
+        this. The next refresh has the moment of the first sign-in again.
+
+        Raises:
+            SignedOut: Nobody is signed in, or the session is over.
+            LoginRefused: The user name or the password is wrong, or another user's than the session's.
+            TemporarilyUnavailable: See `login`, as for the rest.
+        """
+        run(self._renewing.stepped_up(username, password), self._means)
+
+    async def step_up_async(self, username: str, password: str) -> None:
+        """Sign in again within the session; see `step_up`."""
+        await run_async(self._renewing.stepped_up(username, password), self._means)
+
     def logout(self) -> None:
         """End the session at the server, and forget the tokens, whatever the server says.
 

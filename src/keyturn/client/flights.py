@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 import anyio
 
+from keyturn.client.errors import TemporarilyUnavailable
 from keyturn.client.tokens import Tokens
 from keyturn.errors import ConfigurationError
 from keyturn.forks import in_forked_children
@@ -49,26 +50,38 @@ class Flight:
             if thread == get_ident():  # events belong to a loop; other threads' tasks look for themselves
                 event.set()
 
-    def wait(self) -> None:
+    def wait(self, patience: float) -> None:
         """Wait for the end, in a thread.
+
+        Args:
+            patience: For how many seconds at most: whose event loop has stopped may never land.
 
         Raises:
             ConfigurationError: It can never come: a task of this very thread flies, which would wait here.
+            TemporarilyUnavailable: It has not come.
         """
         if self._thread == get_ident() and not self._landed.is_set():
             raise ConfigurationError(
                 "a plain request inside an event loop would wait for that loop for ever: use AsyncClient"
             )
-        self._landed.wait()
+        if not self._landed.wait(patience):
+            raise _late()
 
-    async def wait_async(self) -> None:
-        """Wait for the end, in a task."""
+    async def wait_async(self, patience: float) -> None:
+        """Wait for the end, in a task: see `wait`."""
         event = anyio.Event()
         with self._lock:
             self._tasks.append((get_ident(), event))
-        while not self._landed.is_set():
-            with anyio.move_on_after(_GLANCE):
-                await event.wait()
+        with anyio.move_on_after(patience):
+            while not self._landed.is_set():
+                with anyio.move_on_after(_GLANCE):
+                    await event.wait()
+        if not self._landed.is_set():
+            raise _late()
+
+
+def _late() -> TemporarilyUnavailable:
+    return TemporarilyUnavailable("Another refresh does not come to an end.", detail="under_way")
 
 
 class Flights:

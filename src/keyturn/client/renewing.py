@@ -17,18 +17,18 @@ from typing import Any, Final, TypeAlias, TypeVar
 import httpx
 
 from keyturn._core.encoding import dump_json
-from keyturn.client.answers import check_ended, pause_before, tokens_of
+from keyturn.client.answers import AccessRefused, check_ended, pause_before, sign_in_of, stepped_of, tokens_of
 from keyturn.client.errors import LoginRefused, SignedOut, TemporarilyUnavailable, UnexpectedAnswer
 from keyturn.client.flights import Flights
-from keyturn.client.steps import BackOff, Join, Queue, Steps, send, work
+from keyturn.client.steps import LOCK_POLL, BackOff, Join, Queue, Steps, send, work
 from keyturn.client.stores import TokenStore
 from keyturn.client.tokens import Tokens
 from keyturn.errors import ConfigurationError
 
 T = TypeVar("T")
 
-_LOCK_TRIES: Final = 6_000  # two minutes, in which a holder has given up long ago
-_HASTY_TRIES: Final = 100  # two seconds, where the access token is good still
+_PATIENCE: Final = 120.0  # seconds in which whoever else refreshes has given up long ago
+_HASTE: Final = 2.0  # seconds, where the access token is good still
 _QUIET: Final = 1.0  # seconds without another early attempt, after one has failed
 
 
@@ -107,6 +107,7 @@ class Renewing:
         Raises:
             SignedOut: See `current`, as for the other errors.
         """
+        waits = _PATIENCE if patient else _HASTE
         while True:
             held = self._held
             if held is not None and held.access_token != stale.access_token:
@@ -114,7 +115,7 @@ class Renewing:
             flight, is_mine = self._flights.join(patient=patient)
             if is_mine:
                 break
-            yield Join(flight)
+            yield Join(flight, waits)
             match flight.outcome:
                 case Tokens() as tokens:
                     return tokens
@@ -125,8 +126,7 @@ class Renewing:
                 case error:
                     raise error
         try:
-            tries = _LOCK_TRIES if patient else _HASTY_TRIES
-            tokens = yield from self._alone(self._refreshed(stale, patient=patient), tries=tries)
+            tokens = yield from self._alone(self._refreshed(stale, patient=patient), waits=waits)
         except Exception as error:
             self._flights.land(flight, error)
             raise
@@ -146,8 +146,26 @@ class Renewing:
             httpx.RequestError: Nothing answered.
         """
         fields = {"username": username, "password": password, "transport": "body"}
-        tokens = yield from self._asked("login", fields, self._read_tokens, attempts=1)
+        tokens = yield from self._asked("login", fields, self._read_sign_in, attempts=1)
         yield from self.adopted(tokens)
+
+    def stepped_up(self, username: str, password: str) -> Steps[None]:
+        """Sign in again within the session; the refresh token stays what it is.
+
+        Raises:
+            SignedOut: Nobody is signed in, or the session is over.
+            LoginRefused: See `signed_in`, also for the rest; or that is another user than the session's.
+        """
+        fields = {"username": username, "password": password}
+        seen = yield from self.current()
+        try:
+            yield from self._alone(self._stepped(fields))
+        except AccessRefused:  # revoked, or by a clock of the server's that is ahead
+            yield from self.renewed(seen)
+            try:
+                yield from self._alone(self._stepped(fields))
+            except AccessRefused:
+                raise SignedOut(detail="invalid_token") from None
 
     def adopted(self, tokens: Tokens) -> Steps[None]:
         """Go on with tokens from elsewhere."""
@@ -163,7 +181,7 @@ class Renewing:
         """
         yield from self._alone(self._ended())
 
-    def _alone(self, steps: Steps[T], *, tries: int = _LOCK_TRIES) -> Steps[T]:
+    def _alone(self, steps: Steps[T], *, waits: float = _PATIENCE) -> Steps[T]:
         """Take steps while holding the store's lock."""
         store = self._store
 
@@ -171,7 +189,7 @@ class Renewing:
             if taken:
                 store.unlock()
 
-        for _ in range(tries):
+        for _ in range(round(waits / LOCK_POLL)):
             if (yield from work(store.try_lock, give_back)):
                 break
             yield Queue()
@@ -208,6 +226,18 @@ class Renewing:
             raise SignedOut(detail=error.detail) from None
         yield from self._saved(fresh)
         return fresh
+
+    def _stepped(self, fields: Mapping[str, Any]) -> Steps[None]:
+        found = yield from self._loaded()
+        if found is None:
+            raise SignedOut("Nobody is signed in.", detail="no_tokens")
+
+        def read(response: httpx.Response, asked_at: float) -> Tokens:
+            return stepped_of(response, found, asked_at=asked_at, now=self._terms.clock())
+
+        bearer = found.access_token
+        fresh = yield from self._asked("step-up", fields, read, attempts=1, bearer=bearer)
+        yield from self._saved(fresh)
 
     def _loaded(self) -> Steps[Tokens | None]:
         """Give what the store has.
@@ -247,12 +277,20 @@ class Renewing:
             if ours:  # what cannot be read, or is of another server, is not ours to throw away
                 yield from work(self._store.clear)
 
-    def _asked(self, endpoint: str, fields: Mapping[str, Any], read: Read[T], *, attempts: int) -> Steps[T]:
+    def _asked(
+        self,
+        endpoint: str,
+        fields: Mapping[str, Any],
+        read: Read[T],
+        *,
+        attempts: int,
+        bearer: str | None = None,
+    ) -> Steps[T]:
         """Ask an endpoint, again where that may help."""
         for attempt in count(1):
             asked_at = self._terms.clock()
             try:
-                return read((yield from send(self._request(endpoint, fields))), asked_at)
+                return read((yield from send(self._request(endpoint, fields, bearer))), asked_at)
             except (TemporarilyUnavailable, httpx.RequestError) as error:
                 wanted = error.retry_after if isinstance(error, TemporarilyUnavailable) else None
                 chance = random.random()  # noqa: S311 - spreads clients in time; nobody gains by a guess
@@ -262,7 +300,8 @@ class Renewing:
             yield BackOff(pause)
         raise AssertionError("unreachable")  # pragma: no cover
 
-    def _request(self, endpoint: str, fields: Mapping[str, Any]) -> httpx.Request:
+    def _request(self, endpoint: str, fields: Mapping[str, Any], bearer: str | None) -> httpx.Request:
+        signature = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
         return httpx.Request(
             "POST",
             self._terms.url.copy_with(path=f"{self._terms.url.path.rstrip('/')}/{endpoint}"),
@@ -271,11 +310,15 @@ class Renewing:
                 "Content-Type": "application/json",
                 "Accept": "application/json",
                 "User-Agent": self._terms.user_agent,
+                **signature,
             },
         )
 
     def _read_tokens(self, response: httpx.Response, asked_at: float) -> Tokens:
         return tokens_of(response, asked_at=asked_at, now=self._terms.clock())
+
+    def _read_sign_in(self, response: httpx.Response, asked_at: float) -> Tokens:
+        return sign_in_of(response, asked_at=asked_at, now=self._terms.clock())
 
     def _read_end(self, response: httpx.Response, _: float) -> None:
         check_ended(response, now=self._terms.clock())

@@ -61,9 +61,10 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """The end of a flight of somebody else's."""
+    """The end of a flight of somebody else's, for so many seconds."""
 
     flight: Flight
+    patience: float
 
 
 Step: TypeAlias = Work | Send | BackOff | Queue | Join
@@ -134,8 +135,8 @@ def _done(step: Step, means: Means) -> Any:  # noqa: ANN401 - each step has its 
             return (means.sleep or time.sleep)(seconds)
         case Queue():
             return time.sleep(LOCK_POLL)
-        case Join(flight=flight):
-            return flight.wait()
+        case Join(flight=flight, patience=patience):
+            return flight.wait(patience)
 
 
 async def _done_async(step: Step, means: Means) -> Any:  # noqa: ANN401 - each step has its own kind of result
@@ -149,8 +150,8 @@ async def _done_async(step: Step, means: Means) -> Any:  # noqa: ANN401 - each s
             return await waiting if inspect.isawaitable(waiting) else None
         case Queue():
             return await anyio.sleep(LOCK_POLL)
-        case Join(flight=flight):
-            return await flight.wait_async()
+        case Join(flight=flight, patience=patience):
+            return await flight.wait_async(patience)
 
 
 class _Job:
