@@ -90,6 +90,7 @@ class Keyturn(KeyturnBase[ClaimsT]):
             app.add_middleware(self.middleware)
         if endpoints:
             app.include_router(self.router(lifespan=lifespan))
+        _show_refusals(app)
 
     def router(self, *, lifespan: bool = True) -> APIRouter:
         """Give the endpoints, which dependencies of the application do not guard.
@@ -209,6 +210,18 @@ class _Documented(APIRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         del scope
         return Match.NONE, {}
+
+
+def _show_refusals(app: FastAPI) -> None:
+    """Have an application's document say what guarded routes answer, as FastAPI's guide does it."""
+    plain = app.openapi
+
+    def described() -> openapi.Json:
+        document = plain()
+        openapi.show_refusals(document)
+        return document
+
+    cast("Any", app).openapi = described
 
 
 def _check_installed(connection: HTTPConnection) -> None:

@@ -267,6 +267,10 @@ def test_the_document_says_what_a_route_needs() -> None:
             {"keyturnBearer": scopes},
             {"keyturnPassword": scopes},
         ]
+        responses = document["paths"][path]["get"]["responses"]
+        assert {"200", "401", "403", "503"} == responses.keys()
+        error = responses["403"]["content"]["application/json"]["schema"]
+        assert error["properties"].keys() == {"error", "error_description"}
 
 
 def test_the_document_has_the_endpoints() -> None:

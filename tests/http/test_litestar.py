@@ -522,6 +522,7 @@ def test_the_document_shows_how_to_get_in() -> None:
         auth = keyturn(world)
         handlers = [
             get("/private", guards=[auth.require()])(say_page),
+            get("/orders", guards=[auth.require("orders:read", roles=("clerk",))])(say_page),
             get("/maybe", guards=[auth.require(optional=True)], security=[{"basic": []}])(say_page),
             open_to_all,
         ]
@@ -532,6 +533,13 @@ def test_the_document_shows_how_to_get_in() -> None:
     ours: list[dict[str, list[str]]] = [{"keyturnBearer": []}, {"keyturnPassword": []}]
     assert document["components"]["securitySchemes"].keys() == {"basic", "keyturnBearer", "keyturnPassword"}
     assert document["paths"]["/private"]["get"]["security"] == ours
+    assert document["paths"]["/private"]["get"]["responses"].keys() == {"200", "401", "403", "503"}
+    assert document["paths"]["/open"]["get"]["responses"].keys() == {"200"}
+    scopes = ["orders:read"]
+    assert document["paths"]["/orders"]["get"]["security"] == [
+        {"keyturnBearer": scopes},
+        {"keyturnPassword": scopes},
+    ]
     assert document["paths"]["/maybe"]["get"]["security"] == [{"basic": []}, {}, *ours]
     assert "security" not in document["paths"]["/open"]["get"]
     assert document["paths"]["/auth/login"]["post"]["operationId"] == "keyturn_post_login"

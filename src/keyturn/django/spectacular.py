@@ -49,13 +49,14 @@ class KeyturnScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 
 
 def add_endpoints(result: dict[str, Any], **_: object) -> dict[str, Any]:
-    """Add the endpoints and the security schemes: an entry of `POSTPROCESSING_HOOKS`.
+    """Add the endpoints, the schemes and what guarded views answer: an entry of `POSTPROCESSING_HOOKS`.
 
     Args:
         result: The document.
     """
     settings = get_settings()
     result["paths"] |= openapi.paths(settings.http, has_login=settings.login is not False)
+    openapi.show_refusals(result)
     components = result.setdefault("components", {})
     components["securitySchemes"] = {**components.get("securitySchemes", {}), **_schemes()}
     return result

@@ -6,9 +6,9 @@ What the endpoints do is not decided here; a test asks a server what is said her
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from keyturn.http.routes import JWKS_PATH
 from keyturn.http.settings import DEFAULT_ACCESS_HEADER, HttpSettings
@@ -19,6 +19,7 @@ Method: TypeAlias = Literal["get", "post", "delete"]
 BEARER_SCHEME: Final = "keyturnBearer"
 PASSWORD_SCHEME: Final = "keyturnPassword"  # noqa: S105 - the name of a scheme
 TAG: Final = "auth"
+_OWN: Final = "keyturn_"
 
 _TEXT: Final[Json] = {"type": "string"}
 _SECONDS: Final[Json] = {"type": "integer", "description": "seconds"}
@@ -55,7 +56,9 @@ _NAME_AND_PASSWORD: Final[Json] = {"username": _TEXT, "password": {**_TEXT, "for
 _REFRESH_TOKEN: Final[Json] = {"refresh_token": {**_TEXT, "description": "where there is no cookie"}}
 
 _UNAUTHORIZED: Final = "The token is missing or not acceptable."
-_COMMON: Final = {"400": "The request is malformed.", "503": "The store cannot be asked; try again."}
+_OUTAGE: Final = "The store cannot be asked; try again."
+_COMMON: Final = {"400": "The request is malformed.", "503": _OUTAGE}
+_REFUSALS: Final = {"401": _UNAUTHORIZED, "403": "The token does not allow this.", "503": _OUTAGE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +193,39 @@ def security_schemes(settings: HttpSettings, *, has_login: bool, page: str | Non
     return schemes
 
 
-def security(settings: HttpSettings, *, has_login: bool) -> list[dict[str, list[str]]]:
-    """Give the security requirement of a guarded route: any one of the schemes."""
-    return [{name: []} for name in security_schemes(settings, has_login=has_login)]
+def security(
+    settings: HttpSettings, *, has_login: bool, scopes: Iterable[str] = ()
+) -> list[dict[str, list[str]]]:
+    """Give the security requirement of a guarded route: any one of the schemes, with the scopes it needs."""
+    return [{name: list(scopes)} for name in security_schemes(settings, has_login=has_login)]
+
+
+def show_refusals(document: Json) -> None:
+    """Add to a document what every guarded route answers besides its own: what it says itself stays.
+
+    Args:
+        document: An OpenAPI document, whose guarded routes have one of our schemes; it is changed.
+
+    Examples:
+        >>> route = {
+        ...     "security": [{BEARER_SCHEME: []}],
+        ...     "responses": {"200": {}, "403": {"description": "mine"}},
+        ... }
+        >>> show_refusals({"paths": {"/orders": {"get": route, "summary": "Orders"}}})
+        >>> sorted(route["responses"]), route["responses"]["403"]["description"]
+        (['200', '401', '403', '503'], 'mine')
+    """
+    for operations in document.get("paths", {}).values():
+        for operation in operations.values():
+            if isinstance(operation, dict) and _is_guarded(cast("Json", operation)):
+                responses = cast("Json", operation).setdefault("responses", {})
+                for status, text in _REFUSALS.items():
+                    responses.setdefault(status, _answer(text, _ERROR))
+
+
+def _is_guarded(operation: Json) -> bool:
+    own = str(operation.get("operationId", "")).startswith(_OWN)  # which say themselves what they answer
+    return not own and any(BEARER_SCHEME in each for each in operation.get("security") or ())
 
 
 def paths(settings: HttpSettings, *, has_login: bool) -> dict[str, dict[str, Json]]:
@@ -216,7 +249,7 @@ def _operation(endpoint: Endpoint, wanted: list[dict[str, list[str]]]) -> Json:
     operation: Json = {
         "tags": [TAG],
         "summary": endpoint.summary,
-        "operationId": f"keyturn_{endpoint.method}_{name.strip('/').replace('-', '_')}",
+        "operationId": f"{_OWN}{endpoint.method}_{name.strip('/').replace('-', '_')}",
         "responses": {str(endpoint.status): _answer("Done.", endpoint.answer)},
     }
     errors = dict(endpoint.errors)

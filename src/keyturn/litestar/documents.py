@@ -36,6 +36,7 @@ class Document(OpenAPI):
         components = schema.setdefault("components", {})
         components["securitySchemes"] = {**self._schemes, **components.get("securitySchemes", {})}
         schema["paths"] = {**self._paths, **schema.get("paths", {})}
+        openapi.show_refusals(schema)
         return schema
 
 

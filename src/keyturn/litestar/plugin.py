@@ -170,7 +170,8 @@ class Keyturn(AsyncLeaf[ClaimsT], InitPlugin, ReceiveRoutePlugin):
             )
             certain = by_path or (asked.needs is not None and not asked.needs.optional)
             if isinstance(handler, HTTPRouteHandler) and (certain or asked.needs is not None):
-                wanted = openapi.security(self._endpoints.settings, has_login=self._has_login)
+                scopes = asked.needs.scopes if asked.needs else ()
+                wanted = openapi.security(self._endpoints.settings, has_login=self._has_login, scopes=scopes)
                 show_security(handler, wanted, optional=not certain)
             if not certain and takes_principal(handler):
                 raise ConfigurationError(
