@@ -395,7 +395,7 @@ def test_lines_that_cannot_be_written_are_counted_and_told(
         assert s.flush()
     assert s.lost == [AuditLost(s.clock(), 1, 1), AuditLost(s.clock(), 1, 2)]
     assert s.manager.audit_lost == 2
-    assert "1 lines of the audit trail were lost, 2 so far" in caplog.text
+    assert "lines of the audit trail were lost: 1 now, 2 so far" in caplog.text
     s.revoke(pair.session_id)
     assert s.told(pair.session_id) == [("revocation", "revoked", 1)]
     assert s.manager.audit_lost == 2
@@ -603,7 +603,7 @@ def test_a_manager_that_nobody_closed_says_what_it_loses(caplog: pytest.LogCaptu
     lines.add([line_of(ROW, 0)], lambda: None)
     with caplog.at_level(logging.WARNING, "keyturn"):
         del lines
-    assert "1 lines of the audit trail were lost: close the manager" in caplog.text
+    assert "lines of the audit trail were lost: 1; close the manager" in caplog.text
 
 
 def test_an_outage_of_the_trail_is_told_to_who_reads_it(site: Callable[..., Site]) -> None:

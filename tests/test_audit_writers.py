@@ -391,4 +391,4 @@ def test_lines_that_wait_in_an_outage_are_named_at_the_end(caplog: pytest.LogCap
     lines.settle(lines.turn, lines.take(lines.turn), StoreUnavailable())
     with caplog.at_level(logging.WARNING, "keyturn"):
         del lines
-    assert f"{BATCH + 1} lines of the audit trail were lost: close the manager" in caplog.text
+    assert f"lines of the audit trail were lost: {BATCH + 1}; close the manager" in caplog.text

@@ -162,7 +162,7 @@ class Lines:
             count, total = self._untold, self.lost
             self._untold = 0
         if count:
-            _LOG.warning("keyturn: %d lines of the audit trail were lost, %d so far", count, total)
+            _LOG.warning("keyturn: lines of the audit trail were lost: %d now, %d so far", count, total)
             told(count, total)
 
     def _clear(self) -> None:
@@ -194,4 +194,4 @@ def _warn_of_the_rest(*waiting: deque[TrailEntry]) -> None:
     """Say what a manager that was not closed leaves behind, when it goes or when the program ends."""
     left = sum(len(lines) for lines in waiting)
     if left:
-        _LOG.warning("keyturn: %d lines of the audit trail were lost: close the manager", left)
+        _LOG.warning("keyturn: lines of the audit trail were lost: %d; close the manager", left)

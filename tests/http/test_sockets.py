@@ -242,20 +242,21 @@ async def test_each_message_goes_to_one_of_those_who_wait() -> None:
     assert [each.get("code") for each in messages if "text" not in each] == [3000, 3000]
 
 
-async def test_a_socket_that_the_application_has_closed_is_not_closed_again() -> None:
-    """Servers refuse a second close."""
+@pytest.mark.parametrize("last", ["websocket.close", "websocket.http.response.start"])
+async def test_a_socket_that_the_application_has_closed_is_not_closed_again(last: str) -> None:
+    """Servers refuse a second close, and one after the application has refused the handshake itself."""
     line, ended = Line(), asyncio.Event()
     socket = GuardedSocket(line.scope, line.receive, line.send)
     socket.close_when(over_when(ended))
 
     async def closes(_: Receive, send: Send) -> None:
-        await send({"type": "websocket.close", "code": 4000})
+        await send({"type": last, "code": 4000})
         ended.set()
         assert socket._closing is not None
         await asyncio.wait({socket._closing}, timeout=PATIENCE)
 
     await socket.run(closes)
-    assert [message.get("code") for message in line.sent] == [4000]
+    assert [message["type"] for message in line.sent] == [last]
 
 
 @pytest.mark.parametrize(

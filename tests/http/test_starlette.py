@@ -12,6 +12,7 @@ from starlette._utils import get_route_path
 from starlette.applications import Starlette
 from starlette.authentication import AuthenticationError, requires
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection, Request
@@ -24,6 +25,7 @@ from websockets.sync.client import connect
 from keyturn import ConfigurationError
 from keyturn.http import HttpSettings, SignIn
 from keyturn.http.asgi import read_scope
+from keyturn.http.origins import REFRESHED_HEADER
 from keyturn.starlette import Keyturn
 from keyturn.testing._http.wire import head
 from keyturn.testing.http_suite import World, check_password
@@ -306,6 +308,34 @@ def test_a_principal_is_somebody() -> None:
     with client_of(Starlette(routes=routes)) as client:
         assert client.get("/maybe").json() is None
         assert client.get("/maybe", headers=bearer(client, "ann")).json() == "ann"
+
+
+def test_an_error_that_is_raised_brings_the_renewed_token_too() -> None:
+    """As in every framework: an answer is one, however the endpoint comes to it."""
+    auth = Keyturn(World().async_manager(), login=check_password, settings=HttpSettings(renew_within="1d"))
+
+    @auth.require()
+    async def missing(_: Request) -> Response:
+        raise HTTPException(
+            404, headers={"access-control-expose-headers": "X-Mine", "Cache-Control": "public"}
+        )
+
+    @auth.require()
+    async def bare(_: Request) -> Response:
+        raise HTTPException(410)
+
+    with client_of(
+        Starlette(routes=[*auth.routes, Route("/missing", missing), Route("/bare", bare)])
+    ) as client:
+        signed = bearer(client, "ann")
+        for path, status, exposed in (("/missing", 404, "X-Mine, "), ("/bare", 410, "")):
+            answer = client.get(path, headers=signed)
+            assert answer.status_code == status
+            assert answer.headers["access-control-expose-headers"] == f"{exposed}{REFRESHED_HEADER}"
+            assert answer.headers["cache-control"] == "no-store"
+            assert client.get(
+                "/auth/me", headers={"Authorization": f"Bearer {answer.headers[REFRESHED_HEADER]}"}
+            )
 
 
 def asking(app: Starlette) -> httpx.AsyncClient:

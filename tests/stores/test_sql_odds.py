@@ -18,6 +18,7 @@ from keyturn._core.trail import TrailEntry
 from keyturn.errors import InvalidInput, StoreUnavailable
 from keyturn.stores._sql.codes import by_words
 from keyturn.stores._sql.locking import POSTGRES_LOCK
+from keyturn.stores._sql.meanings import code_of
 from keyturn.stores._sql.queries import CHUNK
 from keyturn.stores._sql.tables import denials, from_entry, sessions, stripes, to_row, trail
 from keyturn.stores.postgres import AsyncPostgresStore, PostgresStore
@@ -180,6 +181,15 @@ def is_waiting(engine: Engine) -> bool:
     """Tell whether somebody waits for another's lock."""
     with engine.connect() as watcher:
         return bool(watcher.exec_driver_sql(WAITING[engine.dialect.name]).scalar_one())
+
+
+@pytest.mark.parametrize("name", ["sqlstate", "pgcode"])
+def test_both_psycopgs_say_what_is_wrong(name: str) -> None:
+    """Django still takes psycopg 2, which has another name for the five characters."""
+    error = Exception("deadlock detected")
+    setattr(error, name, "40P01")
+    assert code_of(error) == "40P01"
+    assert code_of(Exception("deadlock detected")) is None
 
 
 @pytest.mark.parametrize(

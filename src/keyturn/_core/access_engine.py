@@ -150,7 +150,8 @@ class AccessEngine(Generic[ClaimsT]):
 
         Args:
             principal: Who was accepted.
-            judge: As for `authenticate`.
+            judge: As for `authenticate`; it can only say that the session is revoked, for the rest the store is
+                asked: it alone knows the session's limits.
             now: The moment.
         """
         sid = parse_session_id(principal.session_id)

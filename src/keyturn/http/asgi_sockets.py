@@ -17,6 +17,7 @@ from keyturn.http.sockets import Ending
 
 _POLICY_VIOLATION: Final = 1008  # RFC 6455, section 7.4.1
 _DENIAL: Final = "websocket.http.response"  # the extension of that name
+_LAST: Final = frozenset({"websocket.close", f"{_DENIAL}.start"})  # after which there is nothing to close
 
 
 Gone: TypeAlias = tuple[type[Exception], ...]
@@ -104,7 +105,7 @@ class GuardedSocket:
             raise SocketGone(self._ending.reason)
         if message["type"] == "websocket.accept" and message.get("subprotocol") is None and self._answered:
             message["subprotocol"] = self._answered  # else browsers give up
-        self._done = self._done or message["type"] == "websocket.close"
+        self._done = self._done or message["type"] in _LAST
         await self._send(message)
 
     async def _close(self, over: Awaitable[Ending]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 
 from keyturn.http.messages import HttpRequest
@@ -37,13 +37,10 @@ def network_of(client: str) -> str:
         >>> network_of("192.0.2.7"), network_of("2001:db8::1") == network_of("2001:db8::2")
         ('192.0.2.7', True)
     """
-    try:
-        address = ip_address(client.partition("%")[0])
-    except ValueError:
-        return client
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+    address = _address(client)
+    if isinstance(address, IPv6Address):
         return str(int(address) >> (128 - _IPV6_NETWORK_BITS))
-    return str(getattr(address, "ipv4_mapped", None) or address)
+    return client if address is None else str(address)
 
 
 def _user_agent(request: HttpRequest) -> str:
@@ -51,12 +48,17 @@ def _user_agent(request: HttpRequest) -> str:
 
 
 def _network(client: str | None) -> str:
-    try:
-        address = ip_address(client or "")
-    except ValueError:  # none, or the path of a UNIX socket
+    address = _address(client or "")
+    if address is None:
         return ""
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is None:
-            return address.packed[:_V6_PREFIX_BYTES].hex()
-        address = address.ipv4_mapped
-    return address.packed[:_V4_PREFIX_BYTES].hex()
+    bytes_kept = _V6_PREFIX_BYTES if isinstance(address, IPv6Address) else _V4_PREFIX_BYTES
+    return address.packed[:bytes_kept].hex()
+
+
+def _address(client: str) -> IPv4Address | IPv6Address | None:
+    """Read an address, with or without a zone; None where it is none, such as the path of a UNIX socket."""
+    try:
+        address = ip_address(client.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

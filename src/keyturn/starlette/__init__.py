@@ -9,7 +9,7 @@ app = Starlette(routes=[*auth.routes, Route("/orders", orders)], middleware=[Mid
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, ParamSpec, cast
 
 from typing_extensions import Unpack
@@ -17,7 +17,9 @@ from typing_extensions import Unpack
 try:
     from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError, BaseUser
     from starlette.concurrency import run_in_threadpool
+    from starlette.datastructures import MutableHeaders
     from starlette.endpoints import WebSocketEndpoint
+    from starlette.exceptions import HTTPException
     from starlette.requests import HTTPConnection
     from starlette.responses import Response
     from starlette.types import Receive, Send
@@ -99,7 +101,12 @@ class Keyturn(KeyturnBase[ClaimsT], AuthenticationBackend):
                 if isinstance(verdict, HttpReply):
                     return answer(verdict)
                 admit(connection.scope, verdict)
-                return _with_headers(await _call(endpoint, *args, **kwargs), verdict.headers)
+                try:
+                    response = await _call(endpoint, *args, **kwargs)
+                except HTTPException as error:
+                    error.headers = _added(error.headers, verdict.headers)
+                    raise
+                return _with_headers(response, verdict.headers)
 
             return guarded
 
@@ -143,6 +150,15 @@ async def _call(endpoint: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -
     made = endpoint(*args, **kwargs) if awaited else await run_in_threadpool(endpoint, *args, **kwargs)
     response: Response = await made if awaited else made
     return response
+
+
+def _added(present: Mapping[str, str] | None, headers: Headers) -> dict[str, str]:
+    """Add headers to those of an error, of which each name has one."""
+    found = MutableHeaders(dict(present or {}))
+    for name, value in headers:
+        before = found.get(name) if name in LIST_VALUED else None
+        found[name] = value if before is None else f"{before}, {value}"
+    return dict(found.items())
 
 
 def _with_headers(response: Response, headers: Headers) -> Response:

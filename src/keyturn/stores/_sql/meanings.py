@@ -23,7 +23,7 @@ def code_of(error: BaseException | None) -> int | str | None:
     first = error.args[0] if error is not None and error.args else None
     if isinstance(first, int):
         return first
-    state = getattr(error, "sqlstate", None)
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)  # psycopg 3, psycopg 2
     return None if state is None else str(state)
 
 
