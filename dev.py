@@ -74,12 +74,21 @@ TYPES: Final = {
     "mypy --strict": ["-m", "mypy", "--strict"],
     "pyright (strict)": ["-m", "pyright", "--pythonpath", str(PYTHON)],
 }
+# Two at a time, each with servers of its own; what shares a module's or a class's set-up stays together.
+PYTEST: Final = ("-m", "pytest", "-n", "2", "--dist", "loadscope")
+# The tests that hold every branch of the core. Measuring takes as long as the tests themselves, so others, which
+# ask servers, browsers and processes, are not measured.
+CORE: Final = (
+    *("src/keyturn/_core", "tests/core", "tests/keystores"),
+    *(f"tests/test_{name}.py" for name in ("access_verifier", "advisories", "audit", "jwks", "keys")),
+    *(f"tests/test_{name}.py" for name in ("managers", "revocation_checks", "signers")),
+)
 TESTS: Final = {
-    # Two at a time, each with servers of its own; what shares a module's or a class's set-up stays together.
-    "pytest": ["-m", "pytest", "-n", "2", "--dist", "loadscope", "--cov", "--cov-report="],
+    "pytest, measuring the core": [*PYTEST, "-q", "--cov", "--cov-report=", *CORE],
     "every branch of the core": [
         *("-m", "coverage", "report", "--include=src/keyturn/_core/*", "--fail-under=100"),
     ],
+    "pytest": [*PYTEST],
 }
 
 _PYTEST_CLOSING: Final = re.compile(rb"\d+ (?:passed|failed|error|errors|skipped|deselected)\b.* in [\d.]+s")

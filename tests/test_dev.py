@@ -84,9 +84,14 @@ def test_output_passes_through_with_its_status_and_closing_line(
     assert capfdbinary.readouterr().out.decode() == f"{closing}\n3 passed\n"
 
 
+def test_what_measures_the_core_is_there() -> None:
+    """A test file that was renamed is renamed there, too."""
+    assert [name for name in dev.CORE if not (ROOT / name).exists()] == []
+
+
 def test_every_check_of_the_readme_is_run() -> None:
     """The full run holds lint, types, tests and the coverage of the core."""
     assert [*dev.LINT, *dev.TYPES, *dev.TESTS] == [
         *("ruff check", "ruff format", "mypy --strict", "pyright (strict)"),
-        *("pytest", "every branch of the core"),
+        *("pytest, measuring the core", "every branch of the core", "pytest"),
     ]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyturn._core.commands import Rotate
-from keyturn._core.decide import RULES, Case, Decision, as_first_told, decide, end
+from keyturn._core.decide import RULES, Case, Decision, as_first_told, converges, decide, end
 from keyturn._core.outcomes import (
     Ahead,
     Conflicted,
@@ -282,3 +282,13 @@ def test_an_end_by_somebody_else_at_the_same_moment_stays_one() -> None:
     for reason, at in ends:
         ended = Ended(replace(ROW, revoked_at=at, revoked_reason=reason), first=False)
         assert as_first_told(spent, ended) is ended
+
+
+@pytest.mark.parametrize(
+    ("race", "recovery", "may"), [(RACE, RECOVERY, True), (RACE, 0, True), (0, RECOVERY, True), (0, 0, False)]
+)
+def test_a_refresh_may_be_done_twice_where_a_window_forgives_it(
+    race: int, recovery: int, *, may: bool
+) -> None:
+    """Any window makes a repetition end as the first time; without one it would find a spent token."""
+    assert converges(replace(REDEEM, race_window=race, recovery_window=recovery)) is may

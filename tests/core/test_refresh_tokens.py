@@ -23,6 +23,7 @@ from keyturn._core.refresh_tokens import (
     RefreshFormat,
     RefreshToken,
     branch_of,
+    peek_opaque,
 )
 from keyturn._core.refreshing import Refresh
 
@@ -50,6 +51,15 @@ def test_what_is_written_is_read(token: RefreshToken, name: str) -> None:
     text = FORMATS[name].encode(token, active())
     assert FORMATS[name].decode(text) == (token, active())
     assert FORMATS[name].encode(token, active()) == text
+
+
+def test_a_person_may_be_shown_what_a_token_says_of_itself() -> None:
+    """Nothing is verified, so it also reads what no key of ours has signed; other shapes are refused."""
+    text = FORMATS["opaque"].encode(TOKEN, active())
+    for shown in (text, text[:-1] + ("A" if text[-1] != "A" else "B")):
+        assert peek_opaque(shown) == (active().kid, TOKEN.sid, TOKEN.gen)
+    with pytest.raises(BadRefreshToken):
+        peek_opaque("ktr_short")
 
 
 def test_scanners_can_find_an_opaque_token() -> None:

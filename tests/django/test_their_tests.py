@@ -60,7 +60,7 @@ class Committed(Signing, TransactionTestCase):
 '''
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", pytest.param("mariadb", marks=pytest.mark.slow)])
 def test_a_project_can_test_with_us(request: pytest.FixtureRequest, tmp_path: Path, engine: str) -> None:
     """Both kinds of test case pass, in both colours, and the test database can be dropped afterwards.
 

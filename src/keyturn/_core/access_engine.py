@@ -150,8 +150,8 @@ class AccessEngine(Generic[ClaimsT]):
 
         Args:
             principal: Who was accepted.
-            judge: As for `authenticate`; it can only say that the session is revoked, for the rest the store is
-                asked: it alone knows the session's limits.
+            judge: As for `authenticate`, of which "revoked" counts alone: for the rest the store is asked,
+                which knows the session's limits.
             now: The moment.
         """
         sid = parse_session_id(principal.session_id)
