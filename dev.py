@@ -76,8 +76,8 @@ TYPES: Final = {
 }
 # Two at a time, each with servers of its own; what shares a module's or a class's set-up stays together.
 PYTEST: Final = ("-m", "pytest", "-n", "2", "--dist", "loadscope")
-# The tests that hold every branch of the core. Measuring takes as long as the tests themselves, so others, which
-# ask servers, browsers and processes, are not measured.
+# The tests that hold every branch of the core. Measuring takes as long as the tests themselves, so others,
+# which ask servers, browsers and processes, are not measured.
 CORE: Final = (
     *("src/keyturn/_core", "tests/core", "tests/keystores"),
     *(f"tests/test_{name}.py" for name in ("access_verifier", "advisories", "audit", "jwks", "keys")),

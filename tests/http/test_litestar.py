@@ -677,21 +677,22 @@ async def test_a_store_that_is_out_does_not_keep_an_application_from_starting() 
         pass
 
 
-def test_a_guard_without_its_parentheses_lets_nobody_in() -> None:
+def test_a_guard_without_its_parentheses_is_told_at_the_start() -> None:
     """Litestar would call it with the connection and the route, and take what it gives for consent."""
+    auth = keyturn(World())
 
-    def build(world: World) -> Litestar:
-        auth = keyturn(world)
+    @get("/careless", guards=[cast("Guard", auth.require)], sync_to_thread=False)
+    def careless() -> str:
+        return "secret"
 
-        @get("/careless", guards=[cast("Guard", auth.require)], sync_to_thread=False)
-        def careless() -> str:
-            return "secret"
+    @get("/around", sync_to_thread=False)
+    def around() -> str:
+        return "secret"
 
-        return litestar(auth, careless)
-
-    with site_of(build) as site:
-        answer = site.send("GET", "/careless")
-        assert (answer.status_code, "secret" in answer.text) == (500, False)
+    with pytest.raises(ConfigurationError, match="parentheses"):
+        litestar(auth, careless)
+    with pytest.raises(ConfigurationError, match="parentheses"):
+        litestar(auth, around, guards=[cast("Guard", auth.require)])
 
 
 @pytest.mark.parametrize("path", ["/", "/auth"])

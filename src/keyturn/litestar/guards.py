@@ -11,6 +11,7 @@ from litestar.exceptions import ImproperlyConfiguredException
 from litestar.handlers import BaseRouteHandler
 from litestar.routes import ASGIRoute, BaseRoute, HTTPRoute, WebSocketRoute
 
+from keyturn.errors import ConfigurationError
 from keyturn.http import Needs
 from keyturn.http.needs import all_of
 
@@ -75,8 +76,14 @@ def asked_by(handler: BaseRouteHandler, plugin: object, *, by_path: bool, exclud
         plugin: Whose guards count.
         by_path: Whether paths are asked.
         exclude_opt_key: What a handler has in its `opt` that outer layers and paths ask nothing of.
+
+    Raises:
+        ConfigurationError: A guard lacks its parentheses.
     """
-    guards = _of(plugin, cast("Iterable[object]", cast("Any", handler).resolve_guards()))
+    before = tuple(cast("Iterable[object]", cast("Any", handler).resolve_guards()))
+    if any(getattr(getattr(each, "func", each), "__self__", None) is plugin for each in before):
+        raise ConfigurationError(f"{handler}: a guard needs its parentheses, guards=[auth.require()]")
+    guards = _of(plugin, before)
     excluded = bool(handler.opt.get(exclude_opt_key))
     counted = _of(plugin, cast("Iterable[object]", cast("Any", handler).guards or ())) if excluded else guards
     needs = all_of(each.needs for each in counted) if counted else None
