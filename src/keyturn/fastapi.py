@@ -80,8 +80,6 @@ class Keyturn(KeyturnBase[ClaimsT]):
         if app in self._installed:
             raise ConfigurationError("auth.install(app) was called twice for one application")
         self._installed.add(app)
-        for scheme in self._schemes:
-            scheme.model = self._schemes_seen_from(app.docs_url)[scheme.scheme_name]
         app.add_exception_handler(Refused, cast("Any", _refuse))  # it is for requests and for sockets
         app.add_exception_handler(StoreError, cast("Any", _refuse))  # of the manager, in an endpoint
         app.add_middleware(AsgiHeaders)
@@ -90,7 +88,7 @@ class Keyturn(KeyturnBase[ClaimsT]):
             app.add_middleware(self.middleware)
         if endpoints:
             app.include_router(self.router(lifespan=lifespan))
-        _show_refusals(app)
+        self._describe(app, endpoints=endpoints)
 
     def router(self, *, lifespan: bool = True) -> APIRouter:
         """Give the endpoints, which dependencies of the application do not guard.
@@ -160,18 +158,37 @@ class Keyturn(KeyturnBase[ClaimsT]):
         if admitted.principal is not None and not socket.is_guarded:
             socket.close_when(self._guard.until_over(admitted.principal))
 
+    def _describe(self, app: FastAPI, *, endpoints: bool) -> None:
+        """Have an application's document say what guarded routes answer, and where its page finds the login.
+
+        As FastAPI's guide does it: its document is changed when it is made. An application that has not the
+        endpoints is a part of one that has, and looks for them at the root.
+        """
+        plain = app.openapi
+
+        def described() -> openapi.Json:
+            document = plain()
+            openapi.show_refusals(document)
+            here = endpoints or f"{self._endpoints.settings.prefix}/login" in document["paths"]
+            shown = document.get("components", {}).get("securitySchemes", {})
+            schemes = self._schemes_seen_from(app.docs_url if here else None)
+            shown.update({name: scheme for name, scheme in schemes.items() if name in shown})
+            return document
+
+        cast("Any", app).openapi = described
+
     @cached_property
     def _installed(self) -> WeakSet[FastAPI]:
         return WeakSet()
 
     @cached_property
     def _schemes(self) -> tuple[_Scheme, ...]:
-        return tuple(_Scheme(name, model) for name, model in self._schemes_seen_from(None).items())
+        found = self._schemes_seen_from(None)
+        return tuple(_Scheme(name, SecurityModel.model_validate(scheme)) for name, scheme in found.items())
 
-    def _schemes_seen_from(self, page: str | None) -> dict[str, SecurityModel]:
+    def _schemes_seen_from(self, page: str | None) -> dict[str, openapi.Json]:
         settings = self._endpoints.settings
-        found = openapi.security_schemes(settings, has_login=self._has_login, page=page)
-        return {name: SecurityModel.model_validate(scheme) for name, scheme in found.items()}
+        return openapi.security_schemes(settings, has_login=self._has_login, page=page)
 
     def _document(self, router: APIRouter, path: str, method: str, operation: openapi.Json) -> None:
         guarded = "security" in operation
@@ -210,18 +227,6 @@ class _Documented(APIRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         del scope
         return Match.NONE, {}
-
-
-def _show_refusals(app: FastAPI) -> None:
-    """Have an application's document say what guarded routes answer, as FastAPI's guide does it."""
-    plain = app.openapi
-
-    def described() -> openapi.Json:
-        document = plain()
-        openapi.show_refusals(document)
-        return document
-
-    cast("Any", app).openapi = described
 
 
 def _check_installed(connection: HTTPConnection) -> None:

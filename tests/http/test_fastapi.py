@@ -106,6 +106,9 @@ def test_a_part_of_an_application_is_installed_too() -> None:
         check_refusal(client.get("/part/page"), 401)
         assert client.get("/part/page", headers=bearer(client, "ann")).json() == "page"
         assert client.post("/part/auth/login", json={}).status_code == 404
+        for document, login in (("/openapi.json", "auth/login"), ("/part/openapi.json", "/auth/login")):
+            schemes = client.get(document).json()["components"]["securitySchemes"]
+            assert schemes["keyturnPassword"]["flows"]["password"]["tokenUrl"] == login
 
 
 def test_without_the_endpoints_their_paths_are_guarded_as_any_other() -> None:
