@@ -80,6 +80,9 @@ class Keyturn(KeyturnBase[ClaimsT]):
         if app in self._installed:
             raise ConfigurationError("auth.install(app) was called twice for one application")
         self._installed.add(app)
+        for scheme in self._schemes:  # for a document that the application makes in its own way
+            found = self._schemes_seen_from(app.docs_url)[scheme.scheme_name]
+            scheme.model = SecurityModel.model_validate(found)
         app.add_exception_handler(Refused, cast("Any", _refuse))  # it is for requests and for sockets
         app.add_exception_handler(StoreError, cast("Any", _refuse))  # of the manager, in an endpoint
         app.add_middleware(AsgiHeaders)
@@ -169,7 +172,7 @@ class Keyturn(KeyturnBase[ClaimsT]):
         def described() -> openapi.Json:
             document = plain()
             openapi.show_refusals(document)
-            here = endpoints or f"{self._endpoints.settings.prefix}/login" in document["paths"]
+            here = endpoints or _answers(app, f"{self._endpoints.settings.prefix}/login")
             shown = document.get("components", {}).get("securitySchemes", {})
             schemes = self._schemes_seen_from(app.docs_url if here else None)
             shown.update({name: scheme for name, scheme in schemes.items() if name in shown})
@@ -227,6 +230,12 @@ class _Documented(APIRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         del scope
         return Match.NONE, {}
+
+
+def _answers(app: FastAPI, path: str) -> bool:
+    """Tell whether an application has a route for a path."""
+    asked: Scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "headers": ()}
+    return any(route.matches(dict(asked))[0] is Match.FULL for route in app.routes)
 
 
 def _check_installed(connection: HTTPConnection) -> None:

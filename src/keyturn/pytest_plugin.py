@@ -80,20 +80,22 @@ def _bench(
         with opened(keyturn_manager, keyturn_settings) as bench:
             yield bench
         return
-    from keyturn.django import get_http_settings, get_manager  # noqa: PLC0415  (as above)
-    from keyturn.django.conf import each_manager, is_current  # noqa: PLC0415  (as above)
+    from keyturn.django import get_http_settings  # noqa: PLC0415  (as above)
+    from keyturn.django.conf import each_manager, successor_of  # noqa: PLC0415  (as above)
 
     # The project's own becomes another one when a test changes a setting, and each event loop has its own.
-    follows = is_current(keyturn_manager)
-    same = follows and keyturn_settings is get_http_settings()
+    current = successor_of(keyturn_manager)
+    same = current is not None and keyturn_settings is get_http_settings()
     with opened(
-        get_manager if follows else keyturn_manager,
+        current or keyturn_manager,
         get_http_settings if same else keyturn_settings,
         leave=_close_connections,
     ) as bench:
         stop = each_manager(bench.join)
-        yield bench
-        stop()
+        try:
+            yield bench
+        finally:
+            stop()
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_another_password_or_another_user_steps_nothing_up(
         colour.step_up(auth, username, password)
     assert refused.value.detail == detail
     assert tokens_in(store) == before
-    assert (api.refreshes, api.gateway.count(STEP_UP)) == (0, 1)
+    assert (api.refreshes, api.gateway.count(STEP_UP)) == (0, 1 if username else 0)
 
 
 def test_an_access_token_that_is_over_or_refused_is_refreshed_first(api: Api, colour: Colour) -> None:
@@ -76,6 +76,19 @@ def test_an_access_token_that_is_over_or_refused_is_refreshed_first(api: Api, co
     assert ask(api, colour, standing) == 200
 
 
+def test_tokens_that_another_has_stored_are_refreshed_where_refused(api: Api, colour: Colour) -> None:
+    """What was refused is what the store had, and not what this client has seen last."""
+    store = MemoryTokens()
+    standing = api.world.clock()
+    first, second = api.auth(store), api.signed_out(store, clock=lambda: standing)
+    assert ask(api, colour, second) == 200
+    api.world.clock.advance(OVER)
+    assert ask(api, colour, first) == 401  # it has refreshed, and the sign-in is not recent
+    api.world.clock.advance(OVER)
+    colour.step_up(second, "ann", PASSWORD)
+    assert ask(api, colour, second) == 200
+
+
 def test_a_session_that_is_over_is_not_stepped_up(api: Api, colour: Colour) -> None:
     """Whoever is signed out signs in anew."""
     store = MemoryTokens()
@@ -89,6 +102,17 @@ def test_a_session_that_is_over_is_not_stepped_up(api: Api, colour: Colour) -> N
     assert store.load() is None
     with pytest.raises(SignedOut):
         colour.step_up(auth, "ann", PASSWORD)
+
+
+def test_another_process_that_signs_out_signs_out_here(api: Api, colour: Colour) -> None:
+    """An empty store is not made up for by what this client remembers."""
+    store = MemoryTokens()
+    auth = api.auth(store)
+    store.clear()
+    with pytest.raises(SignedOut):
+        colour.step_up(auth, "ann", PASSWORD)
+    with pytest.raises(SignedOut):
+        ask(api, colour, auth)
 
 
 def test_a_server_that_refuses_its_own_fresh_tokens_signs_in_nobody(api: Api, colour: Colour) -> None:

@@ -219,3 +219,4 @@ def test_the_pages_hide_where_the_sessions_are_elsewhere() -> None:
     assert "Sessions" in client.get("/admin/").content.decode()
     with override_settings(KEYTURN={**WITH_TRAIL, "STORE": "memory://"}):
         assert "Sessions" not in client.get("/admin/").content.decode()
+        assert client.get(LIST).status_code == 403

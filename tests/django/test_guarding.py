@@ -148,23 +148,49 @@ def test_paths_are_guarded_by_the_settings(over: Protocol) -> None:
         assert ask(over, "GET", "/nothing", bearer=token).status_code == 404
 
 
+@wraps(serve)
+def wrapped(request: HttpRequest) -> HttpResponse:
+    """Serve the endpoints behind something of the project's own."""
+    return serve(request)
+
+
+OWN_PATHS = (path("auth/me", who), path("auth/login", wrapped))
+
+
 @OVER
 def test_a_view_of_the_projects_own_is_guarded_wherever_it_is(over: Protocol) -> None:
     """The endpoints are exempt where they are, whatever wraps them, and no other view with such a path."""
     user = ann()
 
-    @wraps(serve)
-    def wrapped(request: HttpRequest) -> HttpResponse:
-        return serve(request)
-
-    own = (path("auth/me", who), path("auth/login", wrapped))
     with with_keyturn(OURS, EXEMPT=[]):
         token = token_of(over, "ann")
-        with override_settings(ROOT_URLCONF=own):
+        with override_settings(ROOT_URLCONF=OWN_PATHS):
             for asked in ("/auth/me", "/auth/refresh", "/.well-known/jwks.json"):
                 assert ask(over, "GET", asked).status_code == 401
             assert ask(over, "GET", "/auth/me", bearer=token).json()["principal"] == str(user.pk)
             assert ask(over, "POST", "/auth/login", {}).status_code == 400
+
+
+def tenant(get_response: Any) -> Any:
+    """Choose another URLconf, as middleware of projects with many hosts does."""
+
+    def choose(request: Any) -> Any:
+        request.urlconf = OWN_PATHS
+        return get_response(request)
+
+    return choose
+
+
+@OVER
+def test_another_urlconf_that_is_chosen_further_in_opens_nothing(over: Protocol) -> None:
+    """What was expected to be an endpoint is guarded when it turns out to be another view."""
+    user = ann()
+    with with_keyturn(OURS, f"{__name__}.tenant", EXEMPT=[]):
+        assert ask(over, "GET", "/auth/me").status_code == 401
+        assert ask(over, "GET", "/auth/me").json()["error"] == "invalid_request"
+        token = str(get_manager().issue(user_id_of(user)).access_token)
+        assert ask(over, "GET", "/auth/me", bearer=token).json()["principal"] == str(user.pk)
+        assert ask(over, "POST", "/auth/login", {}).status_code == 400
 
 
 def test_the_admin_goes_on_beside_guarded_paths() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, ClassVar, cast
 
 import pytest
-from flask import Blueprint, Flask, redirect
+from flask import Blueprint, Flask, Response, redirect
 from flask.typing import ResponseReturnValue
 from flask.views import MethodView
 
@@ -227,6 +228,33 @@ def test_a_view_of_the_applications_own_is_guarded_wherever_it_is() -> None:
     assert app.test_client().get("/auth/me").status_code == 401
     headers = {"Authorization": f"Bearer {log_in(app)}"}
     assert app.test_client().get("/auth/me", headers=headers).json == {"user": "ann"}
+
+
+def test_the_endpoints_are_exempt_whatever_wraps_their_view() -> None:
+    """As limiters and profilers of applications do."""
+    app = Flask(__name__)
+    Keyturn(World().manager(), login=check_password, exempt=()).init_app(app)
+    plain: Any = app.view_functions["keyturn.serve"]
+
+    @wraps(plain)
+    def limited(**given: Any) -> Any:
+        return plain(**given)
+
+    app.view_functions["keyturn.serve"] = limited
+    assert log_in(app)
+
+
+def test_an_answer_that_many_are_given_keeps_nobodys_token() -> None:
+    """A response that the application has made once is copied before anything is added to it."""
+    app, page = Flask(__name__), Response("page")
+    settings = HttpSettings(renew_within="1d")
+    Keyturn(World().manager(), login=check_password, settings=settings).init_app(app)
+    app.add_url_rule("/open", "open", lambda: page)
+    app.add_url_rule("/own", "own", auth_required()(lambda: page))
+    headers = {"Authorization": f"Bearer {log_in(app)}"}
+    assert "Authorization-Refreshed" in app.test_client().get("/own", headers=headers).headers
+    assert sorted(page.headers.keys()) == ["Content-Length", "Content-Type"]
+    assert "Authorization-Refreshed" not in app.test_client().get("/open").headers
 
 
 def test_an_applications_own_limit_does_not_answer_for_us() -> None:

@@ -17,7 +17,12 @@ from litestar.config.csrf import CSRFConfig
 from litestar.connection import ASGIConnection
 from litestar.datastructures import ResponseHeader, State
 from litestar.di import NamedDependency, Provide
-from litestar.exceptions import HTTPException, ImproperlyConfiguredException, NotAuthorizedException
+from litestar.exceptions import (
+    HTTPException,
+    ImproperlyConfiguredException,
+    NotAuthorizedException,
+    PermissionDeniedException,
+)
 from litestar.handlers import BaseRouteHandler, websocket_listener, websocket_stream
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
@@ -675,6 +680,23 @@ async def test_a_store_that_is_out_does_not_keep_an_application_from_starting() 
         await following(AsyncRedisStore.from_url(url)).start()
     async with litestar(Keyturn(following(AsyncRedisStore.from_url(url)))).lifespan():
         pass
+
+
+def test_a_guard_may_be_a_method_of_a_leaf_of_ones_own() -> None:
+    """Only `require` itself is a guard that lacks its parentheses."""
+
+    class Own(Keyturn[Any]):
+        async def only_ann(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+            if self.principal(connection).user_id != "ann":
+                raise PermissionDeniedException
+
+    def build(world: World) -> Litestar:
+        auth = Own(world.async_manager(), login=check_password)
+        return litestar(auth, get("/page", guards=[auth.require(), auth.only_ann])(say_page))
+
+    with site_of(build) as site:
+        assert site.send("GET", "/page", bearer=site.sign_in("ann").access).status_code == 200
+        assert site.send("GET", "/page", bearer=site.sign_in("bob").access).status_code == 403
 
 
 def test_a_guard_without_its_parentheses_is_told_at_the_start() -> None:

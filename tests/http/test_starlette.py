@@ -336,6 +336,31 @@ def test_an_error_that_is_raised_brings_the_renewed_token_too() -> None:
     assert own == {"access-control-expose-headers": "X-Mine", "Cache-Control": "public"}
 
 
+def test_an_answer_that_many_are_given_keeps_nobodys_token() -> None:
+    """A response or an error that the application has made once is copied before anything is added to it."""
+    auth = Keyturn(World().async_manager(), login=check_password, settings=HttpSettings(renew_within="1d"))
+    page, gone = JSONResponse("page"), HTTPException(410, detail="gone")
+
+    async def shared(_: Request) -> Response:
+        return page
+
+    async def fails(_: Request) -> Response:
+        raise gone
+
+    routes = [
+        *(Route(path, shown) for path, shown in (("/open", shared), ("/open-gone", fails))),
+        *(Route(path, auth.require()(shown)) for path, shown in (("/own", shared), ("/own-gone", fails))),
+    ]
+    with client_of(Starlette(routes=[*auth.routes, *routes])) as client:
+        signed = bearer(client, "ann")
+        for own, of_all in (("/own", "/open"), ("/own-gone", "/open-gone")):
+            answer = client.get(own, headers=signed)
+            assert REFRESHED_HEADER in answer.headers
+            again = client.get(of_all)
+            assert (again.status_code, again.text) == (answer.status_code, answer.text)
+            assert again.headers.keys().isdisjoint({REFRESHED_HEADER.lower(), "cache-control"})
+
+
 def asking(app: Starlette) -> httpx.AsyncClient:
     """Ask an application without a server, so that what it raises is raised here."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver")

@@ -125,13 +125,17 @@ def test_inside_the_transactions_of_pytest_django(pytester: pytest.Pytester) -> 
 
 
 GUIDE = """
+import time
 import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
-from keyturn.django import get_async_manager
+from keyturn.django import conf, get_async_manager, get_manager
 from keyturn.django.users import user_id_of
 from keyturn.events import Revoked
+
+
+MADE = []
 
 
 class TestWithAwait:
@@ -149,6 +153,18 @@ class TestWithAwait:
         assert (await async_client.get("/me", headers=ann.headers)).status_code == 401
         assert (await async_keyturn.simulate_race(ann)).converged
         assert (await async_client.get("/me", headers=ann.headers)).status_code == 200
+
+
+    @pytest.mark.asyncio
+    @pytest.mark.django_db(transaction=True)
+    async def test_a_setting_is_changed_amid(self, async_client, async_keyturn, settings):
+        before = async_keyturn.manager
+        settings.KEYTURN = {**settings.KEYTURN, "ACCESS_TTL": "2h"}
+        assert async_keyturn.manager is get_async_manager() is not before
+        ann = await async_keyturn.login_as(user_id_of(await User.objects.acreate_user("ann")))
+        async_keyturn.clock.advance("1h")
+        assert (await async_client.get("/me", headers=ann.headers)).status_code == 200
+        MADE.extend([before, async_keyturn.manager])
 
 
 @pytest.fixture
@@ -185,6 +201,12 @@ def test_a_setting_is_changed_amid(keyturn, client, settings):
     assert keyturn.assert_event(Revoked).session_id == ann.session_id
 
 
+@pytest.mark.django_db
+def test_the_manager_was_asked_for_before(keyturn_manager, other_name, keyturn):
+    assert keyturn.manager is get_manager() is not keyturn_manager
+    MADE.extend([keyturn_manager, keyturn.manager])
+
+
 def sign_in(keyturn):
     return keyturn.login_as(user_id_of(User.objects.create_user("ann")))
 
@@ -197,6 +219,7 @@ async def test_what_async_client_asks_has_the_clock_and_the_events_too(keyturn, 
     keyturn.clock.advance("1h")
     assert (await async_client.get("/me", headers=ann.headers)).status_code == 401
     as_cookie = {"content_type": "application/json", "headers": ann.cookie_headers}
+    MADE.extend([get_async_manager(), keyturn.manager])
     with keyturn.store_away():
         assert (await async_client.post("/auth/refresh", **as_cookie)).status_code == 503
     assert (await async_client.post("/auth/logout", **as_cookie)).status_code == 204
@@ -212,6 +235,14 @@ def test_a_new_password_ends_the_session(keyturn):
     ann.assert_ended("user")
 
 
+def test_everything_was_given_back():
+    assert len({id(each) for each in MADE}) == 6
+    assert {each._clock for each in MADE} == {time.time}
+    assert [each.events._watchers for each in MADE] == [()] * 6
+    assert conf._managers._watchers == ()
+    assert not [name for each in MADE for name in vars(each.store) if name in {"rotate", "lookup", "check"}]
+
+
 def test_a_test_without_the_mark_is_told_so(keyturn):
     with pytest.raises(RuntimeError, match="django_db"):
         keyturn.login_as("1")
@@ -221,7 +252,7 @@ def test_a_test_without_the_mark_is_told_so(keyturn):
 def test_what_the_guide_says_of_django(pytester: pytest.Pytester) -> None:
     """Coroutines with their loop's manager, settings that a fixture changes, passwords, and the mark."""
     done = run(pytester, more=ANYBODY, test_app=GUIDE)
-    assert "7 passed" in done.stdout, done.stdout + done.stderr
+    assert "10 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_an_unusable_setting_is_named(pytester: pytest.Pytester) -> None:

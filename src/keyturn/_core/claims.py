@@ -11,7 +11,7 @@ from typing import Any, Generic, cast, get_origin, get_type_hints
 
 from keyturn._core.inputs import check_claims
 from keyturn.errors import ConfigurationError, InvalidInput
-from keyturn.results import KEEP_CLAIMS, ClaimsT, LoadedClaims
+from keyturn.results import ClaimsT, KeepClaims, LoadedClaims
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +88,31 @@ def checked_claims(codec: ClaimsCodec[ClaimsT], claims: ClaimsT | Mapping[str, A
     return checked
 
 
-def loaded_claims(codec: ClaimsCodec[ClaimsT], claims: LoadedClaims[ClaimsT] | None) -> dict[str, Any] | None:
-    """Turn what an application's `load_claims` gives into JSON; None: the claims of the sign-in go on.
+def given_claims(claims: LoadedClaims[ClaimsT] | None) -> ClaimsT | Mapping[str, Any] | None:
+    """Give the claims that an application's `load_claims` has given; None: those of the sign-in go on.
 
     Raises:
-        ConfigurationError: It is not usable as claims: a fault of the application, not of a client.
+        ConfigurationError: It has given nothing.
     """
     if claims is None:  # as of a lookup that has found no user, who must not go on by that
         raise ConfigurationError(
             "load_claims gave None: give the claims, KEEP_CLAIMS to keep those of the sign-in, "
             "or raise UserInactive where there is no such user"
         )
-    if claims is KEEP_CLAIMS:
+    return None if isinstance(claims, KeepClaims) else claims
+
+
+def loaded_claims(codec: ClaimsCodec[ClaimsT], claims: LoadedClaims[ClaimsT] | None) -> dict[str, Any] | None:
+    """Turn what an application's `load_claims` gives into JSON; None: the claims of the sign-in go on.
+
+    Raises:
+        ConfigurationError: It is not usable as claims: a fault of the application, not of a client.
+    """
+    given = given_claims(claims)
+    if given is None:
         return None
     try:
-        return checked_claims(codec, claims)
+        return checked_claims(codec, given)
     except InvalidInput as error:
         raise ConfigurationError(f"load_claims: {error}") from None
 

@@ -21,7 +21,6 @@ from keyturn.errors import InvalidInput
 
 _PASSING: Final = frozenset({408, 409, 425, 429})  # and whatever is the server's own fault: 5xx
 _OK: Final = 200
-_BAD_REQUEST: Final = 400
 _UNAUTHORIZED: Final = 401
 _SERVER_FAULT: Final = 500
 _FIRST_PAUSE: Final = 0.5  # seconds
@@ -32,17 +31,16 @@ _ERROR: Final = re.compile(r'(?:^|[\s,])error\s*=\s*"?([a-z_]+)', re.IGNORECASE)
 
 
 class AccessRefused(Exception):
-    """The access token that went along is not good (any more)."""
+    """The access token that went along is not good (any more).
 
-
-def sign_in_of(response: httpx.Response, *, asked_at: float, now: float) -> Tokens:
-    """Read the answer to a user name and a password: see `tokens_of`.
-
-    Raises:
-        LoginRefused: Also where they can be none, such as an empty name.
+    Attributes:
+        tokens: Those that it is one of.
     """
-    _check_credentials(response)
-    return tokens_of(response, asked_at=asked_at, now=now)
+
+    def __init__(self, tokens: Tokens) -> None:
+        """Say which."""
+        super().__init__()
+        self.tokens = tokens
 
 
 def stepped_of(response: httpx.Response, held: Tokens, *, asked_at: float, now: float) -> Tokens:
@@ -56,9 +54,9 @@ def stepped_of(response: httpx.Response, held: Tokens, *, asked_at: float, now: 
 
     Raises:
         AccessRefused: The access token is not good.
-        LoginRefused: See `sign_in_of`, as for the others.
+        LoginRefused: The user name or the password was, or it is another user's than the session's.
+        TemporarilyUnavailable: See `tokens_of`, also for the other.
     """
-    _check_credentials(response)
     check_passing(response, now)
     body = _fields(response)
     if response.status_code == _OK:
@@ -67,7 +65,7 @@ def stepped_of(response: httpx.Response, held: Tokens, *, asked_at: float, now: 
         case 401, "invalid_credentials":
             raise LoginRefused(detail="invalid_credentials")
         case 401, _ if is_refusal(response):
-            raise AccessRefused
+            raise AccessRefused(held)
         case _:
             raise unexpected(response)
 
@@ -208,12 +206,6 @@ def _tokens(body: Mapping[str, Any], asked_at: float) -> Tokens:
         )
     except (KeyError, InvalidInput):
         raise UnexpectedAnswer("The answer holds no tokens that can be used.") from None
-
-
-def _check_credentials(response: httpx.Response) -> None:
-    """Tell a user name and a password that can be none, whose like nobody has, from a mistake of ours."""
-    if response.status_code == _BAD_REQUEST and _fields(response).get("error") == "invalid_request":
-        raise LoginRefused("That is no user name, or no password.", detail="invalid_request")
 
 
 def _check_bearer(body: Mapping[str, Any]) -> None:

@@ -17,13 +17,14 @@ from typing import Any, Final, TypeAlias, TypeVar
 import httpx
 
 from keyturn._core.encoding import dump_json
-from keyturn.client.answers import AccessRefused, check_ended, pause_before, sign_in_of, stepped_of, tokens_of
+from keyturn.client.answers import AccessRefused, check_ended, pause_before, stepped_of, tokens_of
 from keyturn.client.errors import LoginRefused, SignedOut, TemporarilyUnavailable, UnexpectedAnswer
 from keyturn.client.flights import Flights
 from keyturn.client.steps import LOCK_POLL, BackOff, Join, Queue, Steps, send, work
 from keyturn.client.stores import TokenStore
 from keyturn.client.tokens import Tokens
 from keyturn.errors import ConfigurationError
+from keyturn.http.bodies import MAX_PASSWORD, MAX_USERNAME, is_text
 
 T = TypeVar("T")
 
@@ -145,8 +146,9 @@ class Renewing:
             UnexpectedAnswer: Something else than Keyturn answered.
             httpx.RequestError: Nothing answered.
         """
+        _check_credentials(username, password)
         fields = {"username": username, "password": password, "transport": "body"}
-        tokens = yield from self._asked("login", fields, self._read_sign_in, attempts=1)
+        tokens = yield from self._asked("login", fields, self._read_tokens, attempts=1)
         yield from self.adopted(tokens)
 
     def stepped_up(self, username: str, password: str) -> Steps[None]:
@@ -156,12 +158,13 @@ class Renewing:
             SignedOut: Nobody is signed in, or the session is over.
             LoginRefused: See `signed_in`, also for the rest; or that is another user than the session's.
         """
+        _check_credentials(username, password)
         fields = {"username": username, "password": password}
-        seen = yield from self.current()
+        yield from self.current()
         try:
             yield from self._alone(self._stepped(fields))
-        except AccessRefused:  # revoked, or by a clock of the server's that is ahead
-            yield from self.renewed(seen)
+        except AccessRefused as refused:  # revoked, or by a clock of the server's that is ahead
+            yield from self.renewed(refused.tokens)
             try:
                 yield from self._alone(self._stepped(fields))
             except AccessRefused:
@@ -228,7 +231,7 @@ class Renewing:
         return fresh
 
     def _stepped(self, fields: Mapping[str, Any]) -> Steps[None]:
-        found = yield from self._loaded()
+        found = self._held = yield from self._loaded()
         if found is None:
             raise SignedOut("Nobody is signed in.", detail="no_tokens")
 
@@ -317,8 +320,15 @@ class Renewing:
     def _read_tokens(self, response: httpx.Response, asked_at: float) -> Tokens:
         return tokens_of(response, asked_at=asked_at, now=self._terms.clock())
 
-    def _read_sign_in(self, response: httpx.Response, asked_at: float) -> Tokens:
-        return sign_in_of(response, asked_at=asked_at, now=self._terms.clock())
-
     def _read_end(self, response: httpx.Response, _: float) -> None:
         check_ended(response, now=self._terms.clock())
+
+
+def _check_credentials(username: str, password: str) -> None:
+    """Refuse what no server of ours would look at.
+
+    Raises:
+        LoginRefused: It is that.
+    """
+    if not (is_text(username, MAX_USERNAME) and is_text(password, MAX_PASSWORD)):
+        raise LoginRefused("That can be no user name, or no password.", detail="invalid_request")

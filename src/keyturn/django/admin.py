@@ -138,6 +138,10 @@ class SessionAdmin(ModelAdmin):
         """Look where the manager keeps the sessions, which the routers need not know: see `DATABASE`."""
         return super().get_queryset(request).using(_alias())
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401
+        """Show nothing of another place, whoever may look: see above."""
+        return _alias() is not None and super().has_view_permission(request, obj)
+
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         """Add nothing: sessions begin with a sign-in."""
         return False

@@ -81,9 +81,7 @@ class KeyturnSockets:
         guard = get_async_serving().guard
         asked = read_for_guard(scope, guard)
         by_path = get_settings().guards_paths and not self._says
-        verdict = await (
-            guard.check_path(asked, endpoints=False) if by_path else guard.check(asked, self._wanted)
-        )
+        verdict = await (guard.check_path(asked) if by_path else guard.check(asked, self._wanted))
         user: Any = AnonymousUser()
         if isinstance(verdict, Admitted) and verdict.principal is not None:
             user = await sync_to_async(user_of)(verdict.principal)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ClaimsT = TypeVar("ClaimsT")
 
 _ADMITTED = "_keyturn_admitted"
+_LET_THROUGH = "_keyturn_let_through"
 SERVES: Final = "_keyturn_serves"
 """What the views of the endpoints have, whatever wraps them."""
 
@@ -68,31 +69,32 @@ def find_principal(request: HttpRequest) -> Principal[Any] | None:
     return found
 
 
-def check(request: HttpRequest, wanted: Needs | None = None) -> Verdict:
+def check(request: HttpRequest, wanted: Needs | None = None, *, view: object = None) -> Verdict:
     """Admit a request, or say what to answer it.
 
     Args:
         request: The request.
         wanted: What is needed; None: what the settings say of its path.
+        view: What will answer it; None: that is not known yet, and found out if it matters.
     """
     if isinstance(request, ASGIRequest):
-        return async_to_sync(acheck)(request, wanted)
+        return async_to_sync(acheck)(request, wanted, view=view)
     guard, asked = get_serving().guard, read(request)
     if wanted is not None:
         return guard.check(asked, wanted, known=_known(request))
     judge = guard.check_path if get_settings().guards_paths else guard.identify
-    return judge(asked, endpoints=_is_served(request, asked.path))
+    return judge(asked, endpoints=_is_served(request, asked.path, view))
 
 
-async def acheck(request: HttpRequest, wanted: Needs | None = None) -> Verdict:
+async def acheck(request: HttpRequest, wanted: Needs | None = None, *, view: object = None) -> Verdict:
     """Admit a request, or say what to answer it: see `check`."""
     if not isinstance(request, ASGIRequest):
-        return await sync_to_async(check)(request, wanted)
+        return await sync_to_async(check)(request, wanted, view=view)
     guard, asked = get_async_serving().guard, read(request)
     if wanted is not None:
         return await guard.check(asked, wanted, known=_known(request))
     judge = guard.check_path if get_settings().guards_paths else guard.identify
-    return await judge(asked, endpoints=_is_served(request, asked.path))
+    return await judge(asked, endpoints=_is_served(request, asked.path, view))
 
 
 def admit(request: HttpRequest, admitted: Admitted) -> None:
@@ -119,15 +121,26 @@ def user_of(who: Principal[Any]) -> AbstractBaseUser | AnonymousUser:
     return user if user is not None and get_settings().allows(user) else AnonymousUser()
 
 
-def _is_served(request: HttpRequest, path: str) -> bool:
+def was_taken_for_endpoint(request: HttpRequest, view: object) -> bool:
+    """Tell whether a request was let through for the sake of the endpoints, and another view will answer it.
+
+    So it is where a middleware further in has changed `request.urlconf`.
+    """
+    return getattr(request, _LET_THROUGH, False) and not getattr(view, SERVES, False)
+
+
+def _is_served(request: HttpRequest, path: str, view: object) -> bool:
     """Tell whether the endpoints answer a request, if it has the path of one; else it does not matter."""
     if not is_endpoint(get_http_settings().prefix, path):
         return False
-    try:
-        found = resolve(path, getattr(request, "urlconf", None))
-    except Resolver404:
-        return False
-    return bool(getattr(found.func, SERVES, False))
+    if view is None:
+        try:
+            view = resolve(path, getattr(request, "urlconf", None)).func
+        except Resolver404:
+            return False
+    serves = bool(getattr(view, SERVES, False))
+    setattr(request, _LET_THROUGH, serves)
+    return serves
 
 
 def _known(request: HttpRequest) -> Admitted | None:

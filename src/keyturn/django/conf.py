@@ -65,6 +65,7 @@ class Managers:
     def __init__(self) -> None:
         """Make nothing yet."""
         self._watchers: tuple[Callable[[Made], object], ...] = ()
+        self._loops: WeakKeyDictionary[Made, asyncio.AbstractEventLoop | None] = WeakKeyDictionary()
         self._start()
         in_forked_children(self, Managers._start)
 
@@ -91,7 +92,7 @@ class Managers:
                 manager = self._make()
                 serves, guards = _options(self.settings())
                 self._plain = Serving(manager, Endpoints(manager, **serves), Guard(manager, **guards))
-                self._tell(manager)
+                self._tell(manager, None)
             return self._plain
 
     def of_loop(self) -> AsyncServing:
@@ -102,6 +103,21 @@ class Managers:
             raise ConfigurationError(
                 "get_async_manager() is for coroutines: a manager belongs to an event loop"
             ) from None
+        return self._of(loop)
+
+    def successor_of(self, manager: Made) -> Callable[[], Made] | None:
+        """Give what gives the manager that is in a manager's place now, once a setting has changed.
+
+        Args:
+            manager: One that was made here, and may have been dropped; for any other the answer is None.
+        """
+        with self._lock:
+            if manager not in self._loops:
+                return None
+            loop = self._loops[manager]
+        return lambda: self.plain().manager if loop is None else self._of(loop).manager
+
+    def _of(self, loop: asyncio.AbstractEventLoop) -> AsyncServing:
         with self._lock:
             serving = self._by_loop.get(loop)
             if serving is None:
@@ -111,7 +127,7 @@ class Managers:
                     manager, AsyncEndpoints(manager, **serves), AsyncGuard(manager, **guards)
                 )
                 self._by_loop[loop] = serving
-                self._tell(manager)
+                self._tell(manager, loop)
             return serving
 
     def watch(self, told: Callable[[Made], object]) -> Callable[[], None]:
@@ -124,10 +140,10 @@ class Managers:
             What ends the telling.
         """
         with self._lock:
-            self._watchers = (*self._watchers, told)
             for serving in (self._plain, *self._by_loop.values()):
                 if serving is not None:
                     told(serving.manager)
+            self._watchers = (*self._watchers, told)
 
         def stop() -> None:
             with self._lock:
@@ -135,12 +151,8 @@ class Managers:
 
         return stop
 
-    def is_plain(self, manager: object) -> bool:
-        """Tell whether something is the manager for threads of now."""
-        with self._lock:
-            return self._plain is not None and self._plain.manager is manager
-
-    def _tell(self, manager: Made) -> None:
+    def _tell(self, manager: Made, loop: asyncio.AbstractEventLoop | None) -> None:
+        self._loops[manager] = loop
         for told in self._watchers:
             told(manager)
 
@@ -354,9 +366,13 @@ def each_manager(told: Callable[[Made], object]) -> Callable[[], None]:
     return _managers.watch(told)
 
 
-def is_current(manager: object) -> bool:
-    """Tell whether something is what `get_manager` gives now; nothing is made for that."""
-    return _managers.is_plain(manager)
+def successor_of(manager: Made) -> Callable[[], Made] | None:
+    """Give what gives the manager that is in a manager's place now: for tests, which change settings.
+
+    Args:
+        manager: One that was made of the settings, at any time; for any other the answer is None.
+    """
+    return _managers.successor_of(manager)
 
 
 def get_http_settings() -> HttpSettings:

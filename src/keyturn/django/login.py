@@ -11,7 +11,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.signals import user_logged_in
 from django.views.decorators.debug import sensitive_variables
 
-from keyturn._core.claims import codec_for, loaded_claims
+from keyturn._core.claims import given_claims
 from keyturn.django.conf import claims_of, get_settings
 from keyturn.django.rates import Rate
 from keyturn.django.throttle import CacheThrottle
@@ -76,7 +76,7 @@ def accept(
     if not settings.allows(user):
         return None
     if claims is None:
-        claims = loaded_claims(codec_for(settings.claims), claims_of(user, settings))
+        claims = given_claims(claims_of(user, settings))
     holds = partial(_holds, request, user, password)
     return SignIn(user_id_of(user), claims=claims, device=device, holds=holds)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from keyturn.django.asking import acheck, admit, check
+from keyturn.django.asking import acheck, admit, check, was_taken_for_endpoint
 from keyturn.django.wire import add_headers, write
 from keyturn.errors import StoreError
 from keyturn.http import HttpReply, refuse
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
+
+    from keyturn.http import Verdict
 
 
 class KeyturnMiddleware:
@@ -37,6 +39,8 @@ class KeyturnMiddleware:
         self._awaits = iscoroutinefunction(get_response)  # pyright: ignore[reportDeprecated]
         if self._awaits:
             markcoroutinefunction(self)
+        # In each mode the one that Django need not adapt, which would take a thread for every request.
+        self.process_view = self._alook_again if self._awaits else self._look_again
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Let a request pass, or answer it."""
@@ -52,9 +56,28 @@ class KeyturnMiddleware:
         """Answer a view that the store could not be asked for: 503, and nothing about any token."""
         return write(refuse(error)) if isinstance(error, StoreError) else None
 
+    def _look_again(self, request: HttpRequest, view: object, *_: object) -> HttpResponseBase | None:
+        """Guard a view that was not the one to be expected."""
+        return (
+            _answered(request, check(request, view=view)) if was_taken_for_endpoint(request, view) else None
+        )
+
+    async def _alook_again(self, request: HttpRequest, view: object, *_: object) -> HttpResponseBase | None:
+        if not was_taken_for_endpoint(request, view):
+            return None
+        return _answered(request, await acheck(request, view=view))
+
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         verdict = await acheck(request)
         if isinstance(verdict, HttpReply):
             return write(verdict)
         admit(request, verdict)
         return add_headers(await self._get_response(request), verdict.headers)
+
+
+def _answered(request: HttpRequest, verdict: Verdict) -> HttpResponseBase | None:
+    """Let a request go on to its view, or give what to answer it."""
+    if isinstance(verdict, HttpReply):
+        return write(verdict)
+    admit(request, verdict)
+    return None

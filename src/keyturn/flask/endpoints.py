@@ -24,6 +24,7 @@ from keyturn.http import (
 from keyturn.manager import TokenManager
 
 EXTENSION: Final = "keyturn"
+_ENDPOINT: Final = f"{EXTENSION}.serve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,10 @@ def blueprint(prefix: str) -> Blueprint:
     """Give the endpoints as a blueprint, for every method: which of them are right is not decided here."""
 
     def add_rules(state: BlueprintSetupState) -> None:
-        endpoint = f"{state.name}.serve"
-        state.app.view_functions[endpoint] = _serve
+        state.app.view_functions[_ENDPOINT] = _serve
         state.app.url_map.converters[EXTENSION] = _Rest
         for path in (prefix, f"{prefix}/<{EXTENSION}:_>", JWKS_PATH):
-            state.app.url_map.add(Rule(path, endpoint=endpoint, merge_slashes=False))
+            state.app.url_map.add(Rule(path, endpoint=_ENDPOINT, merge_slashes=False))
 
     made = Blueprint(EXTENSION, __name__)
     made.record(add_rules)
@@ -93,8 +93,7 @@ def blueprint(prefix: str) -> Blueprint:
 
 def is_served() -> bool:
     """Tell whether the endpoints answer the current request, and no view of the application's."""
-    rule = request.url_rule
-    return rule is not None and current_app.view_functions.get(rule.endpoint) is _serve
+    return request.endpoint == _ENDPOINT  # whatever the application has wrapped its view in
 
 
 def _serve(**_: object) -> Response:

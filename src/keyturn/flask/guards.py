@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
+from copy import copy
 from typing import Any, Final, Never, ParamSpec, TypeAlias, cast
 
 from flask import Response, after_this_request, current_app, has_request_context, make_response, request
@@ -13,7 +14,7 @@ from werkzeug.local import LocalProxy
 
 from keyturn.errors import ConfigurationError
 from keyturn.flask.endpoints import extension, read, written
-from keyturn.http import LIST_VALUED, Admitted, HttpReply, NeedsOptions, needs
+from keyturn.http import LIST_VALUED, Admitted, Headers, HttpReply, NeedsOptions, needs
 from keyturn.results import Principal
 
 P = ParamSpec("P")
@@ -84,10 +85,15 @@ def admit(verdict: Admitted | HttpReply) -> Response | None:
         return written(verdict)
     request.environ[_PRINCIPAL] = verdict.principal  # an application's context may be that of many requests
 
-    @after_this_request
-    def add_headers(response: Response) -> Response:
-        for name, value in verdict.headers:
-            (response.headers.add if name in LIST_VALUED else response.headers.set)(name, value)
-        return response
-
+    if verdict.headers:
+        after_this_request(functools.partial(_with_headers, verdict.headers))
     return None
+
+
+def _with_headers(headers: Headers, response: Response) -> Response:
+    """Give a copy with more headers: the application may answer others with the same response."""
+    copied = copy(response)
+    copied.headers = response.headers.copy()
+    for name, value in headers:
+        (copied.headers.add if name in LIST_VALUED else copied.headers.set)(name, value)
+    return copied

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 from urllib.parse import parse_qsl
 
 from keyturn._core.encoding import EncodingError, parse_json_object
@@ -90,9 +90,14 @@ def read_text(fields: Mapping[str, Any], name: str, most: int) -> str:
         Refusal: It is something else.
     """
     value = fields.get(name)
-    if not isinstance(value, str) or not 1 <= len(value) <= most or "\0" in value:
+    if not is_text(value, most):
         raise invalid_request(f"{name} must be text of 1 to {most} characters without NUL.")
     return value
+
+
+def is_text(value: object, most: int) -> TypeGuard[str]:
+    """Tell whether something is text, not empty, not too long and without NUL."""
+    return isinstance(value, str) and 1 <= len(value) <= most and "\0" not in value
 
 
 def read_switch(fields: Mapping[str, Any], name: str) -> bool:

@@ -71,11 +71,12 @@ class Gate:
         Raises:
             LabError: The store's methods cannot be exchanged.
         """
-        with self._lock:
-            self._placed += 1
-            if self._placed == 1:
-                self._before_it = [(store, self._place(store)) for store in self._stores]
         try:
+            with self._lock:
+                self._placed += 1
+                if self._placed == 1:
+                    for store in self._stores:
+                        self._before_it.append((store, self._place(store)))
             yield
         finally:
             with self._lock:

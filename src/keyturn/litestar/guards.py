@@ -81,7 +81,7 @@ def asked_by(handler: BaseRouteHandler, plugin: object, *, by_path: bool, exclud
         ConfigurationError: A guard lacks its parentheses.
     """
     before = tuple(cast("Iterable[object]", cast("Any", handler).resolve_guards()))
-    if any(getattr(getattr(each, "func", each), "__self__", None) is plugin for each in before):
+    if any(getattr(each, "func", each) == cast("Any", plugin).require for each in before):
         raise ConfigurationError(f"{handler}: a guard needs its parentheses, guards=[auth.require()]")
     guards = _of(plugin, before)
     excluded = bool(handler.opt.get(exclude_opt_key))

@@ -9,7 +9,8 @@ app = Starlette(routes=[*auth.routes, Route("/orders", orders)], middleware=[Mid
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
+from copy import copy
 from typing import Any, Final, ParamSpec, cast
 
 from typing_extensions import Unpack
@@ -104,9 +105,10 @@ class Keyturn(KeyturnBase[ClaimsT], AuthenticationBackend):
                 try:
                     response = await _call(endpoint, *args, **kwargs)
                 except HTTPException as error:
-                    error.headers = _added(error.headers, verdict.headers)
-                    raise
-                return _with_headers(response, verdict.headers)
+                    if not verdict.headers:
+                        raise
+                    raise _with_headers_of(error, verdict.headers) from None
+                return _with_headers(response, verdict.headers) if verdict.headers else response
 
             return guarded
 
@@ -152,16 +154,22 @@ async def _call(endpoint: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -
     return response
 
 
-def _added(present: Mapping[str, str] | None, headers: Headers) -> dict[str, str]:
-    """Add headers to those of an error, of which each name has one."""
-    found = MutableHeaders(dict(present or {}))
+def _with_headers(response: Response, headers: Headers) -> Response:
+    """Give a copy with more headers: the application may answer others with the same response."""
+    copied = copy(response)
+    copied.raw_headers = list(response.raw_headers)
+    vars(copied).pop("_headers", None)  # what Starlette has made of the list that was shared
+    for name, value in headers:
+        (copied.headers.append if name in LIST_VALUED else copied.headers.__setitem__)(name, value)
+    return copied
+
+
+def _with_headers_of(error: HTTPException, headers: Headers) -> HTTPException:
+    """Give a copy with more headers, each name once: others may be answered with the same error."""
+    found = MutableHeaders(dict(error.headers or {}))
     for name, value in headers:
         before = found.get(name) if name in LIST_VALUED else None
         found[name] = value if before is None else f"{before}, {value}"
-    return dict(found.items())
-
-
-def _with_headers(response: Response, headers: Headers) -> Response:
-    for name, value in headers:
-        (response.headers.append if name in LIST_VALUED else response.headers.__setitem__)(name, value)
-    return response
+    copied = type(error).__new__(type(error), *error.args)  # its `__init__` is the application's
+    vars(copied).update({**vars(error), "headers": dict(found.items())})
+    return copied.with_traceback(error.__traceback__)
