@@ -198,7 +198,9 @@ def test_a_wheel_has_the_suite_where_the_command_looks() -> None:
     assert benching.PLACES[0] == ROOT / "src" / inside / "suite.py"
 
 
-@pytest.mark.parametrize("store", ["postgres", "redis", "mariadb"])
+@pytest.mark.parametrize(
+    "store", ["postgres", *(pytest.param(store, marks=pytest.mark.slow) for store in ("redis", "mariadb"))]
+)
 def test_a_million_sessions_in_small(store: str) -> None:
     """With 4,000 sessions it completes, loses and keeps exactly the right ones, and prints each figure."""
     small = ("--rounds", "2", "--each", "50", "--refreshes", "500", "--processes", "2")
