@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import multiprocessing
 import os
@@ -10,6 +11,7 @@ from contextvars import ContextVar
 from functools import partial
 from threading import Event, Thread
 from uuid import UUID
+from weakref import ref
 
 import pytest
 
@@ -17,6 +19,23 @@ from keyturn import deferred
 from keyturn._core.commands import Confirm
 from keyturn.deferred import Tasks, Worker
 from keyturn.seen import Seen
+
+
+def test_work_that_is_done_keeps_no_event_loop() -> None:
+    """A loop lives as long as whoever made it wants it; many have one for each piece of work."""
+    tasks, done = Tasks(), list[int]()
+
+    async def note() -> None:
+        done.append(1)
+
+    async def use() -> ref[asyncio.AbstractEventLoop]:
+        tasks.submit(note)
+        assert await tasks.flush() is True
+        return ref(asyncio.get_running_loop())
+
+    gone = [asyncio.run(use()) for _ in range(2)]
+    gc.collect()
+    assert (done, [each() for each in gone]) == ([1, 1], [None, None])
 
 
 def test_work_is_done_in_order_and_flush_waits() -> None:

@@ -156,16 +156,22 @@ class Tasks:
             self._task = asyncio.get_running_loop().create_task(self._work_off(), context=Context())
 
     async def _work_off(self) -> None:
-        while self._waiting:
-            work = self._waiting.popleft()
-            try:
-                await work()
-            except Exception:  # noqa: BLE001  (nobody waits for it: the log is all there is)
-                _LOG.exception("keyturn: deferred work failed")
-            except asyncio.CancelledError:
-                if (task := asyncio.current_task()) and task.cancelling():
-                    raise  # the loop is ending; else the work cancelled itself, which is its own affair
-                _LOG.warning("keyturn: deferred work was cancelled")
+        try:
+            while self._waiting:
+                await self._do(self._waiting.popleft())
+        finally:  # a task that is kept keeps its event loop, which then is never freed
+            if self._task is asyncio.current_task():
+                self._task = None
+
+    async def _do(self, work: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001  (nobody waits for it: the log is all there is)
+            _LOG.exception("keyturn: deferred work failed")
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise  # the loop is ending; else the work cancelled itself, which is its own affair
+            _LOG.warning("keyturn: deferred work was cancelled")
 
 
 def run_coroutine(awaitable: Awaitable[Any]) -> None:

@@ -20,7 +20,7 @@ paths earlier.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from inspect import Parameter, Signature
@@ -37,7 +37,7 @@ try:
     from fastapi.routing import APIRoute
     from fastapi.security import SecurityScopes
     from fastapi.security.base import SecurityBase
-    from starlette.routing import Match
+    from starlette.routing import Match, Route
     from starlette.types import Scope
 except ImportError as error:
     raise ImportError("keyturn.fastapi needs its extra: pip install 'keyturn[fastapi]'") from error
@@ -80,7 +80,7 @@ class Keyturn(KeyturnBase[ClaimsT]):
         if app in self._installed:
             raise ConfigurationError("auth.install(app) was called twice for one application")
         self._installed.add(app)
-        for scheme in self._schemes:  # for a document that the application makes in its own way
+        for scheme in self._schemes if endpoints else ():  # for a document that the application makes itself
             found = self._schemes_seen_from(app.docs_url)[scheme.scheme_name]
             scheme.model = SecurityModel.model_validate(found)
         app.add_exception_handler(Refused, cast("Any", _refuse))  # it is for requests and for sockets
@@ -172,7 +172,7 @@ class Keyturn(KeyturnBase[ClaimsT]):
         def described() -> openapi.Json:
             document = plain()
             openapi.show_refusals(document)
-            here = endpoints or _answers(app, f"{self._endpoints.settings.prefix}/login")
+            here = endpoints or (self._has_endpoints and _holds(app, self.routes))
             shown = document.get("components", {}).get("securitySchemes", {})
             schemes = self._schemes_seen_from(app.docs_url if here else None)
             shown.update({name: scheme for name, scheme in schemes.items() if name in shown})
@@ -232,10 +232,13 @@ class _Documented(APIRoute):
         return Match.NONE, {}
 
 
-def _answers(app: FastAPI, path: str) -> bool:
-    """Tell whether an application has a route for a path."""
-    asked: Scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "headers": ()}
-    return any(route.matches(dict(asked))[0] is Match.FULL for route in app.routes)
+def _holds(router: Any, ours: Sequence[Route]) -> bool:  # noqa: ANN401 - whatever has routes
+    """Tell whether an application has included some routes; later versions of FastAPI copy none."""
+    return any(
+        any(getattr(each, "endpoint", None) is route.endpoint for route in ours)
+        or _holds(getattr(each, "original_router", None), ours)
+        for each in getattr(router, "routes", ())
+    )
 
 
 def _check_installed(connection: HTTPConnection) -> None:

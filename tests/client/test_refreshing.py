@@ -58,7 +58,8 @@ def test_sign_in_and_out_work_in_both_colours(api: Api, colour: Colour) -> None:
 
 
 @pytest.mark.parametrize(
-    ("username", "password"), [("", PASSWORD), ("ann", ""), ("a" * 256, PASSWORD), ("ann", "x" * 70_000)]
+    ("username", "password"),
+    [("", PASSWORD), ("ann", ""), ("a" * 256, PASSWORD), ("ann", "x" * 70_000), ("\ud800", PASSWORD)],
 )
 def test_what_can_be_no_name_or_password_is_refused(api: Api, username: str, password: str) -> None:
     """As a wrong one is: whoever shows people a form has one error to catch."""

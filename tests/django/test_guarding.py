@@ -8,11 +8,12 @@ from functools import wraps
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.core.checks import run_checks
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import AsyncRequestFactory, Client, RequestFactory, override_settings
 from django.urls import include, path
+from django.utils.decorators import sync_and_async_middleware
 
 from keyturn.django import get_manager
 from keyturn.django.asking import admit
@@ -181,11 +182,26 @@ def tenant(get_response: Any) -> Any:
     return choose
 
 
+@sync_and_async_middleware
+def atenant(get_response: Any) -> Any:
+    """The same where nothing need be adapted to asyncio."""
+    if not iscoroutinefunction(get_response):
+        return tenant(get_response)
+
+    async def choose(request: Any) -> Any:
+        request.urlconf = OWN_PATHS
+        return await get_response(request)
+
+    return choose
+
+
 @OVER
-def test_another_urlconf_that_is_chosen_further_in_opens_nothing(over: Protocol) -> None:
+@pytest.mark.parametrize("middleware", ["tenant", "atenant"])
+def test_another_urlconf_that_is_chosen_further_in_opens_nothing(over: Protocol, middleware: str) -> None:
     """What was expected to be an endpoint is guarded when it turns out to be another view."""
     user = ann()
-    with with_keyturn(OURS, f"{__name__}.tenant", EXEMPT=[]):
+    ours = [DJANGOS[3], OURS, f"{__name__}.{middleware}"]  # no others, which run in threads
+    with with_keyturn(EXEMPT=[]), override_settings(MIDDLEWARE=[DJANGOS[0], *ours]):
         assert ask(over, "GET", "/auth/me").status_code == 401
         assert ask(over, "GET", "/auth/me").json()["error"] == "invalid_request"
         token = str(get_manager().issue(user_id_of(user)).access_token)
@@ -255,6 +271,36 @@ def test_a_fresh_token_comes_along(over: Protocol, middleware: tuple[str, ...]) 
             exposed = answer.headers["Access-Control-Expose-Headers"]
             own = "X-Own, " if page == "/stream" else ""
             assert exposed == f"{own}Authorization-Refreshed"
+
+
+SHARED = HttpResponse("page", headers={"X-Own": "1"})
+SHARED.set_cookie("own", "1")
+SHARED_PAGES = (
+    path("", include("keyturn.django.urls")),
+    path("open", lambda _: SHARED),
+    path("own", require()(lambda _: SHARED)),
+)
+
+
+@OVER
+@pytest.mark.parametrize("middleware", [(), (OURS,)])
+def test_an_answer_that_many_are_given_keeps_nobodys_token(
+    over: Protocol, middleware: tuple[str, ...]
+) -> None:
+    """A response that the project has made once is copied before anything is added to it."""
+    ann()
+    names = ["django.contrib.sessions.middleware.SessionMiddleware", DJANGOS[3], *middleware]
+    with (
+        with_keyturn(RENEW_WITHIN="1d"),
+        override_settings(ROOT_URLCONF=SHARED_PAGES, MIDDLEWARE=names),
+    ):
+        answer = ask(over, "GET", "/own", bearer=token_of(over, "ann"))
+        assert "Authorization-Refreshed" in answer
+        assert (answer.content, answer["X-Own"], answer.cookies["own"].value) == (b"page", "1", "1")
+        assert answer["Cache-Control"] == "no-store"
+        again = ask(over, "GET", "/open")
+        assert again.content == b"page"
+        assert not {"Authorization-Refreshed", "Cache-Control"} & set(again.headers)
 
 
 @override_settings(DEBUG_PROPAGATE_EXCEPTIONS=True)

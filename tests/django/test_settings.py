@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.db import connections
 from django.test import override_settings
 
 from keyturn import KEEP_CLAIMS, AccessTokenError, InvalidToken, KeyRing, RevokedToken, TokenManager
 from keyturn.django import get_async_manager, get_http_settings, get_manager
-from keyturn.django.conf import get_settings
+from keyturn.django.conf import get_settings, successor_of
 from keyturn.django.keys import derived
 from keyturn.django.store import DjangoStore
 from keyturn.django.users import find_user, find_users, user_id_of
@@ -210,6 +212,44 @@ def test_a_loader_that_gives_none_lets_nobody_go_on() -> None:
     with with_keyturn(LOAD_CLAIMS=lambda _: KEEP_CLAIMS):
         again = get_manager().refresh(pair.refresh_token)
         assert get_manager().verify_access(again.access_token).claims == {"plan": "pro"}
+
+
+def test_a_manager_goes_with_its_event_loop() -> None:
+    """Every `async_to_sync` in a worker or a command has a loop of its own: none is kept, nor its manager."""
+
+    async def use() -> tuple[ref[asyncio.AbstractEventLoop], ref[Any]]:
+        manager = get_async_manager()
+        await manager.issue("u")
+        await manager.flush()
+        return ref(asyncio.get_running_loop()), ref(manager)
+
+    gone = [each for _ in range(3) for each in asyncio.run(use())]
+    asyncio.run(sync_to_async(str)())  # asgiref keeps the last loop that has asked its thread for something
+    gc.collect()
+    assert [each() for each in gone] == [None] * 6
+
+
+def test_what_is_in_a_managers_place_is_found_while_its_loop_lives() -> None:
+    """For threads always; for any other manager than those of the settings there is nothing."""
+    plain, store = get_manager(), MemoryStore()
+    other = TokenManager(store=store, keys=RING, issuer="i", audience="a")
+    assert successor_of(other) is None
+
+    async def use() -> Any:
+        before = get_async_manager()
+        find = successor_of(before)
+        with with_keyturn(ACCESS_TTL="1h"):
+            assert find is not None
+            assert find() is get_async_manager() is not before
+        return before
+
+    before = asyncio.run(use())
+    gc.collect()
+    assert successor_of(before) is None
+    find = successor_of(plain)
+    assert find is not None
+    with with_keyturn(ACCESS_TTL="1h"):
+        assert find() is get_manager() is not plain
 
 
 def test_both_colours_accept_each_others_tokens() -> None:

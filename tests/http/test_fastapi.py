@@ -108,8 +108,13 @@ def test_a_document_that_the_application_makes_itself_finds_the_login() -> None:
     """In the way of FastAPI's guide, which takes the place of what `install` does."""
     app = made(dependencies=[Depends(auth.current)])
     app.get("/page")(lambda: "page")
+    part = FastAPI(docs_url="/a/b/docs")
+    auth.install(part, endpoints=False)
+    part.mount("/", FastAPI())  # which would answer anything
+    part.get("/page", dependencies=[Depends(auth.current)])(lambda: "page")
     app.openapi = lambda: get_openapi(title="Own", version="1", routes=app.routes)  # type: ignore[method-assign] # as the guide has it
     assert login_in(app.openapi()) == "auth/login"
+    assert login_in(part.openapi()) == "/auth/login"
 
 
 def test_a_part_of_an_application_is_installed_too() -> None:

@@ -336,6 +336,35 @@ def test_an_error_that_is_raised_brings_the_renewed_token_too() -> None:
     assert own == {"access-control-expose-headers": "X-Mine", "Cache-Control": "public"}
 
 
+def test_an_error_keeps_its_cause_beside_a_renewed_token() -> None:
+    """Handlers and logs of the application see what it has raised, of its own class."""
+    auth = Keyturn(World().async_manager(), login=check_password, settings=HttpSettings(renew_within="1d"))
+    seen: list[Exception] = []
+
+    class UpstreamFailed(HTTPException):
+        def __init__(self, *, service: str) -> None:
+            super().__init__(502, detail=service)
+            self.service = service
+
+    @auth.require()
+    async def page(_: Request) -> Response:
+        try:
+            return JSONResponse(dict[str, str]()["upstream"])
+        except KeyError as error:
+            raise UpstreamFailed(service="billing") from error
+
+    async def handle(_: Request, error: Exception) -> Response:
+        seen.append(error)
+        return JSONResponse(None, 502, headers=getattr(error, "headers", None))
+
+    app = Starlette(routes=[*auth.routes, Route("/page", page)], exception_handlers={UpstreamFailed: handle})
+    with client_of(app) as client:
+        assert REFRESHED_HEADER in client.get("/page", headers=bearer(client, "ann")).headers
+    (error,) = seen
+    assert isinstance(error, UpstreamFailed)
+    assert (error.service, type(error.__cause__), error.__context__) == ("billing", KeyError, error.__cause__)
+
+
 def test_an_answer_that_many_are_given_keeps_nobodys_token() -> None:
     """A response or an error that the application has made once is copied before anything is added to it."""
     auth = Keyturn(World().async_manager(), login=check_password, settings=HttpSettings(renew_within="1d"))

@@ -31,6 +31,7 @@ from keyturn import (
 from keyturn.http import Endpoints, HttpRequest, HttpSettings, SignIn
 from keyturn.lab import AsyncLab, Bench, Lab, LabError, ManualClock, OwnLoop, lab_on, loops, opened, together
 from keyturn.stores.memory import AsyncMemoryStore, MemoryStore
+from keyturn.stores.protocol import EVERY
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.testing import clock, colours
 from keyturn.testing.colours import is_async
@@ -345,6 +346,29 @@ def test_a_store_that_cannot_be_shut_says_so() -> None:
             pass
         assert keyturn.login_as("ann").lives
     manager.close()
+
+
+def test_a_gate_that_cannot_be_placed_is_taken_away_again() -> None:
+    """Of several stores, and of the methods of one: nothing of it stays where one cannot be exchanged."""
+
+    class Stubborn(MemoryStore):
+        stubborn = True
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "lookup" and self.stubborn:
+                raise AttributeError(name)
+            super().__setattr__(name, value)
+
+    first, second = MemoryStore(), Stubborn()
+    with opened(manager_of(first, None)) as bench:
+        bench.gate.join(second)
+        with pytest.raises(AttributeError, match="lookup"), bench.gate.shut():
+            pass
+        assert not {"check", "create", "lookup", "rotate"} & (vars(first).keys() | vars(second).keys())
+        second.stubborn = False
+        with bench.gate.shut(), pytest.raises(StoreUnavailable):
+            second.find(EVERY)
+        assert second.find(EVERY) == []
 
 
 def test_clock_and_events_are_given_back_whatever_happens() -> None:

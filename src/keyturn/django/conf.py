@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings as django_settings
@@ -65,7 +65,8 @@ class Managers:
     def __init__(self) -> None:
         """Make nothing yet."""
         self._watchers: tuple[Callable[[Made], object], ...] = ()
-        self._loops: WeakKeyDictionary[Made, asyncio.AbstractEventLoop | None] = WeakKeyDictionary()
+        # Of each manager its loop, weakly: a loop that is kept would keep its manager, and that the loop.
+        self._loops: WeakKeyDictionary[Made, ref[asyncio.AbstractEventLoop] | None] = WeakKeyDictionary()
         self._start()
         in_forked_children(self, Managers._start)
 
@@ -109,13 +110,17 @@ class Managers:
         """Give what gives the manager that is in a manager's place now, once a setting has changed.
 
         Args:
-            manager: One that was made here, and may have been dropped; for any other the answer is None.
+            manager: One that was made here, and may have been dropped; for any other the answer is None, and
+                for one whose event loop is gone.
         """
         with self._lock:
             if manager not in self._loops:
                 return None
-            loop = self._loops[manager]
-        return lambda: self.plain().manager if loop is None else self._of(loop).manager
+            known = self._loops[manager]
+        if known is None:
+            return lambda: self.plain().manager
+        loop = known()
+        return None if loop is None else lambda: self._of(loop).manager
 
     def _of(self, loop: asyncio.AbstractEventLoop) -> AsyncServing:
         with self._lock:
@@ -152,7 +157,7 @@ class Managers:
         return stop
 
     def _tell(self, manager: Made, loop: asyncio.AbstractEventLoop | None) -> None:
-        self._loops[manager] = loop
+        self._loops[manager] = None if loop is None else ref(loop)
         for told in self._watchers:
             told(manager)
 

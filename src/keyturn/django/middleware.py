@@ -39,7 +39,7 @@ class KeyturnMiddleware:
         self._awaits = iscoroutinefunction(get_response)  # pyright: ignore[reportDeprecated]
         if self._awaits:
             markcoroutinefunction(self)
-        # In each mode the one that Django need not adapt, which would take a thread for every request.
+        # Of the mode that Django calls it in: to adapt the other would take a thread for every request.
         self.process_view = self._alook_again if self._awaits else self._look_again
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:

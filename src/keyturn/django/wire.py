@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
+from django.http.response import ResponseHeaders
 
 from keyturn.http import LIST_VALUED, MAX_BODY
 from keyturn.http import HttpRequest as Asked
@@ -64,13 +65,23 @@ def write(reply: HttpReply) -> HttpResponse:
 
 
 def add_headers(response: HttpResponseBase, headers: Headers) -> HttpResponseBase:
-    """Put headers into a view's response: see `Admitted.headers`."""
+    """Give a view's response with more headers: see `Admitted.headers`.
+
+    It is a copy: the project may answer others with the same response.
+    """
+    if not headers:
+        return response
+    copied = type(response).__new__(type(response))  # `copy` would leave out what cannot be pickled
+    vars(copied).update(vars(response))
+    copied.headers = ResponseHeaders(dict(response.headers.items()))
+    copied.cookies = SimpleCookie()
+    copied.cookies.update(response.cookies)
     for name, value in headers:
         if name in LIST_VALUED:
-            _add(response, name, value)
+            _add(copied, name, value)
         else:
-            response.headers[name] = value
-    return response
+            copied.headers[name] = value
+    return copied
 
 
 def _add(response: HttpResponseBase, name: str, value: str) -> None:

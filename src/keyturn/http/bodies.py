@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeGuard
 from urllib.parse import parse_qsl
@@ -13,6 +14,7 @@ from keyturn.http.replies import invalid_request
 MAX_USERNAME: Final = 255
 MAX_PASSWORD: Final = 1024  # NIST SP 800-63B-4, section 3.1.1.2 wants at least 64; hashing must stay bounded
 MAX_REFRESH_TOKEN: Final = 8192
+_UNSENDABLE: Final = re.compile("[\0\ud800-\udfff]")  # UTF-8 has no lone surrogates
 _MOST_FIELDS: Final = 16
 _FORM: Final = "application/x-www-form-urlencoded"
 
@@ -96,8 +98,8 @@ def read_text(fields: Mapping[str, Any], name: str, most: int) -> str:
 
 
 def is_text(value: object, most: int) -> TypeGuard[str]:
-    """Tell whether something is text, not empty, not too long and without NUL."""
-    return isinstance(value, str) and 1 <= len(value) <= most and "\0" not in value
+    """Tell whether something is text that can be sent, not empty, not too long and without NUL."""
+    return isinstance(value, str) and 1 <= len(value) <= most and not _UNSENDABLE.search(value)
 
 
 def read_switch(fields: Mapping[str, Any], name: str) -> bool:

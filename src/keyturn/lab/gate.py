@@ -57,7 +57,7 @@ class Gate:
                 return
             self._stores.append(store)
             if self._placed:
-                self._before_it.append((store, self._place(store)))
+                self._place(store)
 
     @property
     def is_shut(self) -> bool:
@@ -76,7 +76,7 @@ class Gate:
                 self._placed += 1
                 if self._placed == 1:
                     for store in self._stores:
-                        self._before_it.append((store, self._place(store)))
+                        self._place(store)
             yield
         finally:
             with self._lock:
@@ -94,8 +94,8 @@ class Gate:
             finally:
                 self._shut -= 1
 
-    def _place(self, store: Store | AsyncStore) -> dict[str, Any]:
-        """Put the gate before each method; give what the store itself had under each name, if anything."""
+    def _place(self, store: Store | AsyncStore) -> None:
+        """Put the gate before each method, and note what the store itself had under each name."""
         try:
             own: dict[str, Any] = object.__getattribute__(store, "__dict__")
         except AttributeError:
@@ -103,15 +103,16 @@ class Gate:
                 f"a {type(store).__name__} has __slots__, so no gate can stand before it"
             ) from None
         names = [name for name in _ASKED if hasattr(store, name)]
-        before = {name: own.get(name) for name in names}
+        before: dict[str, Any] = {}
+        self._before_it.append((store, before))
         is_first = store is self._stores[0]
         for name in names:
-            method = getattr(store, name)
+            method, had = getattr(store, name), own.get(name)
             if inspect.iscoroutinefunction(method):
                 setattr(store, name, self._before_awaited(method, sees_loop=is_first))
             else:
                 setattr(store, name, self._before(method))
-        return before
+            before[name] = had
 
     def _take_away(self) -> None:
         """Give every store its own methods again."""

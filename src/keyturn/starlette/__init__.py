@@ -102,13 +102,13 @@ class Keyturn(KeyturnBase[ClaimsT], AuthenticationBackend):
                 if isinstance(verdict, HttpReply):
                     return answer(verdict)
                 admit(connection.scope, verdict)
+                if not verdict.headers:
+                    return await _call(endpoint, *args, **kwargs)
                 try:
-                    response = await _call(endpoint, *args, **kwargs)
+                    return _with_headers(await _call(endpoint, *args, **kwargs), verdict.headers)
                 except HTTPException as error:
-                    if not verdict.headers:
-                        raise
-                    raise _with_headers_of(error, verdict.headers) from None
-                return _with_headers(response, verdict.headers) if verdict.headers else response
+                    failed = _with_headers_of(error, verdict.headers)
+                raise failed  # out here, where Python adds no context of its own
 
             return guarded
 
@@ -172,4 +172,6 @@ def _with_headers_of(error: HTTPException, headers: Headers) -> HTTPException:
         found[name] = value if before is None else f"{before}, {value}"
     copied = type(error).__new__(type(error), *error.args)  # its `__init__` is the application's
     vars(copied).update({**vars(error), "headers": dict(found.items())})
+    copied.__cause__, copied.__context__ = error.__cause__, error.__context__
+    copied.__suppress_context__ = error.__suppress_context__
     return copied.with_traceback(error.__traceback__)
