@@ -8,20 +8,18 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from weakref import WeakKeyDictionary, ref
 
-from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings as django_settings
 from django.utils.module_loading import import_string
 
+from keyturn.django.claims import async_loader, loader
 from keyturn.django.keys import is_opened_here, is_url, open_keys
 from keyturn.django.settings import NAME, Settings, read
-from keyturn.django.users import find_user
-from keyturn.errors import ConfigurationError, UserInactive
+from keyturn.errors import ConfigurationError
 from keyturn.forks import in_forked_children
-from keyturn.http import AsyncEndpoints, AsyncGuard, Endpoints, Guard, HttpSettings, is_awaited
+from keyturn.http import AsyncEndpoints, AsyncGuard, Endpoints, Guard, HttpSettings
 from keyturn.http.calls import nobody
 from keyturn.keystores import SharedKeyRing
 from keyturn.manager import AsyncTokenManager, TokenManager
-from keyturn.results import KEEP_CLAIMS
 from keyturn.stores.urls import async_store_from_url, store_from_url
 
 if TYPE_CHECKING:
@@ -185,7 +183,7 @@ class Managers:
         store: Any = _store(settings)
         manager: TokenManager[Any] = TokenManager(
             store=store,
-            load_claims=_Loader(settings).load if _loads(settings) else None,
+            load_claims=loader(settings),
             **self._shared(settings),
         )
         connect(manager, store if isinstance(store, DjangoStore) else None)
@@ -202,7 +200,7 @@ class Managers:
         _check_makes("ASYNC_MANAGER", settings)
         manager: AsyncTokenManager[Any] = AsyncTokenManager(
             store=_async_store(settings),
-            load_claims=_Loader(settings).aload if _loads(settings) else None,
+            load_claims=async_loader(settings),
             **self._shared(settings),
         )
         connect_async(manager)
@@ -225,46 +223,6 @@ class Managers:
             except ConfigurationError as error:
                 raise ConfigurationError(f"{NAME}['KEYS']: {error}") from error
         return self._keys
-
-
-class _Loader:
-    """Asks for a user at each refresh: whether they may go on, and for their claims."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def load(self, user_id: str) -> Any:  # noqa: ANN401  (the application's)
-        """Give the claims.
-
-        Raises:
-            UserInactive: There is no such user, or they may not go on.
-        """
-        return claims_of(self._find(user_id), self._settings)
-
-    async def aload(self, user_id: str) -> Any:  # noqa: ANN401  (the application's)
-        """Give the claims: see `load`."""
-        claims = self._settings.load_claims
-        if claims is None or not is_awaited(claims):
-            return await sync_to_async(self.load)(user_id)
-        return await claims(await sync_to_async(self._find)(user_id))
-
-    def _find(self, user_id: str) -> Any:  # noqa: ANN401  (the project's user model)
-        user = find_user(user_id)
-        if user is None or not self._settings.allows(user):
-            raise UserInactive
-        return user
-
-
-def claims_of(user: Any, settings: Settings) -> Any:  # noqa: ANN401  (the project's user model, its claims)
-    """Give a user's claims of today; `KEEP_CLAIMS` where the application loads none."""
-    load = settings.load_claims
-    if load is None:
-        return KEEP_CLAIMS
-    return async_to_sync(load)(user) if is_awaited(load) else load(user)
-
-
-def _loads(settings: Settings) -> bool:
-    return settings.load_claims is not None or settings.user_is_allowed is not None
 
 
 def _store(settings: Settings) -> Store:

@@ -12,7 +12,8 @@ from django.contrib.auth.signals import user_logged_in
 from django.views.decorators.debug import sensitive_variables
 
 from keyturn._core.claims import given_claims
-from keyturn.django.conf import claims_of, get_settings
+from keyturn.django.claims import claims_of
+from keyturn.django.conf import get_settings
 from keyturn.django.rates import Rate
 from keyturn.django.throttle import CacheThrottle
 from keyturn.django.users import find_user, user_id_of
