@@ -156,11 +156,12 @@ class Tasks:
             self._task = asyncio.get_running_loop().create_task(self._work_off(), context=Context())
 
     async def _work_off(self) -> None:
+        own = asyncio.current_task()  # asked here: who is thrown away at the end has no loop to ask
         try:
             while self._waiting:
                 await self._do(self._waiting.popleft())
         finally:  # a task that is kept keeps its event loop, which then is never freed
-            if self._task is asyncio.current_task():
+            if self._task is own:
                 self._task = None
 
     async def _do(self, work: Callable[[], Awaitable[object]]) -> None:

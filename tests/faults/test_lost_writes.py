@@ -14,7 +14,6 @@ from typing import TypeAlias
 
 import pytest
 
-from keyturn import Policy
 from keyturn.errors import AccessTokenError, InvalidToken, ReusedToken, RevokedToken
 from keyturn.stores.protocol import EVERY, Store, Where
 from keyturn.testing.history import Client, History
@@ -22,12 +21,10 @@ from keyturn.testing.proxy import Proxy
 from keyturn.testing.servers import PostgresServer, RedisCluster, RedisSentinel, RedisServer
 from keyturn.testing.wrappers import StoreWrapper
 from tests.faults.storms import COLOURS, Colour, Stand, Storm, answered, persist, stand
-from tests.support.databases import started
+from tests.support.databases import in_step, started
 from tests.support.processes import wait_until
 
 MOST_LOST = 2  # rotations per session that a lossy store may lose
-# In a storm sessions rotate at this pace, so that a replica may be half a second behind before it lacks more.
-STEADY = Policy(race_window=0.25, revocation="strict")
 
 EACH_COLOUR = pytest.mark.parametrize("colour", COLOURS)
 
@@ -83,11 +80,6 @@ def lagging_replica(colour: Colour) -> Generator[Lossy]:
             proxy.fail_over(replica.port)
 
         yield Lossy(site, remember, forget)
-
-
-def in_step(primary: RedisServer) -> None:
-    """Wait until the replica of a primary has got all that was written."""
-    assert primary.command("WAIT", "1", "20000") == "1"
 
 
 Fate: TypeAlias = Callable[[Stand], Generator[None]]
@@ -207,7 +199,7 @@ def test_a_sentinel_promotes_a_replica_in_a_storm(colour: Colour) -> None:
             lambda: str(replica.port) in sentinel.command("SENTINEL", "replicas", sentinel.service),
             what="the Sentinel to know the replica",
         )
-        with stand(sentinel.url, colour, policy=STEADY) as site:
+        with stand(sentinel.url, colour) as site:
             storm = Storm(site.manager, visitors=0)  # a revocation may be lost here
             storm.begin()
             try:
@@ -223,7 +215,7 @@ def test_a_sentinel_promotes_a_replica_in_a_storm(colour: Colour) -> None:
 @EACH_COLOUR
 def test_a_node_of_a_cluster_dies_in_a_storm(colour: Colour) -> None:
     """When a primary of a cluster dies and its replica takes over, every client goes on and finds it."""
-    with started(RedisCluster()) as cluster, stand(cluster.url, colour, policy=STEADY) as site:
+    with started(RedisCluster()) as cluster, stand(cluster.url, colour) as site:
         storm = Storm(site.manager, stayers=8, visitors=0)
         storm.begin()
         try:

@@ -24,6 +24,7 @@ from keyturn.stores.redis import AsyncRedisStore, RedisStore
 from keyturn.testing.proxy import Proxy
 from keyturn.testing.samples import RACE, REDEEM, ROW, T0, numbered, refresh_of, sign_in
 from keyturn.testing.servers import RedisSentinel, RedisServer
+from tests.support.databases import in_step
 from tests.support.processes import fork
 
 LOGOUT = Revoke(ROW.sid, None, None, "logout", T0)
@@ -148,7 +149,7 @@ def test_a_replica_is_refused_and_revocations_wait_for_one() -> None:
             reading = RedisStore.from_url(replica.url)
             with pytest.raises(ConfigurationError, match="replica"):
                 reading.create_schema()
-            master.command("WAIT", "1", "5000")
+            in_step(master)
             assert store.revoke(LOGOUT).found
             with pytest.raises(StoreUnavailable, match="read-only replica"):
                 reading.rotate(REDEEM)

@@ -34,6 +34,18 @@ def started(server: ServerT) -> Generator[ServerT]:
         server.close()
 
 
+def in_step(primary: RedisServer) -> None:
+    """Wait until a replica of a primary gets what is written.
+
+    WAIT asks about the writes of its own connection, so something is written first. A replica that has just
+    been filled is counted before it gets anything: the stream begins with its first answer, a second later.
+    """
+    with Redis.from_url(primary.url, single_connection_client=True) as client:
+        client.set("in step", "1")
+        client.delete("in step")
+        assert client.wait(1, 20_000) == 1
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One PostgreSQL for the whole run: leave it running and as it is configured."""
