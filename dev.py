@@ -74,8 +74,8 @@ TYPES: Final = {
     "mypy --strict": ["-m", "mypy", "--strict"],
     "pyright (strict)": ["-m", "pyright", "--pythonpath", str(PYTHON)],
 }
-# Three at a time, each with servers of its own; what shares a module's or a class's set-up stays together. Much
-# of the time they wait for servers and processes, so two cores have room for a third.
+# Three at a time, each with servers of its own; what shares a module's or a class's set-up stays together.
+# Much of the time they wait for servers and processes, so two cores have room for a third.
 PYTEST: Final = ("-m", "pytest", "-n", "3", "--dist", "loadscope")
 # The tests that hold every branch of the core. Measuring takes as long as the tests themselves, so others,
 # which ask servers, browsers and processes, are not measured.
