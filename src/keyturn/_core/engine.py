@@ -237,8 +237,7 @@ class Engine(AccessEngine[ClaimsT]):
         kept = None if keep is None else parse_session_id(keep)
         if keep is not None and kept is None:
             raise InvalidInput("keep must be a session id")
-        command = RevokeUser(check_user_id(user_id), kept, check_end_reason(reason), now)
-        return Step(command, partial(settle_revoke_user, now), self._revocations(now))
+        return self._ending_user(RevokeUser(check_user_id(user_id), kept, check_end_reason(reason), now))
 
     def peek(self, command: Rotate) -> Lookup:
         """Give the command that reads the session of a refresh, to load its user's claims beforehand."""
@@ -250,8 +249,7 @@ class Engine(AccessEngine[ClaimsT]):
 
     def end_inactive(self, user_id: str, *, now: Millis) -> Step[RevokeUser, Revocation, int]:
         """End all sessions of a user who may not go on."""
-        command = self.revoke_inactive(user_id, now=now)
-        return Step(command, partial(settle_revoke_user, now), self._revocations(now))
+        return self._ending_user(self.revoke_inactive(user_id, now=now))
 
     def loaded_claims(self, claims: LoadedClaims[ClaimsT] | None) -> Json | None:
         """Turn freshly loaded claims into JSON; None: those of the sign-in go on.
@@ -262,6 +260,10 @@ class Engine(AccessEngine[ClaimsT]):
         return loaded_claims(self.codec, claims)
 
     # --- Shared ------------------------------------------------------------------------------------
+
+    def _ending_user(self, command: RevokeUser) -> Step[RevokeUser, Revocation, int]:
+        now = command.now
+        return Step(command, partial(settle_revoke_user, now), self._revocations(now))
 
     def _revocations(self, now: Millis) -> Callable[[Revocation], tuple[Line, ...]] | None:
         return partial(lines_of_revocation, now) if self.audited else None

@@ -44,7 +44,6 @@ from keyturn.aiohttp.sockets import answer_handshake, open_socket
 from keyturn.errors import ConfigurationError, StoreError
 from keyturn.http import (
     JWKS_PATH,
-    LIST_VALUED,
     Headers,
     HttpReply,
     NeedsOptions,
@@ -52,6 +51,7 @@ from keyturn.http import (
     Transport,
     Verdict,
     needs,
+    put_headers,
     refuse,
     signed_in,
     unreadable_body,
@@ -229,8 +229,7 @@ def _renew(request: web.Request, response: web.StreamResponse) -> None:
     headers: Headers = request.get(_RENEWAL, ())
     if headers and _RENEWED not in response:
         response[_RENEWED] = True
-        for name, value in headers:
-            (response.headers.add if name in LIST_VALUED else response.headers.__setitem__)(name, value)
+        put_headers(headers, response.headers.add, response.headers.__setitem__)
 
 
 @web.middleware

@@ -248,18 +248,10 @@ class Renewing:
         Raises:
             ConfigurationError: It is of other endpoints, which alone may see it.
         """
-        found = yield from work(self._store.load)
-        if found is not None:
-            self._check_ours(found)
+        found, ours = (yield from work(self._store.load)), str(self._terms.url)
+        if found is not None and found.url not in {"", ours}:
+            raise ConfigurationError(f"the tokens that are kept there are for {found.url}, not for {ours}")
         return found
-
-    def _check_ours(self, tokens: Tokens) -> None:
-        if not self._is_ours(tokens):
-            theirs, ours = tokens.url, self._terms.url
-            raise ConfigurationError(f"the tokens that are kept there are for {theirs}, not for {ours}")
-
-    def _is_ours(self, tokens: Tokens) -> bool:
-        return tokens.url in {"", str(self._terms.url)}
 
     def _saved(self, tokens: Tokens) -> Steps[None]:
         ours = replace(tokens, url=str(self._terms.url))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.core import checks
-from django.core.cache.backends.base import BaseCache
 from django.urls import NoReverseMatch, URLResolver, get_resolver, reverse
 from django.utils.module_loading import import_string
 
 from keyturn.django.settings import NAME, Settings, examine
+from keyturn.django.throttle import increments
 from keyturn.http.guard import covers
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def check_counting(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[ch
     backend = import_string(django_settings.CACHES["default"]["BACKEND"])
     if backend.__name__ in _ALONE:
         fault = "which workers do not share"
-    elif backend.incr is BaseCache.incr:
+    elif not increments(backend):
         fault = "which does not count in one step: many attempts at once count as few"
     else:
         return []

@@ -30,7 +30,8 @@ from typing_extensions import Unpack
 
 from keyturn._core.encoding import parse_json_object
 from keyturn.django.asking import admit, check, user_of
-from keyturn.http import LIST_VALUED, HttpReply, NeedsOptions, needs
+from keyturn.django.wire import add_value
+from keyturn.http import HttpReply, NeedsOptions, needs, put_headers
 from keyturn.results import Principal
 
 if TYPE_CHECKING:
@@ -159,6 +160,4 @@ def _add_headers(request: Request, headers: Headers) -> None:
     sent: Any = getattr(view, "headers", None)
     if sent is None:
         return
-    for name, value in headers:
-        present = sent.get(name) if name in LIST_VALUED else None
-        sent[name] = value if present is None else f"{present}, {value}"
+    put_headers(headers, partial(add_value, sent), sent.__setitem__)

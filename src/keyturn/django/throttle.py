@@ -65,7 +65,7 @@ class CacheThrottle:
         try:
             cache.add(key, 0, timeout=2 * self._rate.period)
             count = cache.incr(key)
-            if not increments(cache):
+            if not increments(type(cache)):
                 cache.touch(key, 2 * self._rate.period)  # it was written anew, with the cache's own timeout
         except ValueError:  # it is gone again: a cache that keeps nothing counts nothing
             return 0
@@ -74,6 +74,6 @@ class CacheThrottle:
         return count
 
 
-def increments(cache: BaseCache) -> bool:
+def increments(backend: type[BaseCache]) -> bool:
     """Tell whether a cache counts in one step; others read and then write, and many at once are one there."""
-    return type(cache).incr is not BaseCache.incr
+    return backend.incr is not BaseCache.incr

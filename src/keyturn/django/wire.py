@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
 from django.http.response import ResponseHeaders
 
-from keyturn.http import LIST_VALUED, MAX_BODY
+from keyturn.http import MAX_BODY, put_headers
 from keyturn.http import HttpRequest as Asked
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def write(reply: HttpReply) -> HttpResponse:
         if cookies:  # among Django's own, where middleware and test clients look for them
             response.cookies.update(cookies)
         else:  # also a cookie with an attribute that this Python does not know, such as Partitioned
-            _add(response, name, value)
+            add_value(response.headers, name, value)
     return response
 
 
@@ -76,15 +77,11 @@ def add_headers(response: HttpResponseBase, headers: Headers) -> HttpResponseBas
     copied.headers = ResponseHeaders(dict(response.headers.items()))
     copied.cookies = SimpleCookie()
     copied.cookies.update(response.cookies)
-    for name, value in headers:
-        if name in LIST_VALUED:
-            _add(copied, name, value)
-        else:
-            copied.headers[name] = value
+    put_headers(headers, partial(add_value, copied.headers), copied.headers.__setitem__)
     return copied
 
 
-def _add(response: HttpResponseBase, name: str, value: str) -> None:
+def add_value(headers: Any, name: str, value: str) -> None:  # noqa: ANN401  (a mapping, of Django's or another)
     """Add a header; where there is one of the name, as one more item of its list: Django keeps no two."""
-    present = response.headers.get(name)
-    response.headers[name] = value if present is None else f"{present}, {value}"
+    present = headers.get(name)
+    headers[name] = value if present is None else f"{present}, {value}"

@@ -14,7 +14,7 @@ from werkzeug.local import LocalProxy
 
 from keyturn.errors import ConfigurationError
 from keyturn.flask.endpoints import extension, read, written
-from keyturn.http import LIST_VALUED, Admitted, Headers, HttpReply, NeedsOptions, needs
+from keyturn.http import Admitted, Headers, HttpReply, NeedsOptions, needs, put_headers
 from keyturn.results import Principal
 
 P = ParamSpec("P")
@@ -94,6 +94,5 @@ def _with_headers(headers: Headers, response: Response) -> Response:
     """Give a copy with more headers: the application may answer others with the same response."""
     copied = copy(response)
     copied.headers = response.headers.copy()
-    for name, value in headers:
-        (copied.headers.add if name in LIST_VALUED else copied.headers.set)(name, value)
+    put_headers(headers, copied.headers.add, copied.headers.set)
     return copied

@@ -8,7 +8,7 @@ from __future__ import annotations
 from keyturn.http.calls import Accepted, AsyncLogin, Login, SignIn, is_awaited
 from keyturn.http.clients import context_from, device_from, network_of
 from keyturn.http.endpoints import AsyncEndpoints, Endpoints
-from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard, Guard, Verdict, signed_in
+from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard, Guard, Verdict, put_headers, signed_in
 from keyturn.http.messages import MAX_BODY, Headers, HttpReply, HttpRequest
 from keyturn.http.needs import Needs, NeedsOptions, Requirements, needs
 from keyturn.http.replies import refuse, unreadable_body
@@ -44,6 +44,7 @@ __all__ = [
     "is_awaited",
     "needs",
     "network_of",
+    "put_headers",
     "refuse",
     "signed_in",
     "unreadable_body",

@@ -32,6 +32,15 @@ from keyturn.results import ClaimsT, Principal
 LIST_VALUED: Final = frozenset({"Access-Control-Expose-Headers"})
 """Headers that are added to an application's own of that name; all others replace them."""
 
+
+def put_headers(
+    headers: Headers, add: Callable[[str, str], object], replace: Callable[[str, str], object]
+) -> None:
+    """Put headers into an application's answer, in the two ways that its framework has: see `LIST_VALUED`."""
+    for name, value in headers:
+        (add if name in LIST_VALUED else replace)(name, value)
+
+
 _METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 

@@ -29,7 +29,7 @@ except ImportError as error:
     raise ImportError("keyturn.starlette needs its extra: pip install 'keyturn[starlette]'") from error
 
 from keyturn.errors import ConfigurationError
-from keyturn.http import LIST_VALUED, Headers, HttpReply, NeedsOptions, Verdict, is_awaited, needs
+from keyturn.http import Headers, HttpReply, NeedsOptions, Verdict, is_awaited, needs, put_headers
 from keyturn.http.asgi import read_for_guard
 from keyturn.http.asgi_sockets import serve_socket
 from keyturn.results import ClaimsT
@@ -159,19 +159,17 @@ def _with_headers(response: Response, headers: Headers) -> Response:
     copied = copy(response)
     copied.raw_headers = list(response.raw_headers)
     vars(copied).pop("_headers", None)  # what Starlette has made of the list that was shared
-    for name, value in headers:
-        (copied.headers.append if name in LIST_VALUED else copied.headers.__setitem__)(name, value)
+    put_headers(headers, copied.headers.append, copied.headers.__setitem__)
     return copied
 
 
 def _with_headers_of(error: HTTPException, headers: Headers) -> HTTPException:
     """Give a copy with more headers, each name once: others may be answered with the same error."""
     found = MutableHeaders(dict(error.headers or {}))
-    for name, value in headers:
-        before = found.get(name) if name in LIST_VALUED else None
-        found[name] = value if before is None else f"{before}, {value}"
+    put_headers(headers, found.append, found.__setitem__)
+    once = {name: ", ".join(found.getlist(name)) for name in found}
     copied = type(error).__new__(type(error), *error.args)  # its `__init__` is the application's
-    vars(copied).update({**vars(error), "headers": dict(found.items())})
+    vars(copied).update({**vars(error), "headers": once})
     copied.__cause__, copied.__context__ = error.__cause__, error.__context__
     copied.__suppress_context__ = error.__suppress_context__
     return copied.with_traceback(error.__traceback__)
