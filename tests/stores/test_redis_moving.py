@@ -94,9 +94,11 @@ def moving(store: RedisStore, redis_cluster: RedisCluster, key: bytes) -> Iterat
     target, *others = (node for node in primaries if node.port != owner)
     move = Move(client.cluster_keyslot(key), source, target, others)
     move.begin()
-    yield move
-    if not move.ended:
-        move.break_off()
+    try:
+        yield move
+    finally:
+        if not move.ended:
+            move.break_off()
 
 
 def index_of(store: RedisStore) -> bytes:

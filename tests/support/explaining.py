@@ -68,9 +68,11 @@ def _by_sqlite(engine: Engine) -> Iterator[Heard]:
     seen: list[str] = []
     with engine.connect() as connection:
         _driver(connection).set_trace_callback(seen.append)
-    yield lambda: len(seen)
-    with engine.connect() as connection:
-        _driver(connection).set_trace_callback(None)
+    try:
+        yield lambda: len(seen)
+    finally:
+        with engine.connect() as connection:
+            _driver(connection).set_trace_callback(None)
 
 
 @contextmanager

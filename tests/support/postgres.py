@@ -30,8 +30,10 @@ def template(server: PostgresServer) -> Iterator[str]:
     store.create_schema()
     store.create(sign_in(SESSION))
     store.close()
-    yield url.rpartition("/")[2]
-    server.drop_database(url)
+    try:
+        yield url.rpartition("/")[2]
+    finally:
+        server.drop_database(url)
 
 
 def asked(url: str, sql: str) -> list[tuple[Any, ...]]:

@@ -39,8 +39,10 @@ def database(request: pytest.FixtureRequest, name: SqlName, folder: Path) -> Ite
         return
     server: HasDatabases = request.getfixturevalue(f"{name}_server")
     url = server.new_database()
-    yield url
-    server.drop_database(url)
+    try:
+        yield url
+    finally:
+        server.drop_database(url)
 
 
 @contextmanager
@@ -54,10 +56,12 @@ def prepared(request: pytest.FixtureRequest, name: SqlName, folder: Path) -> Ite
 
 @contextmanager
 def opened(url: str) -> Iterator[Engine]:
-    """Open an engine as a store of ours does."""
+    """Open an engine as a store of ours does, and leave no connection open, also where a test fails."""
     engine = open_engine(url, Settings())
-    yield engine
-    engine.dispose()
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def empty(database: str | Engine) -> None:

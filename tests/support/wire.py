@@ -80,8 +80,10 @@ def _sqlite_wire(folder: Path) -> Generator[Wire]:
         return [word for word in words if word != "PRAGMA"]  # SQLAlchemy's isolation levels: no statements
 
     event.listen(Pool, "checkout", trace)
-    yield Wire(f"sqlite:///{folder}/keyturn.db", statements, None)
-    event.remove(Pool, "checkout", trace)
+    try:
+        yield Wire(f"sqlite:///{folder}/keyturn.db", statements, None)
+    finally:
+        event.remove(Pool, "checkout", trace)
 
 
 @contextmanager

@@ -59,8 +59,10 @@ def build_app(service: Service) -> Starlette:
         service.keys.follow()  # here, after a fork: the first request would wait for a reading
         with suppress(StoreError):  # else the store is asked about each token until it can be read
             await service.manager.start()
-        yield
-        await service.close()
+        try:
+            yield
+        finally:
+            await service.close()
 
     async def health(_: Request) -> Response:
         """Say whether the server can do its work: the store must answer, and the keys must be readable."""
