@@ -8,6 +8,7 @@ import pytest
 
 from keyturn.stores.redis import AsyncRedisStore, RedisStore
 from keyturn.testing.conformance import LoopThread, StoreConformance
+from tests.support.stores import BUSY_SECONDS
 
 NOBODY = "127.0.0.1:1"  # a port at which nothing listens
 
@@ -18,7 +19,7 @@ class TestRedisStore(StoreConformance):
     @pytest.fixture
     def store(self, redis_url: str) -> Iterator[RedisStore]:
         """Open an empty server."""
-        store = RedisStore.from_url(redis_url)
+        store = RedisStore.from_url(redis_url, timeout=BUSY_SECONDS)
         yield store
         store.close()
 
@@ -34,7 +35,7 @@ class TestAsyncRedisStore(StoreConformance):
     @pytest.fixture
     def store(self, redis_url: str, loop: LoopThread) -> Iterator[AsyncRedisStore]:
         """Open an empty server."""
-        store = AsyncRedisStore.from_url(redis_url)
+        store = AsyncRedisStore.from_url(redis_url, timeout=BUSY_SECONDS)
         yield store
         loop.run(store.close())
 
@@ -52,7 +53,7 @@ class TestRedisClusterStore(StoreConformance):
     @pytest.fixture
     def store(self, redis_cluster_url: str) -> Iterator[RedisStore]:
         """Open an empty cluster."""
-        store = RedisStore.from_url(redis_cluster_url)
+        store = RedisStore.from_url(redis_cluster_url, timeout=BUSY_SECONDS)
         yield store
         store.close()
 
@@ -70,7 +71,7 @@ class TestAsyncRedisClusterStore(StoreConformance):
     @pytest.fixture
     def store(self, redis_cluster_url: str, loop: LoopThread) -> Iterator[AsyncRedisStore]:
         """Open an empty cluster."""
-        store = AsyncRedisStore.from_url(redis_cluster_url)
+        store = AsyncRedisStore.from_url(redis_cluster_url, timeout=BUSY_SECONDS)
         yield store
         loop.run(store.close())
 

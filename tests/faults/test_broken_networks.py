@@ -24,6 +24,7 @@ from keyturn.testing.samples import DAY, numbered, refresh_of, sign_in
 from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisServer
 from tests.faults.storms import COLOURS, TRIES, Colour, Stand, Storm, persist, stand
 from tests.support.processes import wait_until
+from tests.support.sql import new_database
 
 POOL_SIZE = 4
 # Short, so that a server that never answers costs the tests little; still far longer than any healthy answer.
@@ -96,9 +97,8 @@ def empty_place(server: PostgresServer | MariaDBServer | RedisServer) -> Generat
         server.empty()
         yield server.url
     else:
-        url = server.new_database()
-        yield url
-        server.drop_database(url)
+        with new_database(server) as url:
+            yield url
 
 
 @pytest.fixture(

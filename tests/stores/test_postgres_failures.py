@@ -23,6 +23,7 @@ from keyturn.testing.samples import line_of, numbered, sign_in
 from keyturn.testing.servers import PostgresServer
 from tests.support.databases import started
 from tests.support.postgres import NOBODY, REFRESH, SESSION, asked, at_once, template, told
+from tests.support.sql import new_database
 
 NOW: Final = SESSION.created_at + 1000
 SAFE: Final[dict[str, Callable[[PostgresStore], object]]] = {
@@ -117,11 +118,10 @@ def test_a_user_without_rights(server: PostgresServer, url: str) -> None:
 
 def test_a_database_without_tables(server: PostgresServer) -> None:
     """The sentence names the command."""
-    url = server.new_database()
-    error = refused(url)
+    with new_database(server) as url:
+        error = refused(url)
     assert isinstance(error, SchemaError)
     assert "keyturn db upgrade" in str(error)
-    server.drop_database(url)
 
 
 def test_an_older_and_a_newer_schema(url: str) -> None:

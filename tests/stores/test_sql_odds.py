@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import pytest
-from sqlalchemy import Engine, delete, func, insert, make_url, select
+from sqlalchemy import delete, func, insert, make_url, select
 
 from keyturn._core.commands import Deny, Purge, Where
 from keyturn._core.outcomes import Created
@@ -26,9 +26,8 @@ from keyturn.stores.protocol import Store, Trail
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.testing.colours import LoopThread, blocking
 from keyturn.testing.samples import T0, numbered, sign_in
-from tests.stores.test_sqlalchemy_servers import WAITING
+from tests.support.crosswise import ATTEMPTS, crosswise
 from tests.support.postgres import at_once
-from tests.support.processes import wait_until
 from tests.support.sql import SERVERS, empty, opened, prepared
 
 NOW: Final = T0 + 1000
@@ -154,33 +153,28 @@ def test_what_is_gone_is_counted_once_however_often_it_is_tried(
     rows = [numbered(number) for number in range(1, CHUNK + 3)]
     entries = [TrailEntry(row.sid, row.sid, T0, "sign_in") for row in rows]
     table, key = (trail, trail.c.id) if operation == "forget" else (sessions, sessions.c.sid)
-    with opened(database) as engine, engine.connect() as other, ThreadPoolExecutor(1) as threads:
-        other.execute(insert(sessions), [to_row(row) for row in rows])
-        if operation == "forget":
-            other.execute(insert(trail), [from_entry(each) for each in entries])
-        ids = [row.sid for row in rows]
-        gone = {
-            "delete": lambda: store.delete(ids),
-            "purge": lambda: store.purge(Purge(now=NOW, before=FAR, limit=len(ids))),
-            "forget": lambda: cast("Trail", store).forget(FAR, len(ids)),
-        }[operation]
-        before_last, last = (select(key).where(key == each).with_for_update() for each in ids[-2:])
-        other.exec_driver_sql("BEGIN")
-        # Who has changed more is spared by MariaDB, and who has waited less by PostgreSQL.
-        other.execute(insert(denials), [{**DENIAL, "token_id": str(n)} for n in range(100)])
-        other.execute(last)
-        going = threads.submit(gone)
-        wait_until(lambda: is_waiting(engine), what="the second chunk to wait for its last row")
-        other.execute(before_last)
-        other.exec_driver_sql("ROLLBACK")
-        assert going.result(timeout=30) == len(ids)
-        assert other.execute(select(func.count()).select_from(table)).scalar_one() == 0
-
-
-def is_waiting(engine: Engine) -> bool:
-    """Tell whether somebody waits for another's lock."""
-    with engine.connect() as watcher:
-        return bool(watcher.exec_driver_sql(WAITING[engine.dialect.name]).scalar_one())
+    ids = [row.sid for row in rows]
+    gone = {
+        "delete": lambda: store.delete(ids),
+        "purge": lambda: store.purge(Purge(now=NOW, before=FAR, limit=len(ids))),
+        "forget": lambda: cast("Trail", store).forget(FAR, len(ids)),
+    }[operation]
+    before_last, last = (select(key).where(key == each).with_for_update() for each in ids[-2:])
+    with opened(database) as engine, engine.connect() as connection:
+        for _ in range(ATTEMPTS):
+            empty(engine)
+            connection.execute(insert(sessions), [to_row(row) for row in rows])
+            if operation == "forget":
+                connection.execute(insert(trail), [from_entry(each) for each in entries])
+            # Who has changed more is spared by MariaDB.
+            much = insert(denials).values([{**DENIAL, "token_id": str(n)} for n in range(100)])
+            crossed = crosswise(engine, held=[much, last], wanted=before_last, work=gone)
+            assert crossed.answer == len(ids)
+            assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
+            if crossed.proves:
+                break
+        else:
+            pytest.fail("the server never ended ours")
 
 
 @pytest.mark.parametrize("name", ["sqlstate", "pgcode"])

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import pytest
 from sqlalchemy import URL, create_engine, event, make_url, select, update
-from sqlalchemy.exc import OperationalError
 
 from keyturn._core.commands import Lookup, Revoke, RevokeUser, Where
 from keyturn._core.outcomes import Converged, Found, Rotated
-from keyturn._core.records import Session
 from keyturn.errors import InvalidInput, StoreUnavailable
 from keyturn.stores._sql.codes import LOST, ROLLED_BACK
 from keyturn.stores._sql.retries import Tries
@@ -26,7 +24,8 @@ from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.testing.colours import LoopThread, blocking
 from keyturn.testing.proxy import Proxy
 from keyturn.testing.samples import DAY, numbered, refresh_of, sign_in
-from tests.support.processes import fork, wait_until
+from tests.support.crosswise import ATTEMPTS, crosswise
+from tests.support.processes import fork
 from tests.support.sql import SERVERS, empty, opened, prepared
 
 SESSION: Final = numbered(1)
@@ -212,69 +211,32 @@ def test_a_locked_row_is_an_outage_that_passes(url: str, open_store: Open) -> No
     assert isinstance(store.rotate(REFRESH), Rotated)
 
 
-WAITING: Final = {
-    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-    "AND wait_event_type = 'Lock'",
-    "mysql": "SELECT variable_value + 0 FROM information_schema.global_status "
-    "WHERE variable_name = 'INNODB_ROW_LOCK_CURRENT_WAITS'",
-}
-
-
 def test_a_deadlock_is_resolved_unseen(url: str, open_store: Open) -> None:
-    """Of two that wait for each other the server ends one: if that is ours, it is done again.
-
-    PostgreSQL ends who looks first, a second after it began to wait: mostly ours, which waited first. On a
-    busy machine the other may come later than that second and be ended itself, which proves nothing: again.
-    """
+    """Of two that wait for each other the server ends one: if that is ours, it is done again."""
     store = open_store(url)
     for row in (numbered(number, user_id="another") for number in range(3, 30)):
         store.create(sign_in(row))
-    for attempt in range(5):
-        first, second = (numbered(30 + 2 * attempt + n, user_id=f"crossed-{attempt}") for n in (0, 1))
-        store.create(sign_in(first))
-        store.create(sign_in(second))
-        spared, ended = revoked_crosswise(url, store, first, second)
-        if spared:
-            break
-        assert [(row.sid, row.gen) for row in ended] == [(first.sid, 0), (second.sid, 0)]
-    else:
-        pytest.fail("the server never ended ours")
-    assert [(row.sid, row.gen) for row in ended] == [(first.sid, 0), (second.sid, 1)]
-
-
-def revoked_crosswise(
-    url: str, store: Store, first: Session, second: Session
-) -> tuple[bool, tuple[Session, ...]]:
-    """End a user's two sessions while another transaction locks them the other way round.
-
-    Returns:
-        Whether the server spared that other one, which sets the second session's generation to 1; what ended.
-    """
-    lock_first = select(sessions.c.gen).where(sessions.c.sid == first.sid).with_for_update()
-    spared = True
-    with (
-        opened(url) as engine,
-        engine.connect() as other,
-        engine.connect() as watcher,
-        ThreadPoolExecutor() as pool,
-    ):
-
-        def is_waiting() -> bool:
-            return bool(watcher.exec_driver_sql(WAITING[engine.dialect.name]).scalar_one())
-
-        other.exec_driver_sql("BEGIN")
-        # Who has changed more is spared by MariaDB.
-        other.exec_driver_sql("UPDATE keyturn_sessions SET gen = 1 WHERE user_id = 'another'")
-        other.execute(update(sessions).where(sessions.c.sid == second.sid).values(gen=1))
-        revoking = pool.submit(store.revoke_user, RevokeUser(first.user_id, None, "user", REFRESH.now))
-        wait_until(is_waiting, what="the revocation to wait for the second row")
-        try:
-            assert other.execute(lock_first).one() == (0,)
-            other.exec_driver_sql("COMMIT")
-        except OperationalError:
-            other.exec_driver_sql("ROLLBACK")
-            spared = False
-        return spared, revoking.result().ended
+    with opened(url) as engine:
+        for attempt in range(ATTEMPTS):
+            first, second = (numbered(30 + 2 * attempt + n, user_id=f"crossed-{attempt}") for n in (0, 1))
+            store.create(sign_in(first))
+            store.create(sign_in(second))
+            revoke = RevokeUser(first.user_id, None, "user", REFRESH.now)
+            crossed = crosswise(
+                engine,
+                # Who has changed more is spared by MariaDB.
+                held=[
+                    update(sessions).where(sessions.c.user_id == "another").values(gen=1),
+                    update(sessions).where(sessions.c.sid == second.sid).values(gen=1),
+                ],
+                wanted=select(sessions.c.gen).where(sessions.c.sid == first.sid).with_for_update(),
+                work=partial(store.revoke_user, revoke),
+            )
+            if crossed.proves:
+                break
+        else:
+            pytest.fail("the server never ended ours")
+    assert [(row.sid, row.gen) for row in crossed.answer.ended] == [(first.sid, 0), (second.sid, 1)]
 
 
 @pytest.mark.parametrize(

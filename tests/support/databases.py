@@ -16,6 +16,7 @@ from redis import Redis
 from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisCluster, RedisServer, ServerMissing
 from keyturn.testing.servers.process import Startable
 from tests.support.browser import in_ci
+from tests.support.sql import new_database
 
 ServerT = TypeVar("ServerT", bound=Startable)
 
@@ -77,17 +78,15 @@ def redis_cluster() -> Iterator[RedisCluster]:
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """An empty PostgreSQL database, without tables, gone after the test."""
-    url = postgres_server.new_database()
-    yield url
-    postgres_server.drop_database(url)
+    with new_database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture
 def mariadb_url(mariadb_server: MariaDBServer) -> Iterator[str]:
     """An empty MariaDB database, without tables, gone after the test."""
-    url = mariadb_server.new_database()
-    yield url
-    mariadb_server.drop_database(url)
+    with new_database(mariadb_server) as url:
+        yield url
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from threading import Barrier
 from typing import Any, Final, TypeVar
 
@@ -14,6 +14,7 @@ import psycopg
 from keyturn.stores.postgres import PostgresStore
 from keyturn.testing.samples import numbered, refresh_of, sign_in
 from keyturn.testing.servers import PostgresServer
+from tests.support.sql import new_database
 
 T = TypeVar("T")
 
@@ -25,15 +26,11 @@ NOBODY: Final = "postgresql://keyturn@127.0.0.1:1/keyturn"
 @contextmanager
 def template(server: PostgresServer) -> Iterator[str]:
     """Make a database with one session, to be copied: that takes a tenth of the time. Gives its name."""
-    url = server.new_database()
-    store = PostgresStore.from_url(url)
-    store.create_schema()
-    store.create(sign_in(SESSION))
-    store.close()
-    try:
+    with new_database(server) as url:
+        with closing(PostgresStore.from_url(url)) as store:
+            store.create_schema()
+            store.create(sign_in(SESSION))
         yield url.rpartition("/")[2]
-    finally:
-        server.drop_database(url)
 
 
 def asked(url: str, sql: str) -> list[tuple[Any, ...]]:

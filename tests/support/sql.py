@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
@@ -32,17 +32,23 @@ class HasDatabases(Protocol):
 
 
 @contextmanager
-def database(request: pytest.FixtureRequest, name: SqlName, folder: Path) -> Iterator[str]:
-    """Make an empty database, without tables."""
-    if name == "sqlite":
-        yield f"sqlite:///{folder}/keyturn.db"
-        return
-    server: HasDatabases = request.getfixturevalue(f"{name}_server")
+def new_database(server: HasDatabases) -> Generator[str]:
+    """Make an empty database on a server, gone after the block, also where a test fails in it."""
     url = server.new_database()
     try:
         yield url
     finally:
         server.drop_database(url)
+
+
+@contextmanager
+def database(request: pytest.FixtureRequest, name: SqlName, folder: Path) -> Iterator[str]:
+    """Make an empty database, without tables."""
+    if name == "sqlite":
+        yield f"sqlite:///{folder}/keyturn.db"
+        return
+    with new_database(request.getfixturevalue(f"{name}_server")) as url:
+        yield url
 
 
 @contextmanager

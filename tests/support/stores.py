@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +18,10 @@ from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.stores.urls import AsyncOwnStore, OwnStore, async_store_from_url, store_from_url
 from keyturn.testing.colours import LoopThread
 from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisCluster, RedisServer
+from tests.support.sql import new_database
 
 BUSY_SECONDS: Final = 60.0
+"""How long a store waits here, where more processes than cores ask at once: slow is no outage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +43,19 @@ class StoreKind:
 
 # Waiting for the disk at each write is for a power cut, and the servers of the tests do not do it either.
 _SQLITE: Final[dict[str, Any]] = {"busy_timeout": BUSY_SECONDS, "synchronous": "NORMAL"}
+_REDIS: Final[dict[str, Any]] = {"timeout": BUSY_SECONDS}
 
 
-def _sqlite(url: str) -> OwnStore:
-    return store_from_url(url, **_SQLITE)
-
-
-def _async_sqlite(url: str) -> AsyncOwnStore:
-    return async_store_from_url(url, **_SQLITE)
+def _kind(name: str, server: str | None, options: dict[str, Any]) -> StoreKind:
+    return StoreKind(
+        name, server, partial(store_from_url, **options), partial(async_store_from_url, **options)
+    )
 
 
 STORES: Final = {
     kind.name: kind
     for kind in (
-        StoreKind("SQLite", None, _sqlite, _async_sqlite),
+        _kind("SQLite", None, _SQLITE),
         StoreKind("PostgreSQL", "postgres_server"),
         StoreKind(
             "PostgreSQL through SQLAlchemy",
@@ -62,8 +64,8 @@ STORES: Final = {
             AsyncSQLAlchemyStore.from_url,
         ),
         StoreKind("MariaDB", "mariadb_server"),
-        StoreKind("Redis", "redis_server"),
-        StoreKind("Redis Cluster", "redis_cluster"),
+        _kind("Redis", "redis_server", _REDIS),
+        _kind("Redis Cluster", "redis_cluster", _REDIS),
     )
 }
 """All of them, by name."""
@@ -81,9 +83,8 @@ def empty_place(kind: StoreKind, request: pytest.FixtureRequest, folder: Path) -
     server = None if kind.server is None else request.getfixturevalue(kind.server)
     match server:
         case PostgresServer() | MariaDBServer():
-            url = server.new_database()
-            yield url
-            server.drop_database(url)
+            with new_database(server) as url:
+                yield url
         case RedisServer() | RedisCluster():
             server.empty()
             yield server.url

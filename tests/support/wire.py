@@ -23,6 +23,7 @@ from sqlalchemy.pool import Pool
 from keyturn.testing.proxy import Proxy
 from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisCluster, RedisServer
 from tests.support.databases import started
+from tests.support.sql import new_database
 from tests.support.stores import StoreKind
 
 PATIENCE_SECONDS: Final = 20.0
@@ -89,8 +90,6 @@ def _sqlite_wire(folder: Path) -> Generator[Wire]:
 @contextmanager
 def _postgres_wire(server: PostgresServer) -> Generator[Wire]:
     """Let one database of the server log each statement."""
-    url = server.new_database()
-    server.query(f"ALTER DATABASE \"{url.rpartition('/')[2]}\" SET log_statement = 'all'")
     read = 0
 
     def statements() -> list[str]:
@@ -98,17 +97,15 @@ def _postgres_wire(server: PostgresServer) -> Generator[Wire]:
         start, read = read, len(log := server.output())
         return _LOGGED.findall(log[start:])
 
-    with Proxy(server.port) as proxy:
+    with new_database(server) as url, Proxy(server.port) as proxy:
+        server.query(f"ALTER DATABASE \"{url.rpartition('/')[2]}\" SET log_statement = 'all'")
         yield Wire(proxy.url(url), statements, lambda: proxy.round_trips)
-    server.drop_database(url)
 
 
 @contextmanager
 def _mariadb_wire(server: MariaDBServer) -> Generator[Wire]:
     """Let the server log each statement into a table, until the end."""
-    url = server.new_database()
     before = server.query("SELECT @@log_output").strip()
-    server.query("SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = ON")
 
     def statements() -> list[str]:
         lines = server.query("SELECT command_type, argument FROM mysql.general_log").splitlines()
@@ -116,11 +113,13 @@ def _mariadb_wire(server: MariaDBServer) -> Generator[Wire]:
         asked = [line.partition("\t")[2] for line in lines if line.startswith(("Query", "Execute"))]
         return [words.split()[0] for words in asked if "mysql.general_log" not in words]
 
-    with Proxy(server.port) as proxy:
-        yield Wire(proxy.url(url), statements, lambda: proxy.round_trips)
-    server.query(f"SET GLOBAL general_log = OFF; SET GLOBAL log_output = '{before}'")
-    server.query("TRUNCATE mysql.general_log")
-    server.drop_database(url)
+    with new_database(server) as url, Proxy(server.port) as proxy:
+        server.query("SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = ON")
+        try:
+            yield Wire(proxy.url(url), statements, lambda: proxy.round_trips)
+        finally:
+            server.query(f"SET GLOBAL general_log = OFF; SET GLOBAL log_output = '{before}'")
+            server.query("TRUNCATE mysql.general_log")
 
 
 @contextmanager
