@@ -23,6 +23,7 @@ from keyturn.starlette import CurrentUser, Keyturn
 from keyturn.testing._http.world import PASSWORD
 from keyturn.testing.http_suite import World, check_password
 from tests.http.starlette_app import serve
+from tests.support.processes import POLL_SECONDS
 
 ACCESS_TTL = 15 * 60
 OVER = 2 * ACCESS_TTL
@@ -50,6 +51,7 @@ class Gateway:
     seen: list[Seen] = field(default_factory=list)
     planned: list[tuple[str, Response]] = field(default_factory=list)
     slow: dict[str, float] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """Stand before an application."""
@@ -61,6 +63,8 @@ class Gateway:
             request = Request(scope)
             self.seen.append(Seen(request.method, request.url.path, dict(request.headers)))
             await asyncio.sleep(self.slow.get(request.url.path, 0))
+            while request.url.path in self.held:  # noqa: ASYNC110  (let go from another thread)
+                await asyncio.sleep(POLL_SECONDS)
             for number, (path, response) in enumerate(self.planned):
                 if path == request.url.path:
                     del self.planned[number]

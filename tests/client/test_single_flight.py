@@ -284,9 +284,11 @@ async def test_those_who_wait_for_a_cancelled_refresh_begin_another(api: Api) ->
 
 async def test_one_who_waits_may_be_cancelled(api: Api) -> None:
     """And one of those who wait takes nobody along."""
+    api.gateway.held.add(REFRESH)
     auth, first = await refreshing(api)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(get_async(api, auth), 0.05)
+    api.gateway.held.clear()
     assert (await first, api.refreshes) == (200, 1)
 
 
