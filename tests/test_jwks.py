@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from keyturn._core.keyset import Algorithm
 from keyturn.errors import ConfigurationError, StoreUnavailable
 from keyturn.jwks import MAX_JWKS_BYTES, RemoteKeys, load_jwks
 from keyturn.keys import KeyRing
+from keyturn.testing.servers.programs import free_port
 from tests.support.issuer import Issuer, issuer, self_signed
 from tests.support.processes import fork
 from tests.support.tokens import CLAIMS, NOW, ring, segment
@@ -269,9 +269,7 @@ def test_the_last_good_set_survives_a_failure(endpoint: Issuer, status: int, bod
 
 def test_a_server_that_is_not_there() -> None:
     """A refused connection is an outage."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/"
+    url = f"http://127.0.0.1:{free_port()}/"
     with pytest.raises(StoreUnavailable):
         RemoteKeys(url, unsafe_allow_http_on_loopback=True).current(NOW)
 

@@ -9,8 +9,9 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
+from keyturn.testing.servers.programs import free_port
 from tests.support.browser import INSTALL, require_chromium
-from tests.support.processes import free_port, running_server, wait_until
+from tests.support.processes import running_server, wait_until
 
 
 def http_server(port: int) -> list[str]:

@@ -20,8 +20,8 @@ from keyturn.manager import TokenManager
 from keyturn.policy import Policy
 from keyturn.results import TokenPair
 from keyturn.stores.sqlalchemy import SQLAlchemyStore
+from keyturn.testing.servers.programs import free_port
 from tests.support.keyturn_server import COMMAND
-from tests.support.processes import free_port
 
 ISSUER = "http://127.0.0.1:8000"
 PASSWORD = "correct horse\n"

@@ -15,7 +15,7 @@ from keyturn.keys import KeyRing
 from keyturn.manager import TokenManager
 from keyturn.results import TokenPair
 from keyturn.stores.urls import store_from_url
-from tests.support.processes import free_port
+from keyturn.testing.servers.programs import free_port
 
 PASSWORD = "correct horse\n"
 NO_FILE = "Warning: Redis writes no append-only file"

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from keyturn.cli.root import keyturn
 from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisServer
+from keyturn.testing.servers.programs import free_port
 from tests.support.databases import started
 from tests.support.keyturn_server import COMMAND
-from tests.support.processes import free_port
 
 ENGINES = ["postgres", "mariadb", "redis", "redis_cluster"]
 SECRET = "hunter2hunter2"

@@ -18,9 +18,10 @@ from playwright.sync_api import Page, expect
 
 from keyturn.django import get_manager
 from keyturn.django.users import user_id_of
+from keyturn.testing.servers.programs import free_port
 from tests.django.project.accounts.models import User
 from tests.support import django_site
-from tests.support.processes import free_port, running_server
+from tests.support.processes import running_server
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import free_port, running_server
+from keyturn.testing.servers.programs import free_port
+from tests.support.processes import running_server
 from tests.support.tutorials import DOCUMENTED_PORT, EXAMPLES, Tutorial, tutorials
 
 FRAMEWORKS = ("aiohttp", "django", "fastapi", "flask", "litestar", "starlette")

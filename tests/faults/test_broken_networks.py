@@ -23,7 +23,7 @@ from keyturn.testing.proxy import Loss, Proxy
 from keyturn.testing.samples import DAY, numbered, refresh_of, sign_in
 from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisServer
 from tests.faults.storms import COLOURS, TRIES, Colour, Stand, Storm, persist, stand
-from tests.support.processes import wait_until
+from tests.support.processes import no_thread_left, wait_until
 from tests.support.sql import new_database
 
 POOL_SIZE = 4
@@ -109,11 +109,12 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Network]:
     engine, colour = request.param
     server = request.getfixturevalue(engine.server)
     with empty_place(server) as url, Proxy(server.port) as proxy:
-        before = threading.active_count()
         options = {**engine.options, "pool_size": POOL_SIZE}
-        with stand(proxy.url(url), colour, portable=engine.portable, **options) as site:
+        with (
+            no_thread_left(),
+            stand(proxy.url(url), colour, portable=engine.portable, **options) as site,
+        ):
             yield Network(proxy, site, History())
-        assert threading.active_count() == before, [thread.name for thread in threading.enumerate()]
         wait_until(lambda: proxy.connections == 0, what="the store to close its connections")
 
 

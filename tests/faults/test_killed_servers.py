@@ -5,7 +5,6 @@ Every client goes on with what it was told; what was acknowledged is there; what
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ import pytest
 from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisServer
 from tests.faults.storms import COLOURS, Colour, Storm, stand
 from tests.support.databases import started
-from tests.support.processes import wait_until
+from tests.support.processes import no_thread_left, wait_until
 
 SHORT, LONG = 2, 25  # kills
 REFRESHES_BEFORE_A_KILL = 40
@@ -56,8 +55,7 @@ def url_on(server: PostgresServer | MariaDBServer | RedisServer) -> str:
 def kill_in_storms(engine: Engine, colour: Colour, kills: int) -> None:
     """Kill a server again and again while clients go on."""
     with started(engine.make()) as server:
-        before = threading.active_count()
-        with stand(url_on(server), colour, portable=engine.portable) as site:
+        with no_thread_left(), stand(url_on(server), colour, portable=engine.portable) as site:
             storm = Storm(site.manager)
             storm.begin()
             try:
@@ -69,7 +67,6 @@ def kill_in_storms(engine: Engine, colour: Colour, kills: int) -> None:
             finally:
                 storm.end()
             storm.check(site.rows)
-        assert threading.active_count() == before
         if isinstance(server, PostgresServer):
             wait_until(lambda: server.query(CONNECTIONS).strip() == "0", what="connections to be closed")
 

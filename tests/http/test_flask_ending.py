@@ -11,7 +11,8 @@ import pytest
 
 from keyturn import KeyRing, Policy, TokenManager
 from keyturn.stores.sqlalchemy import SQLAlchemyStore
-from tests.support.processes import free_port, wait_until
+from keyturn.testing.servers.programs import free_port
+from tests.support.processes import wait_until
 
 Manager = TokenManager[dict[str, object]]
 

@@ -26,7 +26,8 @@ from keyturn.sealing import Seal
 from keyturn.stores import schema
 from keyturn.stores._redis.keys import key_of_ring
 from keyturn.stores.engines import engine_from_url
-from tests.support.processes import fork, free_port
+from keyturn.testing.servers.programs import free_port
+from tests.support.processes import fork
 from tests.support.sql import EVERY_SQL, database, empty
 
 EVERY = ["file", *EVERY_SQL, "redis_url", "redis_cluster_url"]

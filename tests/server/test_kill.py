@@ -10,8 +10,9 @@ from pathlib import Path
 
 import httpx
 
+from keyturn.testing.servers.programs import free_port
 from tests.support.keyturn_server import demo_password, keyturn_server
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import wait_until
 
 ROUNDS = 4
 CLIENTS = 6

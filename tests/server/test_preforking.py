@@ -10,7 +10,8 @@ import pytest
 
 from keyturn import KeyRing, TokenManager
 from keyturn.stores.urls import store_from_url
-from tests.support.processes import free_port, running_server, wait_until
+from keyturn.testing.servers.programs import free_port
+from tests.support.processes import running_server, wait_until
 
 SECRET = "a long secret of more than 32 bytes, for tests only"
 

@@ -21,7 +21,7 @@ from keyturn.stores.postgres import AsyncPostgresStore, PostgresStore
 from keyturn.testing.samples import numbered, sign_in
 from keyturn.testing.servers import PostgresServer
 from tests.support.postgres import NOBODY, REFRESH, SESSION, asked, at_once, template, told
-from tests.support.processes import fork
+from tests.support.processes import fork, no_thread_left
 
 REVOKE: Final = Revoke(SESSION.sid, None, None, "user", SESSION.created_at + 1)
 LEVELS: Final = ("read committed", "repeatable read", "serializable")
@@ -208,21 +208,20 @@ def test_what_an_application_sets_on_its_pool_does_not_reach_the_rows(url: str) 
 def test_closing_ends_all_threads_and_connections(url: str) -> None:
     """And then the store says that it is closed."""
     before = set(threading.enumerate())
-    store = PostgresStore.from_url(url)
-    at_once(4, store.count)
-    assert set(threading.enumerate()) > before
-    store.close()
-    store.close()
-    assert set(threading.enumerate()) == before
+    with no_thread_left():
+        store = PostgresStore.from_url(url)
+        at_once(4, store.count)
+        assert set(threading.enumerate()) - before
+        store.close()
+        store.close()
     with pytest.raises(StoreUnavailable, match="closed"):
         store.count()
 
 
 def test_a_store_that_was_never_used_has_no_threads() -> None:
     """Nothing is opened before the first use; closing it then does no harm."""
-    before = set(threading.enumerate())
-    store = PostgresStore.from_url(NOBODY)
-    assert set(threading.enumerate()) == before
+    with no_thread_left():
+        store = PostgresStore.from_url(NOBODY)
     store.close()
     with pytest.raises(StoreUnavailable, match="closed"):
         store.count()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.processes import Server, free_port, running_server, wait_until
+from keyturn.testing.servers.programs import free_port
+from tests.support.processes import Server, running_server, wait_until
 
 COMMAND = [sys.executable, "-c", "from keyturn.cli import main; main()"]
 

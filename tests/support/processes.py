@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,14 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 POLL_SECONDS = 0.02
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 20, what: str) -> None:
@@ -39,6 +32,14 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 20, what: str)
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s in vain for: {what}")
         time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def no_thread_left() -> Generator[None]:
+    """Hold that each thread which began in the block has ended with it. Others may end meanwhile."""
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
 
 
 @dataclass(frozen=True, slots=True)
