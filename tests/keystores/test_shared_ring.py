@@ -502,7 +502,7 @@ def test_a_store_that_does_not_answer_stops_nobody(redis_url: str, clock: Clock)
         keeper = KeyKeeper(admin, clock=clock)
         keeper.create("EdDSA", kid="a")
         keeper.rotate(PLAN, kid="b")
-        slow = key_store_from_url(f"{proxy.url(redis_url)}?timeout=1s")
+        slow = key_store_from_url(f"{proxy.url(redis_url)}?timeout=4s")
         with SharedKeyRing(slow, refresh_every=QUICK, clock=clock) as ring:
             assert signer(ring) == "a"
             wait_until(lambda: signer(ring) == "a" and threads() != [], what="the thread")
@@ -511,7 +511,7 @@ def test_a_store_that_does_not_answer_stops_nobody(redis_url: str, clock: Clock)
             clock.now += PUBLISH_FOR
             began = time.perf_counter()
             assert signer(ring) == "b"
-            assert time.perf_counter() - began < 0.5, "it waited for the reading"
+            assert time.perf_counter() - began < 2, "it waited for the reading"
             wait_until(lambda: ring.failing, what="the outage")
             proxy.behave()
             wait_until(lambda: not ring.failing, what="the end of the outage")

@@ -152,7 +152,7 @@ def test_another_lock_is_waited_for_only_so_long(url: str) -> None:
 
 def test_a_pool_that_is_busy(url: str) -> None:
     """Whoever waits too long for a connection is told so."""
-    store = PostgresStore.from_url(url, pool_size=1, busy_timeout=0.2)
+    store = PostgresStore.from_url(url, pool_size=1, busy_timeout=1)
     store.count()
     held = store._gate.pool.getconn()
     with pytest.raises(StoreUnavailable) as caught:
@@ -288,9 +288,9 @@ def test_a_server_that_never_answers(server: PostgresServer, url: str, *, asynch
     with Proxy(server.port) as proxy, LoopThread() as loop:
         target = proxy.url(url)
         store: Store = (
-            blocking(AsyncPostgresStore.from_url(target, answer_timeout=0.2), loop)
+            blocking(AsyncPostgresStore.from_url(target, answer_timeout=1), loop)
             if asynchronous
-            else PostgresStore.from_url(target, answer_timeout=0.2)
+            else PostgresStore.from_url(target, answer_timeout=1)
         )
         store.count()
         proxy.deafen()

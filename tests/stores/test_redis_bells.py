@@ -118,7 +118,7 @@ def test_a_bell_beside_the_applications_client(redis_server: RedisServer, redis_
     """It has the client's settings, and counts neither in its pool nor as one of its connections."""
     with Redis(
         connection_pool=BlockingConnectionPool.from_url(
-            redis_url, max_connections=1, timeout=1, decode_responses=True, socket_timeout=0.2
+            redis_url, max_connections=1, timeout=1, decode_responses=True, socket_timeout=2
         )
     ) as client:
         store = RedisStore(client)
@@ -131,11 +131,11 @@ def test_a_bell_beside_the_applications_client(redis_server: RedisServer, redis_
 
 async def test_a_bell_beside_the_applications_client_for_asyncio(redis_url: str) -> None:
     """The same for asyncio, where the client's timeout for an answer is shorter than the wait."""
-    client = AsyncRedis.from_url(redis_url, decode_responses=True, protocol=3, socket_timeout=0.05)
+    client = AsyncRedis.from_url(redis_url, decode_responses=True, protocol=3, socket_timeout=1)
     store = AsyncRedisStore(client)
     bell = store.bell()
     assert bell is not None
-    await bell.wait(None, 0.2)
+    await bell.wait(None, 1.2)
     await store.create(sign_in(ROW))
     await store.revoke(revoke(ROW))
     await bell.wait(None, LONG_SECONDS)
@@ -170,7 +170,7 @@ def test_a_deaf_server_is_given_up(
 ) -> None:
     """A wait that is not answered in its time, and a little more, has lost its server."""
     with Proxy(redis_server.port) as proxy:
-        store = opened(kind, proxy.url(redis_url), loop, timeout="100ms")
+        store = opened(kind, proxy.url(redis_url), loop, timeout="1s")
         bell = store.bell()
         bell.wait(None, 0.01)
         proxy.deafen()

@@ -138,7 +138,7 @@ async def test_the_wrong_kind_of_server_is_named_for_asyncio(redis_url: str, red
 def test_a_replica_is_refused_and_revocations_wait_for_one() -> None:
     """A read-only replica is no place for a store; with `wait_replicas` a revocation needs one to count."""
     with RedisServer() as master:
-        store = RedisStore.from_url(master.url, wait_replicas=1, wait_timeout="100ms")
+        store = RedisStore.from_url(master.url, wait_replicas=1, wait_timeout="1s")
         store.create(sign_in(ROW))
         with pytest.raises(StoreUnavailable, match="only 0 of 1 replicas"):
             store.revoke(LOGOUT)

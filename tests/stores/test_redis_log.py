@@ -303,7 +303,7 @@ def many(
     opened: list[Store] = []
 
     def another() -> Store:
-        inner: RedisStore | AsyncRedisStore = request.param.from_url(redis_cluster_url, timeout="300ms")
+        inner: RedisStore | AsyncRedisStore = request.param.from_url(redis_cluster_url, timeout="1s")
         opened.append(blocking(cast("Store | AsyncStore", inner), loop))
         return opened[-1]
 
