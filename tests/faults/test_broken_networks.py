@@ -7,8 +7,7 @@ same store works again, nothing acknowledged is lost, nobody is logged out, and 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -21,10 +20,9 @@ from keyturn.testing.colours import together
 from keyturn.testing.history import Client, Deed, History
 from keyturn.testing.proxy import Loss, Proxy
 from keyturn.testing.samples import DAY, numbered, refresh_of, sign_in
-from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisServer
 from tests.faults.storms import COLOURS, TRIES, Colour, Stand, Storm, persist, stand
+from tests.support.databases import place_on
 from tests.support.processes import no_thread_left, wait_until
-from tests.support.sql import new_database
 
 POOL_SIZE = 4
 # Short, so that a server that never answers costs the tests little; still far longer than any healthy answer.
@@ -90,17 +88,6 @@ def named(pair: tuple[Engine, Colour]) -> str:
     return f"{pair[0]}, {pair[1]}"
 
 
-@contextmanager
-def empty_place(server: PostgresServer | MariaDBServer | RedisServer) -> Generator[str]:
-    """Give the URL of an empty place for a store."""
-    if isinstance(server, RedisServer):
-        server.empty()
-        yield server.url
-    else:
-        with new_database(server) as url:
-            yield url
-
-
 @pytest.fixture(
     scope="module", params=[(engine, colour) for engine in ENGINES for colour in COLOURS], ids=named
 )
@@ -108,7 +95,7 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Network]:
     """A store of each engine in each colour. When it is closed, nothing of it is left."""
     engine, colour = request.param
     server = request.getfixturevalue(engine.server)
-    with empty_place(server) as url, Proxy(server.port) as proxy:
+    with place_on(server) as url, Proxy(server.port) as proxy:
         options = {**engine.options, "pool_size": POOL_SIZE}
         with (
             no_thread_left(),

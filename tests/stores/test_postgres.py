@@ -207,8 +207,7 @@ def test_what_an_application_sets_on_its_pool_does_not_reach_the_rows(url: str) 
 
 def test_closing_ends_all_threads_and_connections(url: str) -> None:
     """And then the store says that it is closed."""
-    before = set(threading.enumerate())
-    with no_thread_left():
+    with no_thread_left() as before:
         store = PostgresStore.from_url(url)
         at_once(4, store.count)
         assert set(threading.enumerate()) - before

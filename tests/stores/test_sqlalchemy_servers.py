@@ -5,7 +5,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -24,7 +23,7 @@ from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.testing.colours import LoopThread, blocking
 from keyturn.testing.proxy import Proxy
 from keyturn.testing.samples import DAY, numbered, refresh_of, sign_in
-from tests.support.crosswise import ATTEMPTS, crosswise
+from tests.support.crosswise import crosswise
 from tests.support.processes import fork
 from tests.support.sql import SERVERS, empty, opened, prepared
 
@@ -213,30 +212,27 @@ def test_a_locked_row_is_an_outage_that_passes(url: str, open_store: Open) -> No
 
 def test_a_deadlock_is_resolved_unseen(url: str, open_store: Open) -> None:
     """Of two that wait for each other the server ends one: if that is ours, it is done again."""
-    store = open_store(url)
-    for row in (numbered(number, user_id="another") for number in range(3, 30)):
-        store.create(sign_in(row))
+    store, second = open_store(url), numbered(2)
+    rows = [SESSION, second, *(numbered(number, user_id="another") for number in range(3, 30))]
     with opened(url) as engine:
-        for attempt in range(ATTEMPTS):
-            first, second = (numbered(30 + 2 * attempt + n, user_id=f"crossed-{attempt}") for n in (0, 1))
-            store.create(sign_in(first))
-            store.create(sign_in(second))
-            revoke = RevokeUser(first.user_id, None, "user", REFRESH.now)
-            crossed = crosswise(
-                engine,
-                # Who has changed more is spared by MariaDB.
-                held=[
-                    update(sessions).where(sessions.c.user_id == "another").values(gen=1),
-                    update(sessions).where(sessions.c.sid == second.sid).values(gen=1),
-                ],
-                wanted=select(sessions.c.gen).where(sessions.c.sid == first.sid).with_for_update(),
-                work=partial(store.revoke_user, revoke),
-            )
-            if crossed.proves:
-                break
-        else:
-            pytest.fail("the server never ended ours")
-    assert [(row.sid, row.gen) for row in crossed.answer.ended] == [(first.sid, 0), (second.sid, 1)]
+
+        def prepare() -> None:
+            empty(engine)
+            for row in rows:
+                store.create(sign_in(row))
+
+        seen, revocation = crosswise(
+            engine,
+            prepare=prepare,
+            held=[
+                update(sessions).where(sessions.c.user_id == "another").values(gen=1),  # so much is spared
+                update(sessions).where(sessions.c.sid == second.sid).values(gen=1),
+            ],
+            wanted=select(sessions.c.gen).where(sessions.c.sid == SESSION.sid).with_for_update(),
+            work=lambda: store.revoke_user(RevokeUser("user-1", None, "user", REFRESH.now)),
+        )
+    assert seen == [(0,)]
+    assert [(row.sid, row.gen) for row in revocation.ended] == [(SESSION.sid, 0), (second.sid, 1)]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,18 @@ def in_step(primary: RedisServer) -> None:
         assert client.wait(1, 20_000) == 1
 
 
+@contextmanager
+def place_on(server: PostgresServer | MariaDBServer | RedisServer | RedisCluster) -> Generator[str]:
+    """Give the URL of an empty place for a store: a new database, or a Redis without keys."""
+    match server:
+        case PostgresServer() | MariaDBServer():
+            with new_database(server) as url:
+                yield url
+        case RedisServer() | RedisCluster():
+            server.empty()
+            yield server.url
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One PostgreSQL for the whole run: leave it running and as it is configured."""

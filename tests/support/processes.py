@@ -35,10 +35,13 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 20, what: str)
 
 
 @contextmanager
-def no_thread_left() -> Generator[None]:
-    """Hold that each thread which began in the block has ended with it. Others may end meanwhile."""
+def no_thread_left() -> Generator[set[threading.Thread]]:
+    """Hold that each thread which began in the block has ended with it. Others may end meanwhile.
+
+    Gives those that were there before.
+    """
     before = set(threading.enumerate())
-    yield
+    yield before
     assert set(threading.enumerate()) <= before
 
 

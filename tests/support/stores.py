@@ -17,8 +17,7 @@ import pytest
 from keyturn.stores.sqlalchemy import AsyncSQLAlchemyStore, SQLAlchemyStore
 from keyturn.stores.urls import AsyncOwnStore, OwnStore, async_store_from_url, store_from_url
 from keyturn.testing.colours import LoopThread
-from keyturn.testing.servers import MariaDBServer, PostgresServer, RedisCluster, RedisServer
-from tests.support.sql import new_database
+from tests.support.databases import place_on
 
 BUSY_SECONDS: Final = 60.0
 """How long a store waits here, where more processes than cores ask at once: slow is no outage."""
@@ -80,16 +79,11 @@ def empty_place(kind: StoreKind, request: pytest.FixtureRequest, folder: Path) -
         request: Finds the server's fixture; of any scope, since servers run as long as the tests.
         folder: Takes the file.
     """
-    server = None if kind.server is None else request.getfixturevalue(kind.server)
-    match server:
-        case PostgresServer() | MariaDBServer():
-            with new_database(server) as url:
-                yield url
-        case RedisServer() | RedisCluster():
-            server.empty()
-            yield server.url
-        case _:
-            yield f"sqlite:///{folder}/keyturn.db"
+    if kind.server is None:
+        yield f"sqlite:///{folder}/keyturn.db"
+        return
+    with place_on(request.getfixturevalue(kind.server)) as url:
+        yield url
 
 
 @contextmanager
