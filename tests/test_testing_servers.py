@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,14 @@ def test_what_was_acknowledged_survives_a_kill(
         assert process is not None
     assert not folder.exists()
     assert process.poll() is not None
+
+
+def test_a_server_that_starts_leaves_a_neighbours_temporary_tables_alone() -> None:
+    """Servers start side by side: each has a temporary folder of its own, where it may clear away."""
+    with tempfile.NamedTemporaryFile(prefix="#sql-temptable-", suffix=".MAI") as table:
+        with started(MariaDBServer()) as server:
+            assert server.query("SELECT @@tmpdir").strip() == str(server.folder / "tmp")
+        assert Path(table.name).exists()
 
 
 @pytest.mark.usefixtures("redis_server")

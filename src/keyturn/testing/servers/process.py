@@ -36,6 +36,7 @@ class _Owner(TypedDict):
     """The arguments of `subprocess` that make a program the server's own."""
 
     cwd: Path
+    env: dict[str, str]
     user: int | None
     group: int | None
     extra_groups: list[str | int] | None
@@ -99,9 +100,10 @@ class LocalServer(Startable):
         self._temporary = folder is None
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="keyturn-"))
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder: Path = folder
-        self._own(folder)
+        for place in (folder, self._scratch):
+            place.mkdir(parents=True, exist_ok=True)
+            self._own(place)
         self.port: int = free_port() if port is None else port
         self.options: dict[str, str] = dict(options)
         self.password: str = self._remembered_password()
@@ -217,6 +219,10 @@ class LocalServer(Startable):
     # -------------------------------------------------------------------------------------- helpers
 
     @property
+    def _scratch(self) -> Path:
+        return self.folder / "tmp"
+
+    @property
     def _log(self) -> Path:
         return self.folder / "server.log"
 
@@ -224,7 +230,7 @@ class LocalServer(Startable):
         """Return what it has said so far."""
         return self._log.read_text("utf-8", errors="replace") if self._log.exists() else ""
 
-    def _run(self, command: Sequence[str], *, env: Mapping[str, str] | None = None) -> str:
+    def _run(self, command: Sequence[str], *, env: Mapping[str, str] = {}) -> str:
         """Run a program that belongs to the server, and return what it printed.
 
         Raises:
@@ -238,8 +244,7 @@ class LocalServer(Startable):
             text=True,
             errors="replace",
             timeout=PATIENCE_SECONDS,
-            env={**os.environ, **(env or {})},
-            **self._as_owner(),
+            **self._as_owner(env),
         )
         if done.returncode != 0:
             raise ServerFailed(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()}")
@@ -252,11 +257,16 @@ class LocalServer(Startable):
             return False
         return True
 
-    def _as_owner(self) -> _Owner:
+    def _as_owner(self, env: Mapping[str, str] = {}) -> _Owner:
         who = self._account
-        if who is None:
-            return {"cwd": self.folder, "user": None, "group": None, "extra_groups": None}
-        return {"cwd": self.folder, "user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
+        return {
+            "cwd": self.folder,
+            # MariaDB removes the tables that it finds in the temporary folder; they may be a neighbour's.
+            "env": {**os.environ, "TMPDIR": str(self._scratch), **env},
+            "user": None if who is None else who.pw_uid,
+            "group": None if who is None else who.pw_gid,
+            "extra_groups": None if who is None else [],
+        }
 
     def _own(self, path: Path) -> None:
         if self._account is not None:
