@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from keyturn.forks import Whole
 from keyturn.stores._sql import engines, servers
 from keyturn.stores._sql.errors import translated
 
@@ -28,14 +29,16 @@ class Connected:
         self._engine: Engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._owned = False
         self._checked = False
+        self._whole = Whole()
 
     def close(self) -> None:
         """See `Store.close`. An engine of the application's stays open."""
         if self._owned:
-            self._engine.dispose()
+            with self._whole.work():
+                self._engine.dispose()
 
     def _on_connection(self, work: Callable[[Connection], T]) -> T:
-        with translated(), self._engine.connect() as connection:
+        with self._whole.work(), translated(), self._engine.connect() as connection:
             if not self._checked:
                 servers.check(connection, ours=self._owned)
                 self._checked = True
