@@ -57,6 +57,7 @@ Usage: python3 dev.py COMMAND [ARGUMENTS]
   test ARGUMENTS      run pytest alone, with these arguments
   check               lint, format, mypy and pyright, without the tests
   lint                lint and format only
+  docs                build the documentation as a site, and say where it is
   long [ARGUMENTS]    run the long storms (pytest -m slow)
   bench               list the benchmarks
   bench NAME [ARGUMENTS]
@@ -73,6 +74,11 @@ LINT: Final = {
 TYPES: Final = {
     "mypy --strict": ["-m", "mypy", "--strict"],
     "pyright (strict)": ["-m", "pyright", "--pythonpath", str(PYTHON)],
+}
+# Every warning is an error, and so is a reference that leads nowhere.
+SITE: Final = ROOT / "build" / "docs"
+DOCS: Final = {
+    "documentation": ["-m", "sphinx", "-q", "-W", "--keep-going", "-n", "-b", "html", "docs", str(SITE)],
 }
 # Three at a time, each with servers of its own; what shares a module's or a class's set-up stays together.
 # Much of the time they wait for servers and processes, so two cores have room for a third.
@@ -105,6 +111,7 @@ def main(arguments: Sequence[str]) -> int:
         "test": _test,
         "check": lambda rest: _run_all(_without_arguments("check", rest, {**LINT, **TYPES})),
         "lint": lambda rest: _run_all(_without_arguments("lint", rest, LINT)),
+        "docs": _docs,
         "long": lambda rest: _pytest(["-m", "slow", *rest]),
         "bench": _bench,
     }
@@ -135,7 +142,7 @@ def _serve(arguments: list[str]) -> int:
 
 def _test(arguments: list[str]) -> int:
     """Run pytest alone where arguments say which tests; else everything."""
-    return _pytest(arguments) if arguments else _run_all({**LINT, **TYPES, **TESTS}, with_tests=True)
+    return _pytest(arguments) if arguments else _run_all({**LINT, **TYPES, **DOCS, **TESTS}, with_tests=True)
 
 
 def _pytest(arguments: list[str]) -> int:
@@ -143,6 +150,13 @@ def _pytest(arguments: list[str]) -> int:
     _find_programs()
     _find_vectors()
     return subprocess.run([PYTHON, "-m", "pytest", *arguments], check=False).returncode
+
+
+def _docs(arguments: list[str]) -> int:
+    status = _run_all(_without_arguments("docs", arguments, DOCS))
+    if status == 0:
+        _say(f"Open {SITE / 'index.html'}")
+    return status
 
 
 def _bench(arguments: list[str]) -> int:
@@ -235,7 +249,8 @@ def _set_up(*, extra: str, tools: bool) -> None:
         _create_venv()
     requirements = ["--editable", f".[{extra}]"]
     if tools:
-        requirements += tomllib.loads(PYPROJECT.read_text("utf-8"))["dependency-groups"]["dev"]
+        groups = tomllib.loads(PYPROJECT.read_text("utf-8"))["dependency-groups"]
+        requirements += [requirement for group in groups.values() for requirement in group]
     what = "Keyturn and the tools that check it" if tools else "Keyturn's server"
     _say(f"Installing {what} into {VENV.name} (once; about a minute) ")
     _pip_install(requirements)

@@ -46,9 +46,18 @@ LEAVES: Final = (
 )
 
 
-def rendered() -> str:
-    """Give the document as it should be."""
-    before, _, rest = DOCUMENT.read_text("utf-8").partition(BEGIN)
+def documents() -> list[Path]:
+    """Give the one document of which a part is rendered."""
+    return [DOCUMENT]
+
+
+def rendered(document: Path) -> str:
+    """Give the document as it should be.
+
+    Args:
+        document: Which.
+    """
+    before, _, rest = document.read_text("utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{_table()}\n{END}{after}"
 
@@ -88,4 +97,4 @@ def code_lines(text: str) -> int:
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(rendered(), encoding="utf-8")
+    DOCUMENT.write_text(rendered(DOCUMENT), encoding="utf-8")

@@ -18,9 +18,18 @@ END: Final = "<!-- end of what is rendered -->\n"
 IN_PROCESS: Final = "SQLite"  # nothing goes over a wire
 
 
-def rendered() -> str:
-    """Give the document as it should be."""
-    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
+def documents() -> list[Path]:
+    """Give the one document of which a part is rendered."""
+    return [DOCUMENT]
+
+
+def rendered(document: Path) -> str:
+    """Give the document as it should be.
+
+    Args:
+        document: Which.
+    """
+    before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     counts = tomllib.loads(DATA.read_text(encoding="utf-8"))
     return f"{before}{BEGIN}\n{_numbers(counts)}\n{_statements(counts)}\n{END}{after}"
@@ -55,4 +64,4 @@ def _table(head: list[str], rows: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(rendered(), encoding="utf-8")
+    DOCUMENT.write_text(rendered(DOCUMENT), encoding="utf-8")

@@ -2,9 +2,11 @@
 
 A receiver is called with `event`, of `keyturn.events`; the sender is its class:
 
-    @receiver(reuse_detected)
-    def alarm(sender, event, **kwargs):
-        mail_admins("A refresh token was used twice", f"user {event.user_id}")
+```python
+@receiver(reuse_detected)
+def alarm(sender, event, **kwargs):
+    mail_admins("A refresh token was used twice", f"user {event.user_id}")
+```
 
 A signal is sent after the store's transaction, and inside a transaction of the application's when that has
 been committed. A receiver that raises is logged (`django.dispatch`), and breaks nothing.

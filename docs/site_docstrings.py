@@ -1,0 +1,103 @@
+"""Reads docstrings as they are written here: Google style, Markdown's code. It knows none of them."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from functools import cache
+from types import ModuleType
+from typing import Final
+
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
+
+import keyturn
+
+# Napoleon, which reads the sections, is between the two.
+_BEFORE: Final = 400
+_AFTER: Final = 600
+
+_FENCE: Final = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_CODE: Final = re.compile(r"(?<![`:])`([^`]+)`(?!`)(?=(\w?))")
+_SECTION: Final = re.compile(r"^( *)(?:Returns|Yields):\n(?:\1 +\S.*\n?)+", re.MULTILINE)
+_RAISES: Final = re.compile(r"(?<=^:raises )\w+(?=:)", re.MULTILINE)
+_VALUES: Final = frozenset(
+    {"attribute", "data", "property"}
+)  # Napoleon takes what is before a colon for the type
+_SPAN: Final = re.compile(r"(?:~?keyturn\.policy\.)?Span\[(.+?), (?:float|None)(?: \| None)?\]")
+_COLON: Final = "\ue000"  # private: stands for a colon that begins no description
+
+LINKS: Final = {
+    name: f"{value.__module__}.{name}"
+    for name in keyturn.__all__
+    if inspect.isclass(value := getattr(keyturn, name))
+}
+
+
+def write_as_napoleon_reads(
+    _: Sphinx, what: str, _name: str, _obj: object, _options: object, lines: list[str]
+) -> None:
+    """Turn Markdown's code into that of reStructuredText, and hide colons that say no type."""
+    if what in _VALUES and lines:
+        lines[0] = lines[0].replace(":", _COLON)
+    text = _FENCE.sub(_block, "\n".join(lines))
+    text = _SECTION.sub(lambda found: found[0][:10] + found[0][10:].replace(": ", f"{_COLON} "), text)
+    lines[:] = text.split("\n")
+
+
+def restore(_: Sphinx, _what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Write what Napoleon need not see."""
+    text = "\n".join(lines).replace(_COLON, ":")
+    text = _SPAN.sub(r"\1", text)
+    text = _RAISES.sub(lambda found: LINKS.get(found[0], found[0]), text)
+    lines[:] = _CODE.sub(_inline, text).split("\n")
+
+
+def know_types(_: Sphinx, obj: object, _bound: bool) -> None:  # noqa: FBT001  (as Sphinx calls it)
+    """Import what a module imports for type checkers alone, so that its signatures can be read."""
+    module = inspect.getmodule(obj)
+    if module is not None and module.__name__.startswith("keyturn."):
+        _import_types(module)
+
+
+@cache
+def _import_types(module: ModuleType) -> None:
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            exec(compile(ast.Module(node.body, []), str(module.__file__), "exec"), vars(module))  # noqa: S102  (the project's own code)
+
+
+def name_types_shortly(
+    _: Sphinx,
+    _what: str,
+    _name: str,
+    _obj: object,
+    _options: object,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str | None, str | None]:
+    """Show what a field takes, not the descriptor that reads it."""
+    return signature and _SPAN.sub(r"\1", signature), returns
+
+
+def _block(found: re.Match[str]) -> str:
+    indent, language, code = found.groups()
+    inner = "\n".join(f"   {line}" if line else "" for line in code.splitlines())
+    return f"{indent}.. code-block:: {language or 'text'}\n\n{inner}\n"
+
+
+def _inline(found: re.Match[str]) -> str:
+    code, follows = re.sub(r"\s+", " ", found[1]), found[2]
+    link = LINKS.get(code)
+    shown = f":py:obj:`{code} <{link}>`" if link else f"``{code}``"
+    return shown + ("\\ " if follows else "")
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Join in where Sphinx reads docstrings."""
+    app.connect("autodoc-process-docstring", write_as_napoleon_reads, priority=_BEFORE)
+    app.connect("autodoc-process-docstring", restore, priority=_AFTER)
+    app.connect("autodoc-before-process-signature", know_types)
+    app.connect("autodoc-process-signature", name_types_shortly)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
