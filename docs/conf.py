@@ -51,6 +51,7 @@ myst_heading_anchors = 4  # the anchors that code hosts give to headings
 
 # --------------------------------------------------------------------------------------- from docstrings
 
+default_role = "code"  # the help of commands writes `code` as Markdown does
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True}
@@ -70,7 +71,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"keyturn\.(?:\w+\.)*_.*"),
     (r"py:.*", r"keyturn\.(?:\w+\.)*(?:[A-Z]\w*T|[TPR])"),
     (r"py:.*", r"keyturn\.(?:django\.rates\.Rate|http\.sockets\.Ending|manager_base\.ManagerBase)"),
-    (r"py:.*", r"keyturn\.(?:policy\.FromPolicy|testing\.world\.Manager)"),
+    (r"py:.*", r"keyturn\.(?:policy\.FromPolicy|results\.KeepClaims|testing\.world\.Manager)"),
     (r"py:.*", r"keyturn\.lab\.(?:coloured\.Away|held\.Holding|running\.Runner)"),
 ]
 

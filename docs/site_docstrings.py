@@ -26,6 +26,7 @@ _VALUES: Final = frozenset(
     {"attribute", "data", "property"}
 )  # Napoleon takes what is before a colon for the type
 _SPAN: Final = re.compile(r"(?:~?keyturn\.policy\.)?Span\[(.+?), (?:float|None)(?: \| None)?\]")
+_REPR: Final = re.compile(r"<(?:built-in |bound )?(?:function |method |class ')?([\w.]+)[^<>]*>")
 _COLON: Final = "\ue000"  # private: stands for a colon that begins no description
 
 LINKS: Final = {
@@ -68,7 +69,7 @@ def _import_types(module: ModuleType) -> None:
             exec(compile(ast.Module(node.body, []), str(module.__file__), "exec"), vars(module))  # noqa: S102  (the project's own code)
 
 
-def name_types_shortly(
+def show_what_is_typed(
     _: Sphinx,
     _what: str,
     _name: str,
@@ -77,8 +78,11 @@ def name_types_shortly(
     signature: str | None,
     returns: str | None,
 ) -> tuple[str | None, str | None]:
-    """Show what a field takes, not the descriptor that reads it."""
-    return signature and _SPAN.sub(r"\1", signature), returns
+    """Show what a field takes, not the descriptor that reads it; and defaults by their names."""
+    if signature is not None:
+        signature = _SPAN.sub(r"\1", signature).replace("<factory>", "...")
+        signature = _REPR.sub(lambda found: found[1].rpartition(".")[2], signature)
+    return signature, returns
 
 
 def _block(found: re.Match[str]) -> str:
@@ -99,5 +103,5 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.connect("autodoc-process-docstring", write_as_napoleon_reads, priority=_BEFORE)
     app.connect("autodoc-process-docstring", restore, priority=_AFTER)
     app.connect("autodoc-before-process-signature", know_types)
-    app.connect("autodoc-process-signature", name_types_shortly)
+    app.connect("autodoc-process-signature", show_what_is_typed)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

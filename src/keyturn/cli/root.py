@@ -34,8 +34,8 @@ class Commands(click.Group):
 def keyturn() -> None:
     """Sign-in that lasts: refresh-token rotation, theft detection, sessions and instant revocation.
 
-    Begin with `keyturn serve --demo`. Settings come from flags, then KEYTURN_… variables, then keyturn.toml,
-    then the defaults: `keyturn config` shows each and where it comes from.
+    Begin with `keyturn serve --demo`. Settings come from flags, then `KEYTURN_…` variables, then
+    `keyturn.toml`, then the defaults: `keyturn config` shows each and where it comes from.
     """
 
 
