@@ -4,9 +4,10 @@
 Usage: python3 tools/release.py check [--tag TAG] [--repository OWNER/NAME]
        python3 tools/release.py notes
 
-`check` holds that `pyproject.toml`, the changelog and `js/package.json` name one version. With `--tag`, that it is
-the tag's, and has a section of its own in the changelog, with a date. With `--repository`, that
-`js/package.json` says where it is from: npm compares that with who publishes. `notes` prints the topmost section.
+`check` holds that `pyproject.toml`, the changelog and `js/package.json` name one version. With `--tag`, that
+it is the tag's, and has a section of its own in the changelog, with a date. With `--repository`, that
+`js/package.json` says where it is from: npm compares that with who publishes. `notes` prints the topmost
+section.
 """
 
 from __future__ import annotations
@@ -102,9 +103,10 @@ def _is_day(text: str) -> bool:
 
 def _is_of(repository: str, named: object) -> bool:
     url = named.get("url") if isinstance(named, dict) else named
-    return isinstance(url, str) and re.fullmatch(
-        rf"(?:git\+)?https://github\.com/{re.escape(repository)}(?:\.git)?", url
-    ) is not None
+    return (
+        isinstance(url, str)
+        and re.fullmatch(rf"(?:git\+)?https://github\.com/{re.escape(repository)}(?:\.git)?", url) is not None
+    )
 
 
 if __name__ == "__main__":

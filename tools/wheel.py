@@ -3,9 +3,9 @@
 
 Usage: python3 dev.py wheel [--built WHEEL] [ARGUMENTS OF PYTEST]
 
-The environment has Keyturn from the wheel, and all other packages from the environment that starts this:
-nothing is fetched twice. pip checks that they are what the wheel's `all` asks for. The source cannot be imported
-there, by no process: `tools/no_source.py`. Tests and documents are those of this folder.
+The environment has Keyturn from the wheel, and all other packages from the environment that starts it:
+nothing is fetched twice. pip checks that they are what the wheel asks for with `all`. None of its processes
+can import the source: `tools/no_source.py`. Tests and documents are those of this folder.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def main(arguments: list[str]) -> int:
         share_packages(ENVIRONMENT)
         install(python, wheel, extra="all")
     print(f"[wheel] Testing {wheel.name}, installed in {where_keyturn_is(python)}", flush=True)
-    return subprocess.run([python, "-m", "pytest", *arguments], check=False, cwd=ROOT).returncode
+    pytest = [python, "-m", "pytest", "-p", "_no_source", *arguments]
+    return subprocess.run(pytest, check=False, cwd=ROOT).returncode
 
 
 def build(into: Path) -> Path:
@@ -56,11 +57,16 @@ def create(environment: Path) -> Path:
         Its Python.
     """
     subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", environment], check=True)
-    packages = _packages(environment)
-    shutil.copy(ROOT / "tools" / "no_source.py", packages / "_no_source.py")
+    folder = packages(environment)
+    shutil.copy(ROOT / "tools" / "no_source.py", folder / "_no_source.py")
     line = f"import _no_source; _no_source.hide({str(ROOT / 'src')!r})\n"
-    (packages / "_no_source.pth").write_text(line, encoding="utf-8")
+    (folder / "_no_source.pth").write_text(line, encoding="utf-8")
     return environment / "bin" / "python"
+
+
+def packages(environment: Path) -> Path:
+    """Return where an environment keeps what was installed."""
+    return Path(sysconfig.get_path("purelib", vars={"base": str(environment), "platbase": str(environment)}))
 
 
 def share_packages(environment: Path) -> None:
@@ -70,7 +76,7 @@ def share_packages(environment: Path) -> None:
     which is such a file, does not count.
     """
     line = sysconfig.get_path("purelib") + "\n"
-    (_packages(environment) / "_shared.pth").write_text(line, encoding="utf-8")
+    (packages(environment) / "_shared.pth").write_text(line, encoding="utf-8")
     ours, theirs = (Path(path, "bin", "python") for path in (sys.prefix, environment))
     for script in ours.parent.iterdir():
         first, newline, rest = script.read_bytes().partition(b"\n") if script.is_file() else (b"", b"", b"")
@@ -87,7 +93,13 @@ def install(python: Path, wheel: Path, *, extra: str = "") -> None:
         SystemExit: Something that it asks for is not there.
     """
     what = f"keyturn{f'[{extra}]' if extra else ''} @ {wheel.as_uri()}"
-    options = ["--no-index", "--quiet", "--disable-pip-version-check", "--no-input", "--no-warn-script-location"]
+    options = [
+        "--no-index",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--no-warn-script-location",
+    ]
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", *options, what]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
@@ -110,13 +122,9 @@ def where_keyturn_is(python: Path) -> Path:
         env={"PYTHONPATH": str(ROOT / "src")},
     )
     package = Path(asked.stdout.strip()).parent
-    if package.parent != _packages(python.parents[1]):
+    if package.parent != packages(python.parents[1]):
         raise SystemExit(f"wheel.py: {python} imports Keyturn from {package}, which is not the wheel")
     return package
-
-
-def _packages(environment: Path) -> Path:
-    return Path(sysconfig.get_path("purelib", vars={"base": str(environment), "platbase": str(environment)}))
 
 
 if __name__ == "__main__":
