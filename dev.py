@@ -86,8 +86,8 @@ CORE: Final = (
     *(f"tests/test_{name}.py" for name in ("access_verifier", "advisories", "audit", "jwks", "keys")),
     *(f"tests/test_{name}.py" for name in ("managers", "revocation_checks", "signers")),
 )
-# What shows that each kind of file that the wheel carries is found once it is installed: code, a command, pages
-# and what they run, Lua, migrations of both kinds, an entry point. `python3 dev.py wheel` takes all tests.
+# Together they find each kind of file of the wheel once it is installed: code, a command, a page,
+# Lua, both kinds of migrations, an entry point. `python3 dev.py wheel` takes all tests.
 INSTALLED: Final = (
     *("tests/core/test_refresh_tokens.py", "tests/test_managers.py", "tests/http/test_starlette.py"),
     "tests/cli/test_history.py",

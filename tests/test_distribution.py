@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -100,7 +99,7 @@ def bare(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(python: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run code in an environment; what is outside of it, and this folder's source, are offered in vain."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    command = [python, "-c", code, *arguments]
+    command = [str(python), "-c", code, *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=environment)
 
 
@@ -167,7 +166,7 @@ def test_the_same_source_gives_the_same_bytes(built: Built, tmp_path: Path) -> N
         target = copy / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)  # with a time of its own
-        os.utime(target, (time.time() - 1e6,) * 2)
+        os.utime(target, (1e9, 1e9))
     again = of(build(copy, tmp_path / "again", "--wheel", "--sdist"))
     assert again.wheel.read_bytes() == built.wheel.read_bytes()
     assert again.sdist.read_bytes() == built.sdist.read_bytes()
@@ -235,7 +234,7 @@ for name in sys.argv[1:]:
 
 def test_the_command_names_its_extra(bare: Path) -> None:
     """`keyturn` is there with every installation, and says in a sentence what it needs."""
-    command = [bare.with_name("keyturn"), "serve"]
+    command = [str(bare.with_name("keyturn")), "serve"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
     assert "pip install 'keyturn[server]'" in done.stderr

@@ -16,7 +16,7 @@ from tests.support.sources import ROOT
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 RELEASE = GITHUB / "workflows" / "release.yml"
-READ_ONLY = ({}, {"contents": "read"})
+READ_ONLY: tuple[dict[str, str], ...] = ({}, {"contents": "read"})
 MORE = {  # which jobs may do more than read, and what
     "attest": {"id-token": "write", "attestations": "write"},
     "pypi": {"id-token": "write"},

@@ -8,7 +8,6 @@ plugin of pytest (PYTEST_DONT_REWRITE: it is loaded before) it also finds what w
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -18,11 +17,10 @@ from types import ModuleType
 class Nothing:
     """The finder of a folder in which there is nothing to import."""
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, target: ModuleType | None = None, /) -> ModuleSpec | None:
         """Find nothing."""
-        del name, path, target
+        del fullname, target
+        return None
 
 
 @dataclass(frozen=True, slots=True)

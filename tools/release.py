@@ -20,7 +20,7 @@ import tomllib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 UNRELEASED: Final = "Unreleased"
@@ -44,7 +44,9 @@ class Section:
 
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit status."""
-    parser = argparse.ArgumentParser(prog="release.py", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="release.py", description="Say whether the files agree on what is released."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="hold that all files name one version")
     check.add_argument("--tag", help="the tag that is released, as v1.2.3")
@@ -102,7 +104,7 @@ def _is_day(text: str) -> bool:
 
 
 def _is_of(repository: str, named: object) -> bool:
-    url = named.get("url") if isinstance(named, dict) else named
+    url = cast("dict[str, object]", named).get("url") if isinstance(named, dict) else named
     return (
         isinstance(url, str)
         and re.fullmatch(rf"(?:git\+)?https://github\.com/{re.escape(repository)}(?:\.git)?", url) is not None

@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
         share_packages(ENVIRONMENT)
         install(python, wheel, extra="all")
     print(f"[wheel] Testing {wheel.name}, installed in {where_keyturn_is(python)}", flush=True)
-    pytest = [python, "-m", "pytest", "-p", "_no_source", *arguments]
+    pytest = [str(python), "-m", "pytest", "-p", "_no_source", *arguments]
     return subprocess.run(pytest, check=False, cwd=ROOT).returncode
 
 
