@@ -69,7 +69,10 @@ class Built:
 def build(source: Path, into: Path, *options: str) -> Path:
     """Build a folder's distributions with the tools that are here, and nothing fetched."""
     command = [sys.executable, "-m", "build", "--no-isolation", *options, "--outdir", str(into), str(source)]
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+    done = subprocess.run(
+        command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
     assert done.returncode == 0, done.stdout
     return into
 
