@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, chdir
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from sybil import Sybil
 from sybil.parsers.doctest import DocTestParser
@@ -17,6 +19,7 @@ settings.load_profile("keyturn")
 pytest_plugins = ["tests.support.fixtures", "tests.support.databases", "keyturn.pytest_plugin"]
 
 CLEAN_UP = "_clean_up"
+SRC = Path(__file__).parent / "src"
 
 
 def enter_empty_folder(namespace: dict[str, Any]) -> None:
@@ -29,6 +32,14 @@ def enter_empty_folder(namespace: dict[str, Any]) -> None:
 def leave_folder(namespace: dict[str, Any]) -> None:
     """Go back to where the tests run."""
     namespace[CLEAN_UP].close()
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Take the source for folders of examples: of packages, pytest would load modules by their path.
+
+    What the examples of a module are about is what an import of its name gives: `python3 dev.py wheel`.
+    """
+    return pytest.Dir.from_parent(parent, path=path) if path.is_relative_to(SRC) else None
 
 
 pytest_collect_file = (

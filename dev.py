@@ -59,11 +59,13 @@ Usage: python3 dev.py COMMAND [ARGUMENTS]
   lint                lint and format only
   docs                build the documentation as a site, and say where it is
   long [ARGUMENTS]    run the long storms (pytest -m slow)
+  wheel [ARGUMENTS]   build the wheel, install it into .venv-wheel and run all tests against it; the
+                      arguments are pytest's, behind `--built WHEEL` where it is built already
   bench               list the benchmarks
   bench NAME [ARGUMENTS]
                       run one, on servers of its own; --help among the arguments says what it takes
 
-The first run fills .venv beside this file; later runs reuse it. Deleting .venv is always safe.
+The first run fills .venv beside this file; later runs reuse it. Deleting .venv* is always safe.
 """
 
 # Each check is a name and the arguments of the virtual environment's Python.
@@ -90,12 +92,24 @@ CORE: Final = (
     *(f"tests/test_{name}.py" for name in ("access_verifier", "advisories", "audit", "jwks", "keys")),
     *(f"tests/test_{name}.py" for name in ("managers", "revocation_checks", "signers")),
 )
+# Together they find each kind of file of the wheel once it is installed: code, a command, a page,
+# Lua, both kinds of migrations, an entry point. `python3 dev.py wheel` takes all tests.
+INSTALLED: Final = (
+    *("tests/core/test_refresh_tokens.py", "tests/test_managers.py", "tests/http/test_starlette.py"),
+    "tests/cli/test_history.py",
+    "tests/server/test_page.py::test_sign_in_refresh_reload_and_out",
+    "tests/stores/test_redis_scripts.py::test_an_operation_is_one_call",
+    "tests/stores/test_sqlalchemy_schema.py::test_the_migrations_make_what_metadata_says",
+    "tests/django/test_admin.py::test_nothing_is_revoked_before_the_question_is_answered",
+    "tests/pytest_plugin/test_plugin.py::test_those_who_do_not_use_it_do_not_pay",
+)
 TESTS: Final = {
     "pytest, measuring the core": [*PYTEST, "-q", "--cov", "--cov-report=", *CORE],
     "every branch of the core": [
         *("-m", "coverage", "report", "--include=src/keyturn/_core/*", "--fail-under=100"),
     ],
     "pytest": [*PYTEST],
+    "pytest, with the wheel": ["tools/wheel.py", "-q", *PYTEST[2:], *INSTALLED],
 }
 
 _PYTEST_CLOSING: Final = re.compile(rb"\d+ (?:passed|failed|error|errors|skipped|deselected)\b.* in [\d.]+s")
@@ -113,6 +127,7 @@ def main(arguments: Sequence[str]) -> int:
         "lint": lambda rest: _run_all(_without_arguments("lint", rest, LINT)),
         "docs": _docs,
         "long": lambda rest: _pytest(["-m", "slow", *rest]),
+        "wheel": _wheel,
         "bench": _bench,
     }
     name = arguments[0] if arguments else ""
@@ -146,10 +161,19 @@ def _test(arguments: list[str]) -> int:
 
 
 def _pytest(arguments: list[str]) -> int:
+    return _with_all("-m", "pytest", *arguments)
+
+
+def _wheel(arguments: list[str]) -> int:
+    return _with_all("tools/wheel.py", *arguments)
+
+
+def _with_all(*command: str) -> int:
+    """Run Python where everything is that tests need."""
     _set_up(extra="all", tools=True)
     _find_programs()
     _find_vectors()
-    return subprocess.run([PYTHON, "-m", "pytest", *arguments], check=False).returncode
+    return subprocess.run([PYTHON, *command], check=False).returncode
 
 
 def _docs(arguments: list[str]) -> int:

@@ -11,7 +11,7 @@ import pytest
 import dev
 from tests.support.sources import ROOT
 
-COMMANDS = ("serve", "test", "check", "lint", "long", "bench")
+COMMANDS = ("serve", "test", "check", "lint", "long", "wheel", "bench")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -84,14 +84,16 @@ def test_output_passes_through_with_its_status_and_closing_line(
     assert capfdbinary.readouterr().out.decode() == f"{closing}\n3 passed\n"
 
 
-def test_what_measures_the_core_is_there() -> None:
+def test_the_tests_that_are_named_are_there() -> None:
     """A test file that was renamed is renamed there, too."""
-    assert [name for name in dev.CORE if not (ROOT / name).exists()] == []
+    named = [name.partition("::")[0] for name in (*dev.CORE, *dev.INSTALLED)]
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_every_check_of_the_readme_is_run() -> None:
-    """The full run holds lint, types, tests and the coverage of the core."""
+    """The full run holds lint, types, tests, the coverage of the core, and what is installed."""
     assert [*dev.LINT, *dev.TYPES, *dev.TESTS] == [
         *("ruff check", "ruff format", "mypy --strict", "pyright (strict)"),
         *("pytest, measuring the core", "every branch of the core", "pytest"),
+        "pytest, with the wheel",
     ]
