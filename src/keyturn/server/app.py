@@ -18,7 +18,7 @@ from keyturn.errors import KeyturnError, StoreError
 from keyturn.http import replies
 from keyturn.server.logs import AccessLog
 from keyturn.server.opening import Service, open_service
-from keyturn.server.page import Page, SecurityHeaders
+from keyturn.server.page import Page, SecurityHeaders, sessions_page
 from keyturn.server.throttle import Throttle
 from keyturn.starlette import Keyturn
 
@@ -51,6 +51,7 @@ def build_app(service: Service) -> Starlette:
         login=service.login,
         settings=settings,
         throttle=None if settings.login_rate is None else Throttle(settings.login_rate),
+        sessions_page=sessions_page(settings),
     )
     page = Page(settings)
 

@@ -13,6 +13,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import keyturn
+from keyturn.http.places import places_of
+from keyturn.pages import SessionsPage
 from keyturn.policy import Policy
 from keyturn.server.settings import Settings
 from keyturn.server.words import span
@@ -61,11 +63,23 @@ class Page:
         self._html = environment.get_template("index.html").render(
             facts=facts, prefix=settings.prefix, access_header=settings.access_header
         )
-        self.files = StaticFiles(directory=Path(__file__).parent / "static")
+        # Beside its own files, those that all pages share.
+        self.files = StaticFiles(
+            directory=Path(__file__).parent / "static", packages=[("keyturn.pages", "static")]
+        )
 
     async def show(self, _: Request) -> Response:
         """Answer the page."""
         return HTMLResponse(self._html, headers={"Cache-Control": "no-cache"})
+
+
+def sessions_page(settings: Settings) -> SessionsPage:
+    """Make the page on which users see and end their sessions, where people sign in at `/`.
+
+    The server may be mounted below a path of which it knows nothing, so the link is a relative one.
+    """
+    home = places_of(settings, SessionsPage()).home or ""
+    return SessionsPage(sign_in_url="../" * (home.count("/") - 1))
 
 
 class SecurityHeaders:
