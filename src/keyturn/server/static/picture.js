@@ -5,9 +5,9 @@ import { say } from "./texts.js";
 
 const STEP = 104; // from one generation to the next
 const LEFT = 44;
-const MIDDLE = 104; // the row of generations
-const BELOW = 192; // the row of the thief's copies
-const HEIGHT = 244;
+const MIDDLE = 92; // the row of generations
+const BELOW = 176; // the row of the thief's copies
+const HEIGHT = 224;
 const RADIUS = 23;
 const MOST_ARCS = 5;
 

@@ -27,9 +27,16 @@ export async function refreshInTabs(said, { locked }) {
 function sentence(tabs, moments, locked) {
   const codes = moments.map(({ code }) => code).filter((code) => REFRESHES.has(code));
   const count = (...wanted) => codes.filter((code) => wanted.includes(code)).length;
-  const values = { tabs, requests: codes.length, rotated: count("rotated"), converged: count("race", "recovered", "kept") };
-  if (locked && tabs === TABS && codes.length === 1) return say("tabs.locked");
-  if (!locked && tabs === TABS && values.rotated + values.converged === codes.length) return say("tabs.unlocked", values);
+  const values = {
+    tabs,
+    requests: codes.length,
+    rotated: count("rotated"),
+    converged: count("race", "recovered"),
+    kept: count("kept"),
+  };
+  const good = tabs === TABS && values.rotated + values.converged + values.kept === codes.length;
+  if (good && locked && codes.length === 1) return say("tabs.locked");
+  if (good && !locked) return say(values.kept > 0 ? "tabs.unlocked_late" : "tabs.unlocked", values);
   return say("tabs.other", values);
 }
 
