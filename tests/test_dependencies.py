@@ -31,6 +31,7 @@ NEEDS = {
     "keyturn.litestar": "litestar",
     "keyturn.client": "httpx",
     "keyturn.client.keyring": "keyring",
+    "keyturn.pages": "babel",
     "keyturn.testing": "hypothesis",
     "keyturn.server": "argon2",  # the command line says it in its own way: tests/cli
 }

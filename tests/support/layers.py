@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("keyturn.manager",),
     ("keyturn!",),
     ("keyturn.http",),
-    ("keyturn.lab",),
+    ("keyturn.lab", "keyturn.pages"),
     (
         "keyturn.starlette",
         "keyturn.flask",
@@ -87,6 +87,7 @@ EXTRAS = {
     "keyturn.aiohttp": "aiohttp",
     "keyturn.client": "client",
     "keyturn.client.keyring": "keyring",
+    "keyturn.pages": "pages",
     "keyturn.pytest_plugin": "testing",
     "keyturn.testing": "testing",
     "keyturn.server": "server",

@@ -43,7 +43,6 @@ from keyturn.aiohttp.requests import (
 from keyturn.aiohttp.sockets import answer_handshake, open_socket
 from keyturn.errors import ConfigurationError, StoreError
 from keyturn.http import (
-    JWKS_PATH,
     Headers,
     HttpReply,
     NeedsOptions,
@@ -97,8 +96,8 @@ class Keyturn(AsyncLeaf[ClaimsT]):
         """
         if KEYTURN in app:
             raise ConfigurationError("setup was called with this application before: once is enough")
-        prefix = self._endpoints.settings.prefix
-        paths = (JWKS_PATH, prefix, prefix + r"/{path:[\s\S]*}")
+        places = self._endpoints.places
+        paths = (*places.outside, places.prefix, places.prefix + r"/{path:[\s\S]*}")
         ours = app.add_routes([web.route("*", path, self._serve) for path in paths])
         app[KEYTURN] = self
         app[MOUNTED] = cast("web.AbstractResource", ours[0].resource)

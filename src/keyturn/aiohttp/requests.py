@@ -31,6 +31,7 @@ def read(request: web.Request, body: bytes = b"") -> HttpRequest:
         body=body,
         client=request.remote,
         scheme=request.scheme.replace("http", "ws") if is_handshake(request) else request.scheme,
+        query=request.rel_url.raw_query_string,
     )
 
 

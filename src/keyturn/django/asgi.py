@@ -16,11 +16,12 @@ from asgiref.sync import sync_to_async
 from django.core import asgi
 from typing_extensions import Unpack
 
-from keyturn.django.conf import get_async_manager, get_async_serving, get_http_settings, get_settings
+from keyturn.django.conf import get_async_manager, get_async_serving, get_settings
 from keyturn.errors import StoreError
 from keyturn.http import MAX_BODY, Admitted, NeedsOptions, needs
-from keyturn.http.asgi import read_for_guard, read_scope
+from keyturn.http.asgi import read_for_guard
 from keyturn.http.asgi_sockets import serve_socket
+from keyturn.http.messages import below_root
 
 if TYPE_CHECKING:
     from keyturn.http.asgi_types import AsgiApp, Message, Receive, Scope, Send
@@ -43,7 +44,7 @@ def get_asgi_application(*, sockets: AsgiApp | None = None) -> AsgiApp:
             return await _live(receive, send)
         if scope["type"] == "websocket" and sockets is not None:
             return await sockets(scope, receive, send)
-        if scope["type"] == "http" and _is_below_prefix(scope):
+        if scope["type"] == "http" and _is_for_endpoints(scope):
             receive = _bounded(receive)
         return await inner(scope, receive, send)
 
@@ -99,9 +100,8 @@ class KeyturnSockets:
         )
 
 
-def _is_below_prefix(scope: Scope) -> bool:
-    prefix = f"{get_http_settings().prefix}/"
-    return prefix in scope["path"] and read_scope(scope).path.startswith(prefix)
+def _is_for_endpoints(scope: Scope) -> bool:
+    return get_settings().places.hold(below_root(scope["path"], scope.get("root_path", "")))
 
 
 def _bounded(receive: Receive) -> Receive:

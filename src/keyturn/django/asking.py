@@ -15,7 +15,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.urls import Resolver404, resolve
 from django.utils.functional import SimpleLazyObject
 
-from keyturn.django.conf import get_async_serving, get_http_settings, get_serving, get_settings
+from keyturn.django.conf import get_async_serving, get_serving, get_settings
 from keyturn.django.users import find_user
 from keyturn.django.wire import read
 from keyturn.errors import ConfigurationError
@@ -131,7 +131,7 @@ def was_taken_for_endpoint(request: HttpRequest, view: object) -> bool:
 
 def _is_served(request: HttpRequest, path: str, view: object) -> bool:
     """Tell whether the endpoints answer a request, if it has the path of one; else it does not matter."""
-    if not is_endpoint(get_http_settings().prefix, path):
+    if not is_endpoint(get_settings().places, path):
         return False
     if view is None:
         try:

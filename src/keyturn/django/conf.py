@@ -254,9 +254,10 @@ def _options(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
         throttle = throttle()
     # Who checks the login is said per request: it is given Django's request, too.
     login = None if settings.login is False else nobody
+    shared = {"settings": settings.http, "sessions_page": settings.sessions_page}
     return (
-        {"settings": settings.http, "login": login, "throttle": throttle},
-        {"settings": settings.http, "exempt": settings.exempt or (), "require": settings.require},
+        {**shared, "login": login, "throttle": throttle},
+        {**shared, "exempt": settings.exempt or (), "require": settings.require},
     )
 
 

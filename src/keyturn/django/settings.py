@@ -19,13 +19,15 @@ from keyturn._core.claims import codec_for
 from keyturn.django.rates import Rate
 from keyturn.errors import ConfigurationError
 from keyturn.http import HttpSettings
+from keyturn.http.given import check_page
 from keyturn.http.guard import check_paths
+from keyturn.http.places import Places, places_of
 from keyturn.policy import Policy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from keyturn.http import LoginThrottle, Requirements
+    from keyturn.http import LoginThrottle, Page, Requirements
 
 T = TypeVar("T")
 
@@ -44,6 +46,7 @@ OWN: Final[Mapping[str, Any]] = MappingProxyType(
         "LOGIN": None,
         "LOGIN_RATE": "10/minute",
         "THROTTLE": None,
+        "SESSIONS_PAGE": None,
         "EXEMPT": None,
         "REQUIRE": None,
         "MANAGER": None,
@@ -96,6 +99,7 @@ class Settings:
             `/login`.
         login_rate: How many attempts to sign in are let through, per account and per address; None: all.
         throttle: Slows sign-ins down besides; None: nothing does.
+        sessions_page: The page on which users see and end their sessions; None: there is none.
         exempt: Paths that need no token; None: not all paths are guarded.
         require: What paths need; None: not all paths are guarded.
         manager: What makes the manager for threads; None: the settings do.
@@ -116,6 +120,7 @@ class Settings:
     login: Callable[..., Any] | Literal[False] | None
     login_rate: str | None
     throttle: LoginThrottle | None
+    sessions_page: Page | None
     exempt: tuple[str, ...] | None
     require: Requirements | None
     manager: Any | None
@@ -125,6 +130,11 @@ class Settings:
     def makes_managers(self) -> bool:
         """Whether managers are made from these settings, and not by the application."""
         return self.manager is None and self.async_manager is None
+
+    @property
+    def places(self) -> Places:
+        """Where the endpoints are."""
+        return places_of(self.http, self.sessions_page)
 
     @property
     def guards_paths(self) -> bool:
@@ -188,7 +198,9 @@ def examine(given: object) -> tuple[Settings | None, list[Problem]]:
         HttpSettings, _OF_HTTP, _resolved(values, ("DEVICE_FROM", "CONTEXT_FROM"), problems), problems
     )
     own = _resolved(
-        values, ("CLAIMS", "LOAD_CLAIMS", "USER_IS_ALLOWED", "LOGIN", "THROTTLE", "ASYNC_STORE"), problems
+        values,
+        ("CLAIMS", "LOAD_CLAIMS", "USER_IS_ALLOWED", "LOGIN", "THROTTLE", "SESSIONS_PAGE", "ASYNC_STORE"),
+        problems,
     )
     _check_own(own, problems)
     if policy is None or http is None or problems:
@@ -255,6 +267,7 @@ def _check_own(own: Mapping[str, Any], problems: list[Problem]) -> None:
         ("REQUIRE", lambda: check_paths(free, cast("Requirements", require or {}))),
         ("LOGIN_RATE", lambda: Rate.read(own["LOGIN_RATE"])),
         ("CLAIMS", lambda: codec_for(own["CLAIMS"])),
+        ("SESSIONS_PAGE", lambda: check_page(own["SESSIONS_PAGE"])),
     ):
         try:
             check()

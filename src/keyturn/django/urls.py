@@ -14,9 +14,8 @@ from django.urls import URLPattern
 from django.urls.resolvers import RegexPattern
 from django.views.decorators.csrf import csrf_exempt
 
-from keyturn.django.conf import get_http_settings
+from keyturn.django.conf import get_http_settings, get_settings
 from keyturn.django.views import aserve, serve
-from keyturn.http import JWKS_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,10 +37,7 @@ class EndpointPaths(RegexPattern):
 
     def match(self, path: str) -> tuple[str, tuple[()], dict[str, Any]] | None:
         """Match all of them."""
-        prefix = get_http_settings().prefix
-        served = f"/{path}"
-        is_ours = served in {prefix, JWKS_PATH} or served.startswith(f"{prefix}/")
-        return ("", (), {}) if is_ours else None
+        return ("", (), {}) if get_settings().places.hold(f"/{path}") else None
 
     def __str__(self) -> str:
         """Give the prefix."""

@@ -31,7 +31,13 @@ def read(request: HttpRequest, body: bytes = b"") -> Asked:
     headers = [pair for pair in headers if pair != ("cookie", "")]
     client = request.META.get("REMOTE_ADDR") or None
     return Asked(
-        request.method or "GET", request.path_info, tuple(headers), body, client, request.scheme or "http"
+        request.method or "GET",
+        request.path_info,
+        tuple(headers),
+        body,
+        client,
+        request.scheme or "http",
+        request.META.get("QUERY_STRING", ""),
     )
 
 

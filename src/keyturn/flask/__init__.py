@@ -36,6 +36,7 @@ from keyturn.http import (
     Login,
     LoginThrottle,
     NeedsOptions,
+    Page,
     Requirements,
     SignIn,
     Transport,
@@ -81,6 +82,7 @@ class Keyturn(Generic[ClaimsT]):
         throttle: LoginThrottle | None = None,
         exempt: Iterable[str] | None = None,
         require: Requirements | None = None,
+        sessions_page: Page | None = None,
     ) -> None:
         """Prepare: see `keyturn.http.Endpoints` and, for `exempt` and `require`, `keyturn.http.Guard`.
 
@@ -90,7 +92,7 @@ class Keyturn(Generic[ClaimsT]):
             check_manager(manager)
         self._manager, self._login, self._throttle = manager, login, throttle
         self._settings = settings_of(settings)
-        self._exempt, self._require = exempt, require
+        self._exempt, self._require, self._page = exempt, require, sessions_page
 
     def init_app(self, app: Flask, manager: TokenManager[ClaimsT] | None = None) -> None:
         """Add the endpoints to an application, with its own manager or the one given before.
@@ -106,10 +108,22 @@ class Keyturn(Generic[ClaimsT]):
             raise ConfigurationError("there is no TokenManager: Keyturn(manager), or init_app(app, manager)")
         check_manager(manager)
         settings = configured(app, self._settings)
-        endpoints = Endpoints(manager, login=self._login, settings=settings, throttle=self._throttle)
-        guard = Guard(manager, settings=settings, exempt=self._exempt or (), require=self._require)
+        endpoints = Endpoints(
+            manager,
+            login=self._login,
+            settings=settings,
+            throttle=self._throttle,
+            sessions_page=self._page,
+        )
+        guard = Guard(
+            manager,
+            settings=settings,
+            exempt=self._exempt or (),
+            require=self._require,
+            sessions_page=self._page,
+        )
         app.extensions[EXTENSION] = Extension(manager, endpoints, guard)
-        app.register_blueprint(blueprint(settings.prefix))
+        app.register_blueprint(blueprint(endpoints.places))
         app.cli.add_command(commands)
         flush_at_exit(manager)
         app.register_error_handler(StoreError, lambda error: written(refuse(error)))  # in a view

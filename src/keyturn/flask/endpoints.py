@@ -12,7 +12,6 @@ from werkzeug.routing import BaseConverter, Rule
 
 from keyturn.errors import ConfigurationError
 from keyturn.http import (
-    JWKS_PATH,
     MAX_BODY,
     Endpoints,
     Guard,
@@ -21,6 +20,7 @@ from keyturn.http import (
     HttpSettings,
     unreadable_body,
 )
+from keyturn.http.places import Places
 from keyturn.manager import TokenManager
 
 EXTENSION: Final = "keyturn"
@@ -62,6 +62,7 @@ def read(body: bytes = b"") -> HttpRequest:
         body=body,
         client=request.remote_addr,
         scheme=request.scheme,
+        query=request.query_string.decode("latin-1"),
     )
 
 
@@ -77,13 +78,13 @@ class _Rest(BaseConverter):
     part_isolating = False
 
 
-def blueprint(prefix: str) -> Blueprint:
+def blueprint(places: Places) -> Blueprint:
     """Give the endpoints as a blueprint, for every method: which of them are right is not decided here."""
 
     def add_rules(state: BlueprintSetupState) -> None:
         state.app.view_functions[_ENDPOINT] = _serve
         state.app.url_map.converters[EXTENSION] = _Rest
-        for path in (prefix, f"{prefix}/<{EXTENSION}:_>", JWKS_PATH):
+        for path in (places.prefix, f"{places.prefix}/<{EXTENSION}:_>", *places.outside):
             state.app.url_map.add(Rule(path, endpoint=_ENDPOINT, merge_slashes=False))
 
     made = Blueprint(EXTENSION, __name__)

@@ -11,8 +11,9 @@ from keyturn.http.endpoints import AsyncEndpoints, Endpoints
 from keyturn.http.guard import LIST_VALUED, Admitted, AsyncGuard, Guard, Verdict, put_headers, signed_in
 from keyturn.http.messages import MAX_BODY, Headers, HttpReply, HttpRequest
 from keyturn.http.needs import Needs, NeedsOptions, Requirements, needs
+from keyturn.http.page import Page, PageView
+from keyturn.http.places import JWKS_PATH
 from keyturn.http.replies import refuse, unreadable_body
-from keyturn.http.routes import JWKS_PATH
 from keyturn.http.settings import HttpSettings
 from keyturn.http.site import LoginThrottle, Transport
 
@@ -35,6 +36,8 @@ __all__ = [
     "MAX_BODY",
     "Needs",
     "NeedsOptions",
+    "Page",
+    "PageView",
     "Requirements",
     "SignIn",
     "Transport",

@@ -141,6 +141,7 @@ def _read(scope: Scope, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> 
         body,
         client[0] if client else None,
         _SCHEMES.get(scope["type"]) or scope.get("scheme", "http"),
+        scope.get("query_string", b"").decode("latin-1"),
     )
 
 

@@ -19,12 +19,15 @@ from keyturn.http.calls import (
     is_awaited,
     nobody,
 )
-from keyturn.http.given import check_login, check_manager, settings_of
+from keyturn.http.given import check_login, check_manager, check_page, settings_of
 from keyturn.http.messages import HttpReply, HttpRequest
+from keyturn.http.page import Page
+from keyturn.http.places import Places, places_of
 from keyturn.http.settings import HttpSettings
 from keyturn.http.signing_in import sign_in
 from keyturn.http.site import Answer, LoginThrottle, Site, Transport
 from keyturn.manager import AsyncTokenManager, TokenManager
+from keyturn.manager_base import ManagerBase
 
 
 class Endpoints:
@@ -37,6 +40,7 @@ class Endpoints:
         login: Login | None = None,
         settings: HttpSettings | None = None,
         throttle: LoginThrottle | None = None,
+        sessions_page: Page | None = None,
     ) -> None:
         """Bring a manager and an application's login check together.
 
@@ -46,6 +50,8 @@ class Endpoints:
                 application calls `sign_in`.
             settings: How tokens travel; None: the defaults.
             throttle: Slows sign-ins down.
+            sessions_page: On which users see and end their sessions, such as `keyturn.pages.SessionsPage()`;
+                None: there is none.
 
         Raises:
             ConfigurationError: One of them is not what it is taken for.
@@ -53,7 +59,9 @@ class Endpoints:
         check_manager(manager, TokenManager)
         check_login(login, threads=True)
         self.settings = settings_of(settings)
-        self._site = Site(manager, self.settings, login is not None, throttle)
+        self._site = _site_of(
+            manager, self.settings, has_login=login is not None, throttle=throttle, page=sessions_page
+        )
         self._backend = Backend(manager, login or nobody)
 
     def handle(self, request: HttpRequest, *, login: Login | None = None) -> HttpReply:
@@ -78,6 +86,11 @@ class Endpoints:
         """
         return self._finish(request, routes.begin_step_up(self._site, request), self._backend)
 
+    @property
+    def places(self) -> Places:
+        """Where they are."""
+        return self._site.places
+
     def _finish(self, request: HttpRequest, step: Answer, backend: Backend) -> HttpReply:
         return routes.finish(self._site, request, drive(step, backend))
 
@@ -92,6 +105,7 @@ class AsyncEndpoints:
         login: AsyncLogin | None = None,
         settings: HttpSettings | None = None,
         throttle: LoginThrottle | None = None,
+        sessions_page: Page | None = None,
     ) -> None:
         """Bring a manager and an application's login check together.
 
@@ -100,7 +114,9 @@ class AsyncEndpoints:
         check_manager(manager, AsyncTokenManager)
         check_login(login, threads=False)
         self.settings = settings_of(settings)
-        self._site = Site(manager, self.settings, login is not None, throttle)
+        self._site = _site_of(
+            manager, self.settings, has_login=login is not None, throttle=throttle, page=sessions_page
+        )
         self._backend = AsyncBackend(manager, _awaitable(login or nobody))
 
     async def handle(self, request: HttpRequest, *, login: AsyncLogin | None = None) -> HttpReply:
@@ -124,8 +140,27 @@ class AsyncEndpoints:
         """
         return await self._finish(request, routes.begin_step_up(self._site, request), self._backend)
 
+    @property
+    def places(self) -> Places:
+        """Where they are."""
+        return self._site.places
+
     async def _finish(self, request: HttpRequest, step: Answer, backend: AsyncBackend) -> HttpReply:
         return routes.finish(self._site, request, await drive_async(step, backend))
+
+
+def _site_of(
+    manager: ManagerBase[Any],
+    settings: HttpSettings,
+    *,
+    has_login: bool,
+    throttle: LoginThrottle | None,
+    page: Page | None,
+) -> Site:
+    check_page(page)
+    places = places_of(settings, page)
+    routes.check_places(places)
+    return Site(manager, settings, has_login, throttle, places, page)
 
 
 def _awaitable(login: AsyncLogin) -> Callable[[str, str], Awaitable[Accepted]]:

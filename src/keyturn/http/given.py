@@ -6,6 +6,7 @@ from typing import Final
 
 from keyturn.errors import ConfigurationError
 from keyturn.http.calls import is_awaited
+from keyturn.http.page import Page
 from keyturn.http.settings import HttpSettings
 from keyturn.manager import AsyncTokenManager, TokenManager
 
@@ -40,6 +41,16 @@ def check_login(login: object, *, threads: bool) -> None:
         )
     if threads and is_awaited(login):
         raise ConfigurationError("this framework has threads: login must be a plain def, not an async def")
+
+
+def check_page(page: object) -> None:
+    """Accept a page of a user's sessions; None is none.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if page is not None and (isinstance(page, type) or not isinstance(page, Page)):
+        raise ConfigurationError(f"sessions_page must be SessionsPage(…) of keyturn.pages, not {_kind(page)}")
 
 
 def settings_of(settings: object) -> HttpSettings:

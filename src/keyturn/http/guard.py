@@ -15,10 +15,12 @@ from typing import Any, Final, TypeAlias
 from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.http.calls import AsyncBackend, Backend, Step, call, drive, drive_async
 from keyturn.http.credentials import SOCKET_HEADER, is_socket, read_bearer
-from keyturn.http.given import check_manager, settings_of
+from keyturn.http.given import check_manager, check_page, settings_of
 from keyturn.http.messages import Headers, HttpReply, HttpRequest
 from keyturn.http.needs import EVERYBODY, Needs, Requirements, all_of, holds, needs_at, scopes_of
 from keyturn.http.origins import CORS_HEADERS, REFRESHED_HEADER, cors_headers, is_preflight, preflight_reply
+from keyturn.http.page import Page
+from keyturn.http.places import Places, places_of
 from keyturn.http.replies import insufficient_scope, no_credentials, refuse, stale_sign_in
 from keyturn.http.routes import is_endpoint
 from keyturn.http.settings import HttpSettings
@@ -89,12 +91,14 @@ class Rules:
         settings: How tokens travel.
         exempt: Which paths need nothing: exact ones, and with "/*" at the end a path and all below it.
         require: What paths need, in the same way; several that fit must all be met.
+        places: Where the endpoints are, which see to their own callers.
     """
 
     manager: ManagerBase[Any]
     settings: HttpSettings
     exempt: tuple[str, ...]
     require: tuple[tuple[str, Needs], ...]
+    places: Places
 
     def begin(self, request: HttpRequest, needs: Needs, known: Admitted | None = None) -> Admission:
         """Take the first step; what is wrong with the request is an answer too."""
@@ -129,7 +133,7 @@ class Rules:
         return all_of(found for pattern, found in self.require if covers(pattern, plain))
 
     def _is_exempt(self, request: HttpRequest, *, endpoints: bool) -> bool:
-        if endpoints and is_endpoint(self.settings.prefix, request.path) and not is_socket(request):
+        if endpoints and is_endpoint(self.places, request.path) and not is_socket(request):
             return True  # the endpoints see to their own callers; none is a socket
         return any(covers(pattern, request.path) for pattern in self.exempt)
 
@@ -188,7 +192,11 @@ class Rules:
 
 
 def rules_of(
-    manager: ManagerBase[Any], settings: HttpSettings, exempt: Iterable[str], require: Requirements
+    manager: ManagerBase[Any],
+    settings: HttpSettings,
+    exempt: Iterable[str],
+    require: Requirements,
+    page: Page | None,
 ) -> Rules:
     """Check a guard's patterns. The endpoints themselves are exempt, too; other paths below them are not.
 
@@ -198,7 +206,8 @@ def rules_of(
     if isinstance(exempt, str):
         raise ConfigurationError(f"exempt must be a tuple such as ({exempt!r},)")
     patterns = tuple(exempt)
-    return Rules(manager, settings, patterns, check_paths(patterns, require))
+    check_page(page)
+    return Rules(manager, settings, patterns, check_paths(patterns, require), places_of(settings, page))
 
 
 def check_paths(exempt: Iterable[str], require: Requirements) -> tuple[tuple[str, Needs], ...]:
@@ -256,6 +265,7 @@ class Guard:
         settings: HttpSettings | None = None,
         exempt: Iterable[str] = (),
         require: Requirements | None = None,
+        sessions_page: Page | None = None,
     ) -> None:
         """Set the guard up.
 
@@ -264,12 +274,13 @@ class Guard:
             settings: How tokens travel; None: the defaults.
             exempt: Paths that need no token: exact ones, or with "/*" at the end a path and all below it.
             require: What paths need: claims, such as `{"/admin/*": {"roles": "admin"}}`, or `needs(…)`.
+            sessions_page: The page that the endpoints have, if any, whose paths are theirs.
 
         Raises:
             ConfigurationError: A path is not usable, or the manager is none of this colour.
         """
         check_manager(manager, TokenManager)
-        self._rules = rules_of(manager, settings_of(settings), exempt, require or {})
+        self._rules = rules_of(manager, settings_of(settings), exempt, require or {}, sessions_page)
         self._backend = Backend(manager)
 
     def check(
@@ -313,13 +324,14 @@ class AsyncGuard:
         settings: HttpSettings | None = None,
         exempt: Iterable[str] = (),
         require: Requirements | None = None,
+        sessions_page: Page | None = None,
     ) -> None:
         """Set the guard up.
 
         See `Guard`.
         """
         check_manager(manager, AsyncTokenManager)
-        self._rules = rules_of(manager, settings_of(settings), exempt, require or {})
+        self._rules = rules_of(manager, settings_of(settings), exempt, require or {}, sessions_page)
         self._backend = AsyncBackend(manager)
         self.reads = frozenset(name.encode() for name in _headers_read(self._rules.settings))
         """The headers that it looks at, in lower case; a leaf need not read others."""

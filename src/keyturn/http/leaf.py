@@ -9,6 +9,7 @@ from keyturn.http.calls import AsyncLogin
 from keyturn.http.endpoints import AsyncEndpoints
 from keyturn.http.guard import AsyncGuard
 from keyturn.http.needs import Requirements
+from keyturn.http.page import Page
 from keyturn.http.settings import HttpSettings
 from keyturn.http.site import LoginThrottle
 from keyturn.manager import AsyncTokenManager
@@ -27,14 +28,19 @@ class AsyncLeaf(Generic[ClaimsT]):
         throttle: LoginThrottle | None = None,
         exempt: Iterable[str] | None = None,
         require: Requirements | None = None,
+        sessions_page: Page | None = None,
     ) -> None:
         """Set it up: see `keyturn.http.AsyncEndpoints`, and for `exempt` and `require` `AsyncGuard`.
 
         With one of those two, all routes are guarded by paths; without, those that say so alone.
         """
         self._manager = manager
-        self._endpoints = AsyncEndpoints(manager, login=login, settings=settings, throttle=throttle)
-        self._guard = AsyncGuard(manager, settings=settings, exempt=exempt or (), require=require)
+        self._endpoints = AsyncEndpoints(
+            manager, login=login, settings=settings, throttle=throttle, sessions_page=sessions_page
+        )
+        self._guard = AsyncGuard(
+            manager, settings=settings, exempt=exempt or (), require=require, sessions_page=sessions_page
+        )
         self._has_login = login is not None
         self._requires = require is not None
         self._by_path = self._requires or exempt is not None

@@ -25,6 +25,7 @@ class HttpRequest:
         body: At most `MAX_BODY + 1` bytes.
         client: The address of the client as the server knows it (proxies are the server's configuration).
         scheme: "http" or "https", as the server knows it; "ws" or "wss" for the handshake of a WebSocket.
+        query: What follows the question mark, as sent. Not part of the repr.
     """
 
     method: str
@@ -33,6 +34,7 @@ class HttpRequest:
     body: bytes = field(default=b"", repr=False)
     client: str | None = None
     scheme: str = "http"
+    query: str = field(default="", repr=False)
 
     def values(self, name: str) -> list[str]:
         """Give all values of a header.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, cast
 
-from keyturn.http.routes import JWKS_PATH
+from keyturn.http.places import JWKS_PATH
 from keyturn.http.settings import DEFAULT_ACCESS_HEADER, HttpSettings
 
 Json: TypeAlias = dict[str, Any]

@@ -39,6 +39,20 @@ def check_origin(request: HttpRequest, settings: HttpSettings, *, simple: bool =
         raise csrf_failed()
 
 
+def check_navigation(request: HttpRequest) -> None:
+    """Let pass what a person opens, and what our own pages fetch: a `GET` that acts for who sent the cookie.
+
+    A link on another site's page may lead here; an image or a frame there may not, and nor may its script.
+
+    Raises:
+        Refusal: Another site's page embeds or fetches this.
+    """
+    site = request.header("sec-fetch-site")
+    opened = (request.header("sec-fetch-mode"), request.header("sec-fetch-dest")) == ("navigate", "document")
+    if site in {"cross-site", "same-site"} and not opened:
+        raise csrf_failed()
+
+
 def _is_ours(request: HttpRequest, settings: HttpSettings, *, simple: bool) -> bool:
     origins, sites = request.values("origin"), request.values("sec-fetch-site")
     match origins, sites:

@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, TypeAlias
 
-from keyturn.errors import KeyturnError
-from keyturn.http import account, browser, signing_in, signing_out
+from keyturn.errors import ConfigurationError, KeyturnError
+from keyturn.http import account, browser, devices, signing_in, signing_out
 from keyturn.http.bodies import check_size
 from keyturn.http.messages import HttpReply, HttpRequest
 from keyturn.http.origins import cors_headers, preflight_reply
+from keyturn.http.places import JWKS_PATH, Places
 from keyturn.http.replies import method_not_allowed, not_found, refuse
 from keyturn.http.site import Answer, Site
-
-JWKS_PATH: Final = "/.well-known/jwks.json"
 
 Endpoint: TypeAlias = Callable[[Site, HttpRequest], Answer]
 
@@ -32,9 +31,20 @@ _SESSION: Final = "/sessions/"
 _LOGINS: Final = ("/login", "/step-up")  # which the application's login check answers
 
 
-def is_endpoint(prefix: str, path: str) -> bool:
+def is_endpoint(places: Places, path: str) -> bool:
     """Tell whether a path is an endpoint's, and can be read in no other way."""
-    return path == JWKS_PATH or (path.startswith(f"{prefix}/") and bool(_below(path.removeprefix(prefix))))
+    return path in {JWKS_PATH, places.page, places.home} or bool(_below(places.prefix, path))
+
+
+def check_places(places: Places) -> None:
+    """Accept a page that hides no endpoint.
+
+    Raises:
+        ConfigurationError: It would.
+    """
+    for path in (places.page, places.home):
+        if path is not None and (path == JWKS_PATH or _below(places.prefix, path)):
+            raise ConfigurationError(f"sessions_page: its path would hide the endpoint at {path}")
 
 
 def begin(site: Site, request: HttpRequest) -> Answer:
@@ -69,18 +79,23 @@ def finish(site: Site, request: HttpRequest, reply: HttpReply) -> HttpReply:
 
 
 def _methods(site: Site, path: str) -> Mapping[str, Endpoint]:
-    prefix = site.settings.prefix
+    places, page = site.places, site.page
     if path == JWKS_PATH:
         return {"GET": account.jwks}
+    if page is not None and path == places.home:
+        return {"GET": partial(devices.show, page=page), "POST": partial(devices.act, page=page)}
+    if places.home is not None and path == places.page:
+        return {"GET": partial(devices.lead_home, home=places.home)}
+    is_login = path in {f"{places.prefix}{login}" for login in _LOGINS}
+    return {} if is_login and not site.has_login else _below(places.prefix, path)
+
+
+def _below(prefix: str, path: str) -> Mapping[str, Endpoint]:
+    """Give the methods of an endpoint below the prefix."""
     if not path.startswith(f"{prefix}/"):
         return {}
     below = path.removeprefix(prefix)
-    return {} if below in _LOGINS and not site.has_login else _below(below)
-
-
-def _below(path: str) -> Mapping[str, Endpoint]:
-    """Give the methods of an endpoint by its path below the prefix."""
-    session_id = path.removeprefix(_SESSION)
-    if path.startswith(_SESSION) and session_id not in {"", ".", ".."} and "/" not in session_id:
+    session_id = below.removeprefix(_SESSION)
+    if below.startswith(_SESSION) and session_id not in {"", ".", ".."} and "/" not in session_id:
         return {"DELETE": partial(account.end_session, session_id=session_id)}
-    return _ENDPOINTS.get(path, {})
+    return _ENDPOINTS.get(below, {})

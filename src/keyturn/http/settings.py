@@ -20,7 +20,7 @@ CookiePrefix: TypeAlias = Literal["__Secure-", "__Host-", "__Host-Http-"]
 
 DEFAULT_ACCESS_HEADER: Final = "Authorization"
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # RFC 9110, section 5.6.2
-_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _DOMAIN: Final = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
@@ -91,15 +91,15 @@ class HttpSettings:
 
     def __post_init__(self) -> None:
         """Check each value, then how they fit together."""
-        _check_text("prefix", self.prefix, _PATH)
-        _check_text("cookie_name", self.cookie_name, _TOKEN)
+        check_text("prefix", self.prefix, PATH)
+        check_text("cookie_name", self.cookie_name, _TOKEN)
         if self.cookie_path != "/":
-            _check_text("cookie_path", self.cookie_path, _PATH)
+            check_text("cookie_path", self.cookie_path, PATH)
         if self.cookie_domain is not None:
-            _check_text("cookie_domain", self.cookie_domain, _DOMAIN)
+            check_text("cookie_domain", self.cookie_domain, _DOMAIN)
             if len(self.cookie_domain) > _MAX_DOMAIN:
                 raise ConfigurationError("cookie_domain is too long")
-        _check_text("access_header", self.access_header, _TOKEN)
+        check_text("access_header", self.access_header, _TOKEN)
         if self.access_header.lower() in _OTHER_HEADERS:
             raise ConfigurationError(
                 f"access_header must not be {self.access_header}: it means something else"
@@ -140,7 +140,12 @@ class HttpSettings:
             )
 
 
-def _check_text(name: str, value: object, pattern: re.Pattern[str]) -> None:
+def check_text(name: str, value: object, pattern: re.Pattern[str]) -> None:
+    """Accept a text of the form that a setting has.
+
+    Raises:
+        ConfigurationError: It has another form; the message names the setting.
+    """
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise ConfigurationError(f"{name} is not usable: {value!r}")
 

@@ -25,7 +25,7 @@ from keyturn.http.bodies import (
 from keyturn.http.calls import Accepted, SignIn, call
 from keyturn.http.cookies import read_cookie
 from keyturn.http.credentials import read_bearer
-from keyturn.http.messages import HttpReply, HttpRequest
+from keyturn.http.messages import Headers, HttpReply, HttpRequest
 from keyturn.http.origins import check_origin
 from keyturn.http.replies import (
     access_body,
@@ -143,21 +143,47 @@ def _not_begun(error: KeyturnError) -> HttpReply:
 
 
 def refresh(site: Site, request: HttpRequest) -> Answer:
-    """`POST /auth/refresh`: a refused token's cookie goes; not so for an outage or a race."""
+    """`POST /auth/refresh`: a fresh access token, and the next refresh token."""
     token, transport = read_refresh_token(site, request)
     if token is None:
         raise no_credentials()
+    return redeem(
+        site,
+        request,
+        token,
+        transport,
+        go_on=lambda pair: tokens_reply(site, pair, transport),
+        refused=lambda error, cookies: refuse(error, *cookies),
+    )
+
+
+def redeem(
+    site: Site,
+    request: HttpRequest,
+    token: str,
+    transport: Transport,
+    *,
+    go_on: Callable[[TokenPair], Answer],
+    refused: Callable[[KeyturnError, Headers], Answer],
+) -> Answer:
+    """Redeem a refresh token.
+
+    Args:
+        site: What the endpoints work with.
+        request: Who sent it.
+        token: The token.
+        transport: How it came.
+        go_on: What follows.
+        refused: What follows where it is refused, with what must become of the cookie: one whose token is
+            over goes; not so for an outage or a race.
+    """
     context = site.settings.context_from(request)
 
-    def refused(error: KeyturnError) -> HttpReply:
+    def failed(error: KeyturnError) -> Answer:
         over = isinstance(error, RefreshError) and not isinstance(error, InvalidProof | RefreshConflict)
-        return refuse(error, *cleared(site, when=over and transport == "cookie"))
+        return refused(error, cleared(site, when=over and transport == "cookie"))
 
-    return call(
-        lambda backend: backend.manager.refresh(token, context=context),
-        lambda pair: tokens_reply(site, pair, transport),
-        refused,
-    )
+    return call(lambda backend: backend.manager.refresh(token, context=context), go_on, failed)
 
 
 def read_refresh_token(site: Site, request: HttpRequest) -> tuple[str | None, Transport]:

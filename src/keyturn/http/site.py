@@ -11,6 +11,8 @@ from keyturn.http.calls import Call, Step, call
 from keyturn.http.cookies import clear_cookie, read_cookie, set_cookie
 from keyturn.http.credentials import read_bearer
 from keyturn.http.messages import Headers, HttpReply, HttpRequest
+from keyturn.http.page import Page
+from keyturn.http.places import Places
 from keyturn.http.replies import invalid_request, json_reply, no_credentials, refuse, token_body
 from keyturn.http.settings import HttpSettings
 from keyturn.manager_base import ManagerBase
@@ -42,24 +44,33 @@ class Site:
         settings: How tokens travel.
         has_login: Whether there is a login check.
         throttle: Slows sign-ins down; None: nothing does.
+        places: Where the endpoints are.
+        page: The page of a user's sessions; None: there is none.
     """
 
     manager: ManagerBase[Any]
     settings: HttpSettings
     has_login: bool
     throttle: LoginThrottle | None
+    places: Places
+    page: Page | None = None
 
 
 def tokens_reply(site: Site, pair: TokenPair, transport: Transport) -> HttpReply:
-    """Answer tokens. A cookie that the client has just sent is not set again (ROTATION, case 8b).
-
-    A late answer could otherwise overwrite a newer one. Where nothing ever rotates there is no newer one, and
-    the cookie must live on.
-    """
+    """Answer tokens."""
     body = token_body(pair, with_refresh_token=transport == "body")
+    return json_reply(body, *kept(site, pair, transport))
+
+
+def kept(site: Site, pair: TokenPair, transport: Transport) -> Headers:
+    """Give the header that stores the refresh token, where it travels in a cookie.
+
+    A cookie that the client has just sent is not set again (ROTATION, case 8b): a late answer could otherwise
+    overwrite a newer one. Where nothing ever rotates there is no newer one, and the cookie must live on.
+    """
     if transport == "body" or (site.manager.policy.rotation and not pair.rotated):
-        return json_reply(body)
-    return json_reply(body, set_cookie(site.settings, pair.refresh_token, pair.refresh_expires_in))
+        return ()
+    return (set_cookie(site.settings, pair.refresh_token, pair.refresh_expires_in),)
 
 
 def cleared(site: Site, *, when: bool) -> Headers:

@@ -24,6 +24,7 @@ from keyturn.http import (
     HttpSettings,
     LoginThrottle,
     NeedsOptions,
+    Page,
     Requirements,
     SignIn,
     Transport,
@@ -66,6 +67,7 @@ class Keyturn(AsyncLeaf[ClaimsT], InitPlugin, ReceiveRoutePlugin):
         throttle: LoginThrottle | None = None,
         exempt: Iterable[str] | None = None,
         require: Requirements | None = None,
+        sessions_page: Page | None = None,
         exclude_opt_key: str = "exclude_from_auth",
         endpoints: bool = True,
         lifespan: bool = True,
@@ -79,6 +81,7 @@ class Keyturn(AsyncLeaf[ClaimsT], InitPlugin, ReceiveRoutePlugin):
             throttle: Slows attempts down.
             exempt: Paths that need nothing: see `keyturn.http.AsyncGuard`, also for the next.
             require: What paths need.
+            sessions_page: The page on which users see and end their sessions.
             exclude_opt_key: What a route has in its `opt` that outer layers and paths ask nothing of.
             endpoints: Whether the application has the endpoints; False where another one has them.
             lifespan: Whether the manager is started and closed with the application.
@@ -90,6 +93,7 @@ class Keyturn(AsyncLeaf[ClaimsT], InitPlugin, ReceiveRoutePlugin):
             throttle=throttle,
             exempt=exempt,
             require=require,
+            sessions_page=sessions_page,
         )
         self._has_endpoints, self._lifespan = endpoints, lifespan
         self._serving = Serving(
@@ -135,8 +139,8 @@ class Keyturn(AsyncLeaf[ClaimsT], InitPlugin, ReceiveRoutePlugin):
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Add to an application what it needs: Litestar calls this."""
         if self._has_endpoints:
-            prefix = self._endpoints.settings.prefix
-            app_config.route_handlers.append(self._serving.handler(prefix, app_config, self._exclude_opt_key))
+            places = self._endpoints.places
+            app_config.route_handlers.append(self._serving.handler(places, app_config, self._exclude_opt_key))
         app_config.middleware.insert(0, self._guarded)
         handlers = cast("dict[Any, Any]", cast("Any", app_config).exception_handlers)
         handlers.setdefault(StoreError, _answer_outage)  # of the manager, in a handler

@@ -13,7 +13,6 @@ from litestar.status_codes import HTTP_405_METHOD_NOT_ALLOWED
 from litestar.types import Message, Scope
 
 from keyturn.http import (
-    JWKS_PATH,
     Admitted,
     AsyncEndpoints,
     AsyncGuard,
@@ -23,6 +22,7 @@ from keyturn.http import (
     unreadable_body,
 )
 from keyturn.http.asgi import answer_instead, read_body, read_scope
+from keyturn.http.places import Places
 from keyturn.litestar.connections import Reply, as_asked, is_answered_by_cors, read
 from keyturn.litestar.guards import EXTENSION
 
@@ -41,15 +41,15 @@ class Serving:
         """
         self._endpoints, self._guard = endpoints, guard
 
-    def handler(self, prefix: str, config: AppConfig, exclude_opt_key: str) -> HTTPRouteHandler:
+    def handler(self, places: Places, config: AppConfig, exclude_opt_key: str) -> HTTPRouteHandler:
         """Give the endpoints as a route handler.
 
         Args:
-            prefix: Where they are.
+            places: Where they are.
             config: The application's configuration.
             exclude_opt_key: What tells guards and middleware of the application's own to leave them alone.
         """
-        paths = [prefix, f"{prefix}/{{path:path}}", JWKS_PATH]
+        paths = [places.prefix, f"{places.prefix}/{{path:path}}", *places.outside]
         opt = {exclude_opt_key: True}
         if config.csrf_config is not None:
             opt[config.csrf_config.exclude_from_csrf_key] = True

@@ -18,7 +18,7 @@ from keyturn.errors import KeyturnError, StoreError
 from keyturn.http import replies
 from keyturn.server.logs import AccessLog
 from keyturn.server.opening import Service, open_service
-from keyturn.server.page import Pages, SecurityHeaders
+from keyturn.server.page import Pages, SecurityHeaders, sessions_page
 from keyturn.server.texts import texts_in
 from keyturn.server.throttle import Throttle
 from keyturn.starlette import Keyturn
@@ -58,6 +58,7 @@ def build_app(service: Service, demonstration: Demonstration | None = None) -> S
         login=service.login,
         settings=settings,
         throttle=None if settings.login_rate is None else Throttle(settings.login_rate),
+        sessions_page=sessions_page(settings),
     )
     pages = Pages(settings, texts_in(), demo=demonstration is not None)
 

@@ -15,6 +15,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import keyturn
+from keyturn.http.places import places_of
+from keyturn.pages import SessionsPage
 from keyturn.policy import Policy
 from keyturn.server.settings import Settings
 from keyturn.server.texts import Texts
@@ -97,6 +99,15 @@ class Pages:
             return HTMLResponse(html, headers={"Cache-Control": "no-cache", **headers})
 
         return show
+
+
+def sessions_page(settings: Settings) -> SessionsPage:
+    """Make the page on which users see and end their sessions, where people sign in at `/`.
+
+    The server may be mounted below a path of which it knows nothing, so the link is a relative one.
+    """
+    home = places_of(settings, SessionsPage()).home or ""
+    return SessionsPage(sign_in_url="../" * (home.count("/") - 1))
 
 
 class SecurityHeaders:

@@ -22,9 +22,9 @@ from keyturn._core.schedule import PICK_UP
 from keyturn.durations import Duration, seconds
 from keyturn.errors import ConfigurationError
 from keyturn.http import HttpRequest, HttpSettings
+from keyturn.pages import devices
 from keyturn.policy import Policy, Span
 from keyturn.sealing import Seal
-from keyturn.server import devices
 from keyturn.stores import urls
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]

@@ -19,7 +19,6 @@ from starlette.websockets import WebSocketDisconnect
 
 from keyturn.errors import ConfigurationError, StoreError
 from keyturn.http import (
-    JWKS_PATH,
     AsyncEndpoints,
     HttpReply,
     SignIn,
@@ -58,8 +57,8 @@ class KeyturnBase(AsyncLeaf[ClaimsT]):
     def routes(self) -> list[Route]:
         """The endpoints, to be added to the application's routes."""
         self._has_endpoints = True
-        prefix = self._endpoints.settings.prefix
-        paths = (prefix, f"{prefix}/{{path:path}}", JWKS_PATH)
+        places = self._endpoints.places
+        paths = (places.prefix, f"{places.prefix}/{{path:path}}", *places.outside)
         return [Route(path, _Served(self._endpoints, self._check_placed)) for path in paths]
 
     @asynccontextmanager

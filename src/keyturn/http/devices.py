@@ -1,0 +1,177 @@
+"""The page on which users see and end their sessions, without a script. It knows no template.
+
+Rule 1: the refresh cookie says whose page it is, and is redeemed as at `POST /auth/refresh`: opening the page
+is a refresh, so a stolen cookie gives itself away here, too.
+Rule 2: what no person asked for redeems nothing: `HEAD`, what a browser fetches ahead of its user, and what
+another site's page embeds.
+Rule 3: what changes something is a `POST` of our own page's form, and ends in a redirect to the page.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast, get_args
+from urllib.parse import parse_qsl
+
+from keyturn.errors import KeyturnError
+from keyturn.http.bodies import is_form, read_form, read_text
+from keyturn.http.calls import call
+from keyturn.http.cookies import read_cookie
+from keyturn.http.messages import Headers, HttpReply, HttpRequest
+from keyturn.http.origins import check_navigation, check_origin
+from keyturn.http.page import Done, Page, PageView
+from keyturn.http.replies import invalid_request, refusal_of
+from keyturn.http.signing_in import redeem
+from keyturn.http.site import Answer, Site, cleared, kept
+from keyturn.results import Principal, SessionInfo
+
+_MAX_QUERY: Final = 64
+_MAX_TARGET: Final = 64  # a session's id has 36 characters
+_NO_STORE: Final = ("Cache-Control", "no-store")
+_UNAUTHORIZED: Final = 401
+_SIGNED_OUT: Final = frozenset({"this", "all"})
+
+
+def lead_home(_site: Site, request: HttpRequest, *, home: str) -> Answer:
+    """Lead from where the application wants the page to where it lives, in whatever that is mounted."""
+    target = posixpath.relpath(home, posixpath.dirname(request.path))
+    return HttpReply(303, (("Location", target), _NO_STORE))
+
+
+def show(site: Site, request: HttpRequest, *, page: Page) -> Answer:
+    """`GET`: the sessions of whoever sent the refresh cookie."""
+    visit = _Visit(site, page, request)
+    if _is_ahead_of_its_user(request):
+        return HttpReply(503, (_NO_STORE,))  # which browsers do not keep; they ask again when it is wanted
+    try:
+        check_navigation(request)
+        token = None if request.method == "HEAD" else read_cookie(request, site.settings)
+    except KeyturnError as error:
+        return visit.refused(error)
+    done = _done(request)
+    if token is None:
+        return visit.answer(done=done if done in _SIGNED_OUT else None)
+
+    def listed(found: Iterable[SessionInfo], cookies: Headers) -> HttpReply:
+        return visit.answer(cookies, sessions=_ordered(found), done=None if done in _SIGNED_OUT else done)
+
+    def go_on(who: Principal[Any], cookies: Headers) -> Answer:
+        return call(
+            lambda backend: backend.manager.sessions(who.user_id, current=who.session_id),
+            lambda found: listed(found, cookies),
+            lambda error: visit.refused(error, cookies),
+        )
+
+    return visit.redeemed(token, go_on)
+
+
+def act(site: Site, request: HttpRequest, *, page: Page) -> Answer:
+    """`POST`: ends a session of the user's (`end=<id>`), all others (`end=others`) or all (`end=all`)."""
+    visit = _Visit(site, page, request)
+    try:
+        check_origin(request, site.settings, simple=True)
+        target = _target(request)
+        token = read_cookie(request, site.settings)
+    except KeyturnError as error:
+        return visit.refused(error)
+    if token is None:
+        return visit.back()
+
+    def go_on(who: Principal[Any], cookies: Headers) -> Answer:
+        return _end(visit, who, target, cookies)
+
+    return visit.redeemed(token, go_on)
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """One request for the page, and the ways in which it is answered."""
+
+    site: Site
+    page: Page
+    request: HttpRequest
+
+    @property
+    def address(self) -> str:
+        return posixpath.basename(self.request.path)
+
+    def answer(self, headers: Headers = (), **shown: Any) -> HttpReply:  # noqa: ANN401 - as PageView takes them
+        view = PageView(self.address, self.site.manager.now(), **shown)
+        reply = self.page.show(self.request, view)
+        return replace(reply, headers=(*reply.headers, *headers))
+
+    def back(self, done: Done | None = None, headers: Headers = ()) -> HttpReply:
+        query = "" if done is None else f"?done={done}"
+        return HttpReply(303, (("Location", f"{self.address}{query}"), _NO_STORE, *headers))
+
+    def refused(self, error: KeyturnError, cookies: Headers = ()) -> HttpReply:
+        """Show what is wrong. A token that is not acceptable means that nobody is signed in."""
+        refusal = refusal_of(error)
+        if refusal.status == _UNAUTHORIZED:
+            return self.answer(cookies)
+        return self.answer((*refusal.headers, *cookies), status=refusal.status, problem=refusal.error)
+
+    def redeemed(self, token: str, go_on: Callable[[Principal[Any], Headers], Answer]) -> Answer:
+        """Redeem the refresh cookie, then go on with who it is and with what becomes of the cookie."""
+        return redeem(
+            self.site,
+            self.request,
+            token,
+            "cookie",
+            go_on=lambda pair: go_on(
+                self.site.manager.verify_access(pair.access_token), kept(self.site, pair, "cookie")
+            ),
+            refused=self.refused,
+        )
+
+
+def _end(visit: _Visit, who: Principal[Any], target: str, cookies: Headers) -> Answer:
+    """End what is to be ended. Whatever is another user's, unknown or malformed gets one answer."""
+
+    def failed(error: KeyturnError) -> HttpReply:
+        return visit.refused(error, cookies)
+
+    if target in {"others", "all"}:
+        done = cast("Done", target)
+        keep = who.session_id if done == "others" else None
+        after = cookies if keep else cleared(visit.site, when=True)
+        return call(
+            lambda backend: backend.manager.revoke_user(who.user_id, keep=keep),
+            lambda _: visit.back(done, after),
+            failed,
+        )
+    if target == who.session_id:
+        return call(
+            lambda backend: backend.manager.revoke(target, user_id=who.user_id, reason="logout"),
+            lambda _: visit.back("this", cleared(visit.site, when=True)),
+            failed,
+        )
+    return call(
+        lambda backend: backend.manager.revoke(target, user_id=who.user_id),
+        lambda found: visit.back("one" if found else "gone", cookies),
+        failed,
+    )
+
+
+def _target(request: HttpRequest) -> str:
+    if not is_form(request):
+        raise invalid_request("The body must be a form.", 415)
+    return read_text(read_form(request, frozenset({"end"})), "end", _MAX_TARGET)
+
+
+def _ordered(found: Iterable[SessionInfo]) -> tuple[SessionInfo, ...]:
+    return tuple(sorted(found, key=lambda session: (not session.current, -session.last_seen_at)))
+
+
+def _done(request: HttpRequest) -> Done | None:
+    """Read what the page has just done from its address: one of a few words, or nothing."""
+    said = dict(parse_qsl(request.query[:_MAX_QUERY])).get("done")
+    return cast("Done", said) if said in get_args(Done) else None
+
+
+def _is_ahead_of_its_user(request: HttpRequest) -> bool:
+    """Tell whether a browser fetches what its user has not asked for (Sec-Purpose: prefetch, prerender)."""
+    named = (request.header(name) or "" for name in ("sec-purpose", "purpose", "x-moz"))
+    return any("prefetch" in value.lower() for value in named)
