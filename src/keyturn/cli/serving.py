@@ -16,10 +16,12 @@ from keyturn.cli.options import with_settings
 from keyturn.errors import ConfigurationError
 from keyturn.server.app import build_app
 from keyturn.server.demo import DemoUser, prepare_demo
+from keyturn.server.demonstration.routes import Demonstration
 from keyturn.server.logs import configure
 from keyturn.server.opening import Service, open_service
 from keyturn.server.safety import check_safety
 from keyturn.server.settings import Settings
+from keyturn.server.texts import texts_in
 from keyturn.stores.urls import masked
 
 _GRACE_SECONDS = 10
@@ -45,7 +47,8 @@ def serve(settings: Settings, *, demo: bool) -> None:
     with _port(settings):
         listener.listen(_BACKLOG)  # two that took it at the same moment: only one may listen, and go on
     shown = prepare_demo(service.users) if demo and service.users is not None else []
-    app = build_app(service)
+    demonstration = Demonstration(service, texts_in()) if demo else None
+    app = build_app(service, demonstration)
     click.echo(_welcome(service, shown))
     config = uvicorn.Config(
         app,
@@ -57,9 +60,22 @@ def serve(settings: Settings, *, demo: bool) -> None:
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config, demonstration).run(sockets=[listener])
     except KeyboardInterrupt:  # raised again by uvicorn when it has shut down
         click.echo("Stopped.")
+
+
+class _Server(uvicorn.Server):
+    """A server that ends what would never end by itself before it waits for open connections."""
+
+    def __init__(self, config: uvicorn.Config, demonstration: Demonstration | None) -> None:
+        super().__init__(config)
+        self._demonstration = demonstration
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._demonstration is not None:
+            self._demonstration.close()
+        await super().shutdown(sockets)
 
 
 @contextmanager

@@ -11,18 +11,20 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from keyturn._core.minting import keys_unavailable
 from keyturn.errors import KeyturnError, StoreError
 from keyturn.http import replies
 from keyturn.server.logs import AccessLog
 from keyturn.server.opening import Service, open_service
-from keyturn.server.page import Page, SecurityHeaders, sessions_page
+from keyturn.server.page import Pages, SecurityHeaders, sessions_page
+from keyturn.server.texts import texts_in
 from keyturn.server.throttle import Throttle
 from keyturn.starlette import Keyturn
 
 if TYPE_CHECKING:
+    from keyturn.server.demonstration.routes import Demonstration
     from keyturn.server.settings import Settings
 
 _SERVER_ERROR: Final = 500
@@ -43,8 +45,13 @@ def create_app(settings: Settings) -> Starlette:
     return build_app(open_service(settings))
 
 
-def build_app(service: Service) -> Starlette:
-    """Make the application of an open service."""
+def build_app(service: Service, demonstration: Demonstration | None = None) -> Starlette:
+    """Make the application of an open service.
+
+    Args:
+        service: The parts of the server.
+        demonstration: What `--demo` adds; who serves it closes it before the server shuts down.
+    """
     settings = service.settings
     leaf = Keyturn(
         service.manager,
@@ -53,7 +60,7 @@ def build_app(service: Service) -> Starlette:
         throttle=None if settings.login_rate is None else Throttle(settings.login_rate),
         sessions_page=sessions_page(settings),
     )
-    page = Page(settings)
+    pages = Pages(settings, texts_in(), demo=demonstration is not None)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -74,9 +81,9 @@ def build_app(service: Service) -> Starlette:
 
     app = Starlette(
         routes=[
-            Route("/", page.show, methods=["GET"]),
-            Mount("/static", page.files),
+            *pages.routes,
             Route("/healthz", health, methods=["GET"]),
+            *([] if demonstration is None else demonstration.routes),
             *leaf.routes,
         ],
         middleware=[Middleware(AccessLog), Middleware(SecurityHeaders)],

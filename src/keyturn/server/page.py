@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,19 +19,26 @@ from keyturn.http.places import places_of
 from keyturn.pages import SessionsPage
 from keyturn.policy import Policy
 from keyturn.server.settings import Settings
+from keyturn.server.texts import Texts
 from keyturn.server.words import span
 from keyturn.stores.urls import kind_of
 
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; "
-    "script-src 'self'; "
-    "style-src 'self'; "
-    "connect-src 'self'; "
-    "img-src 'self'; "
-    "base-uri 'none'; "
-    "form-action 'self'; "
-    "frame-ancestors 'none'"
-)
+
+def _fence(*, frames: str = "'none'", framed_by: str = "'none'") -> str:
+    return (
+        "default-src 'none'; "
+        "script-src 'self'; "
+        "style-src 'self'; "
+        "connect-src 'self'; "
+        "img-src 'self'; "
+        f"frame-src {frames}; "
+        "base-uri 'none'; "
+        "form-action 'self'; "
+        f"frame-ancestors {framed_by}"
+    )
+
+
+CONTENT_SECURITY_POLICY: Final = _fence()
 _HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -38,39 +47,58 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_PLACES: Final = {"memory": "memory, until the server stops", "SQLite": "an SQLite file"}
+_WITH_FRAMES: Final = {"Content-Security-Policy": _fence(frames="'self'")}
+_IN_A_FRAME: Final = {
+    "Content-Security-Policy": _fence(framed_by="'self'"),
+    "X-Frame-Options": "SAMEORIGIN",
+}
+_PLACES: Final = {"memory": "facts.memory", "SQLite": "facts.sqlite"}
+_TABS: Final = 6
 
 
-class Page:
+class Pages:
     """Shows what runs here, and what a person can do with it."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Write the page once: nothing in it depends on who asks."""
-        environment = Environment(
-            loader=PackageLoader("keyturn.server"), autoescape=True, undefined=StrictUndefined
-        )
-        policy: Policy = settings
-        kind = kind_of(settings.store)
-        facts = {
-            "Version": f"Keyturn {keyturn.__version__}",
-            "Sessions live in": _PLACES.get(kind.name, kind.name),
-            "An access token lives": span(policy.access_ttl),
-            "A session ends unused after": _limit(policy.idle_ttl),
-            "A session ends at the latest after": span(policy.absolute_ttl),
-            "Refreshing twice is one refresh within": span(policy.race_window),
-            "A lost answer can be fetched again for": span(policy.recovery_window),
-        }
-        self._html = environment.get_template("index.html").render(
-            facts=facts, prefix=settings.prefix, access_header=settings.access_header
-        )
-        # Beside its own files, those that all pages share.
-        self.files = StaticFiles(
-            directory=Path(__file__).parent / "static", packages=[("keyturn.pages", "static")]
-        )
+    def __init__(self, settings: Settings, texts: Texts, *, demo: bool = False) -> None:
+        """Write the pages once: nothing in them depends on who asks.
 
-    async def show(self, _: Request) -> Response:
-        """Answer the page."""
-        return HTMLResponse(self._html, headers={"Cache-Control": "no-cache"})
+        Args:
+            settings: The settings.
+            texts: The words.
+            demo: Whether the page at `/` is the one that stages mishaps.
+        """
+        self._environment = Environment(
+            loader=PackageLoader("keyturn.server"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._values: dict[str, Any] = {
+            "facts": _facts(settings, texts),
+            "settings": settings,
+            "say": texts.say,
+            "language": texts.language,
+            "script_texts": json.dumps(texts.part("script"), ensure_ascii=False),
+            "race_window": span(settings.race_window),
+            "tabs": range(1, _TABS + 1),
+        }
+        name, headers = ("demo.html", _WITH_FRAMES) if demo else ("index.html", {})
+        files = StaticFiles(directory=Path(__file__).parent / "static", packages=[("keyturn.pages", "static")])
+        self.routes: list[BaseRoute] = [
+            Route("/", self._page(name, headers), methods=["GET"]),
+            Mount("/static", files),
+        ]
+        if demo:
+            self.routes.append(Route("/demo/tab", self._page("tab.html", _IN_A_FRAME), methods=["GET"]))
+
+    def _page(self, template: str, headers: dict[str, str]) -> Any:  # noqa: ANN401 - an endpoint of Starlette
+        html = self._environment.get_template(template).render(self._values)
+
+        async def show(_: Request) -> Response:
+            return HTMLResponse(html, headers={"Cache-Control": "no-cache", **headers})
+
+        return show
 
 
 def sessions_page(settings: Settings) -> SessionsPage:
@@ -102,5 +130,18 @@ class SecurityHeaders:
         await self._app(scope, receive, add if scope["type"] == "http" else send)
 
 
-def _limit(seconds: float | None) -> str:
-    return "never" if seconds is None else span(seconds)
+def _facts(settings: Settings, texts: Texts) -> dict[str, str]:
+    """Say what runs here: names and values for people."""
+    policy: Policy = settings
+    kind = kind_of(settings.store).name
+    idle_ttl = texts.say("facts.never") if policy.idle_ttl is None else span(policy.idle_ttl)
+    facts = {
+        "version": f"Keyturn {keyturn.__version__}",
+        "store": texts.say(_PLACES[kind]) if kind in _PLACES else kind,
+        "access_ttl": span(policy.access_ttl),
+        "idle_ttl": idle_ttl,
+        "absolute_ttl": span(policy.absolute_ttl),
+        "race_window": span(policy.race_window),
+        "recovery_window": span(policy.recovery_window),
+    }
+    return {texts.say(f"facts.{name}"): value for name, value in facts.items()}
