@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from keyturn._core.encoding import dump_json
+from keyturn._core.schedule import JWKS_MAX_AGE
 from keyturn.http.calls import call
 from keyturn.http.messages import HttpReply, HttpRequest
-from keyturn.http.replies import cacheable_reply, empty_reply, json_reply, not_found, refuse
+from keyturn.http.replies import JSON, cacheable_reply, empty_reply, json_reply, not_found, refuse
 from keyturn.http.site import Answer, Site, authenticated, check_cookie_agrees, cleared
 from keyturn.results import Principal, SessionInfo
 
@@ -63,7 +65,8 @@ def me(site: Site, request: HttpRequest) -> Answer:
 
 def jwks(site: Site, request: HttpRequest) -> Answer:
     """`GET /.well-known/jwks.json`: the public keys."""
-    return cacheable_reply(site.manager.jwks(), request.values("if-none-match"))
+    content = dump_json(site.manager.jwks())
+    return cacheable_reply(content, JSON, JWKS_MAX_AGE, request.values("if-none-match"))
 
 
 def _shown(session: SessionInfo) -> dict[str, Any]:

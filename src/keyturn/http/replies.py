@@ -12,7 +12,6 @@ from hashlib import sha256
 from typing import Any, Final
 
 from keyturn._core.encoding import dump_json
-from keyturn._core.schedule import JWKS_MAX_AGE
 from keyturn.errors import (
     AccessTokenError,
     InvalidInput,
@@ -29,7 +28,8 @@ from keyturn.results import AccessToken, TokenPair
 _TAG_DIGITS: Final = 32
 RETRY_SECONDS: Final = 1  # after an outage or a race; clients add their own back-off
 
-_JSON: Final = (("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff"))
+JSON: Final = "application/json"
+_NO_SNIFFING: Final = ("X-Content-Type-Options", "nosniff")
 _NO_STORE: Final = (("Cache-Control", "no-store"),)
 _QUOTABLE: Final = frozenset(map(chr, range(0x20, 0x7F))) - {'"', "\\"}
 
@@ -173,23 +173,24 @@ def unreadable_body() -> HttpReply:
 
 def json_reply(body: Mapping[str, Any], *headers: tuple[str, str], status: int = 200) -> HttpReply:
     """Answer JSON that nobody may keep."""
-    return HttpReply(status, (*_JSON, *_NO_STORE, *headers), dump_json(body))
+    return HttpReply(status, (("Content-Type", JSON), _NO_SNIFFING, *_NO_STORE, *headers), dump_json(body))
 
 
-def cacheable_reply(body: Mapping[str, Any], known: Iterable[str] = ()) -> HttpReply:
-    """Answer JSON that is public; 304 and nothing else to who has it already (RFC 9110, section 13.1.2).
+def cacheable_reply(content: bytes, kind: str, max_age: int, known: Iterable[str] = ()) -> HttpReply:
+    """Answer what is public; 304 and nothing else to who has it already (RFC 9110, section 13.1.2).
 
     Args:
-        body: The JSON.
+        content: What it is.
+        kind: Its media type.
+        max_age: Seconds for which nobody need ask again.
         known: The values of `If-None-Match`.
     """
-    content = dump_json(body)
     tag = f'"{sha256(content).hexdigest()[:_TAG_DIGITS]}"'
-    caching = (("Cache-Control", f"public, max-age={JWKS_MAX_AGE}"), ("ETag", tag))
+    caching = (("Cache-Control", f"public, max-age={max_age}"), ("ETag", tag))
     listed = {each.strip().removeprefix("W/") for value in known for each in value.split(",")}
     if listed & {tag, "*"}:
         return HttpReply(304, caching)
-    return HttpReply(200, (*_JSON, *caching), content)
+    return HttpReply(200, (("Content-Type", kind), _NO_SNIFFING, *caching), content)
 
 
 def empty_reply(*headers: tuple[str, str]) -> HttpReply:

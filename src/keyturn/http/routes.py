@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from keyturn.errors import KeyturnError
-from keyturn.http import account, signing_in, signing_out
+from keyturn.http import account, browser, signing_in, signing_out
 from keyturn.http.bodies import check_size
 from keyturn.http.messages import HttpReply, HttpRequest
 from keyturn.http.origins import cors_headers, preflight_reply
@@ -26,6 +26,7 @@ _ENDPOINTS: Final[Mapping[str, Mapping[str, Endpoint]]] = {
     "/logout-all": {"POST": signing_out.logout_all},
     "/sessions": {"GET": account.sessions},
     "/me": {"GET": account.me},
+    browser.CLIENT_PATH: {"GET": browser.client},
 }
 _SESSION: Final = "/sessions/"
 _LOGINS: Final = ("/login", "/step-up")  # which the application's login check answers

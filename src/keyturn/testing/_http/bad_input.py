@@ -78,6 +78,7 @@ WRONG_METHODS = (
     ("PUT", "/auth/sessions", "GET, HEAD, OPTIONS"),
     ("GET", "/auth/sessions/x", "DELETE, OPTIONS"),
     ("PATCH", "/.well-known/jwks.json", "GET, HEAD, OPTIONS"),
+    ("POST", "/auth/keyturn.js", "GET, HEAD, OPTIONS"),
     ("PROPFIND", "/auth/refresh", "POST, OPTIONS"),
 )
 
@@ -173,7 +174,7 @@ class BadInputRules(Rules):
     def test_head_is_get_without_the_body(self, site: Site) -> None:
         """The same headers and nothing else."""
         tokens = site.sign_in("hed")
-        for path in ("/auth/me", "/auth/sessions", "/.well-known/jwks.json"):
+        for path in ("/auth/me", "/auth/sessions", "/auth/keyturn.js", "/.well-known/jwks.json"):
             head, get = (site.send(method, path, bearer=tokens.access) for method in ("HEAD", "GET"))
             assert (head.status_code, head.content) == (200, b"")
             assert head.headers["cache-control"] == get.headers["cache-control"]

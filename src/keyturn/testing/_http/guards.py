@@ -93,7 +93,7 @@ class GuardRules(Rules):
         """What is not exempt needs a token; some paths need a claim; the endpoints see to themselves."""
         with served(framework, by_path=True) as site:
             member, admin = site.sign_in("mem"), site.sign_in("admin-al")
-            for path in ("/health", "/public/page", "/.well-known/jwks.json"):
+            for path in ("/health", "/public/page", "/.well-known/jwks.json", "/auth/keyturn.js"):
                 assert site.send("GET", path).status_code == 200
                 assert site.send("GET", path, bearer="garbage").status_code == 200
             for path in ("/page", "/nowhere", "/admin/page", "/healthy", "/publicity", "/auth/own"):

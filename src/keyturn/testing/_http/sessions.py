@@ -3,7 +3,7 @@
 # ruff: noqa: PLR2004 - status codes are what tests of HTTP are about
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -18,9 +18,12 @@ from keyturn.testing._http.world import (
 )
 from keyturn.testing.faults import BEFORE
 
+KEYS: Final = "/.well-known/jwks.json"
+CLIENT: Final = "/auth/keyturn.js"
+
 
 class SessionRules(Rules):
-    """Logout, logout-all, sessions, me and the public keys."""
+    """Logout, logout-all, sessions, me, the public keys and the browser client."""
 
     def test_a_logout_ends_the_session_of_the_cookie(self, site: Site) -> None:
         """204, the cookie goes, and neither token counts any more."""
@@ -199,20 +202,33 @@ class SessionRules(Rules):
         assert site.lives(tokens.access)
 
     def test_the_public_keys_are_there(self, site: Site) -> None:
-        """As a JWK Set that may be cached, without private members."""
-        answer = site.send("GET", "/.well-known/jwks.json")
+        """As a JWK Set without private members."""
+        answer = site.send("GET", KEYS)
         (key,) = answer.json()["keys"]
-        assert answer.status_code == 200
-        assert answer.headers["cache-control"].startswith("public, max-age=")
-        assert answer.headers["content-type"] == "application/json"
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
         assert (key["kid"], key["use"]) == (site.world.keys.infos()[0].kid, "sig")
         assert "d" not in key
+
+    def test_the_browser_client_is_there(self, site: Site) -> None:
+        """As a module that a page can import, whatever comes along."""
+        answer = site.send("GET", CLIENT)
+        assert (answer.status_code, answer.headers["x-content-type-options"]) == (200, "nosniff")
+        assert answer.headers["content-type"].replace("; ", ";").lower() == "text/javascript;charset=utf-8"
+        assert "createAuth" in answer.text.rpartition("export {")[2]
+        assert site.send("GET", CLIENT, bearer="x", cookie="x").content == answer.content
+
+    @pytest.mark.parametrize("path", [KEYS, CLIENT])
+    def test_what_is_public_may_be_kept(self, site: Site, path: str) -> None:
+        """By everybody, for a while; 304 and nothing else for who asks whether it has changed."""
+        answer = site.send("GET", path)
+        assert answer.headers["cache-control"].startswith("public, max-age=")
+        assert set_cookie_of(answer) is None
         tag = answer.headers["etag"]
         for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
-            again = site.send("GET", "/.well-known/jwks.json", headers=(("If-None-Match", known),))
+            again = site.send("GET", path, headers=(("If-None-Match", known),))
             assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
             assert again.headers["cache-control"] == answer.headers["cache-control"]
-        changed = site.send("GET", "/.well-known/jwks.json", headers=(("If-None-Match", '"other"'),))
+        changed = site.send("GET", path, headers=(("If-None-Match", '"other"'),))
         assert (changed.status_code, changed.content) == (200, answer.content)
 
     def test_ambiguous_tokens_change_nothing(self, site: Site) -> None:

@@ -1,0 +1,24 @@
+/** The one error of the client. It knows no request and no token. */
+
+/** What went wrong when the auth server was asked. It holds nothing secret. */
+export class AuthError extends Error {
+  override readonly name = "AuthError";
+  /**
+   * The `error` of the server's answer, such as `invalid_credentials`, `slow_down`, `temporarily_unavailable` or
+   * `csrf_failed`; `network` where no answer came; `invalid_response` where the answer was not the auth server's;
+   * `signed_out` where a token was asked for and nobody is signed in.
+   */
+  readonly code: string;
+  /** The HTTP status of the answer; 0 where there was none. */
+  readonly status: number;
+  /** Seconds to wait before the next attempt, where the server named them. */
+  readonly retryAfter: number | undefined;
+
+  /** Make one; see the properties. */
+  constructor(code: string, status = 0, retryAfter?: number) {
+    super(status ? `${code} (HTTP ${status})` : code);
+    this.code = code;
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}

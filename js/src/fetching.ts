@@ -1,0 +1,63 @@
+/** `fetch` with the access token: for whom, and what a 401 means. It knows no other tab and no auth server. */
+
+import { absolute } from "./platform.ts";
+import { authorize, isStandard } from "./transport.ts";
+
+/** What it works with. */
+export interface Tokens {
+  /** Give a token that can be used now, refreshed if need be; undefined where nobody is signed in. */
+  usable(): Promise<string | undefined>;
+  /** Give the token that is held now. */
+  held(): string | undefined;
+  /** Get a token that is newer than the one held. */
+  refresh(): Promise<unknown>;
+  /** Take over what a server sent in the place of a token that was about to end. */
+  renewed(old: string, fresh: string, asked: number): void;
+}
+
+/** Make the function. */
+export const createFetch =
+  (send: typeof fetch, tokens: Tokens, origins: ReadonlySet<string | undefined>, accessHeader: string) =>
+  async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+    const given = input instanceof Request ? input : undefined;
+    const target = new URL(given?.url ?? absolute(input as string | URL)).origin;
+    // Not for others' eyes, or the caller brings credentials of its own.
+    if (!origins.has(target) || new Headers(init?.headers ?? given?.headers).has(accessHeader)) {
+      return send(input, init);
+    }
+    // The body can be read once: what is kept is sent last, a copy first.
+    const kept = new Request(input, init);
+    const { signal } = kept;
+
+    const attempt = async (request: Request, token: string | undefined): Promise<Response> => {
+      const asked = Date.now();
+      if (token) authorize(request.headers, accessHeader, token);
+      // Browsers take Authorization away where a redirect leaves the origin, but no other header.
+      const response = await send(request, token && !isStandard(accessHeader) ? { redirect: "error" } : undefined);
+      const fresh = response.headers.get("Authorization-Refreshed");
+      if (token && fresh) tokens.renewed(token, fresh, asked);
+      return response;
+    };
+
+    const first = await unlessAborted(tokens.usable(), signal);
+    const response = await attempt(kept.clone(), first);
+    if (response.status !== 401 || needsStepUp(response)) return response;
+    if (first && tokens.held() === first) await unlessAborted(tokens.refresh(), signal);
+    const second = tokens.held();
+    if (!second || second === first) return response;
+    response.body?.cancel().catch(() => undefined);
+    return attempt(kept, second);
+  };
+
+/** A fresh token of the same sign-in would not do: the user must sign in again (RFC 9470, section 3). */
+const needsStepUp = (response: Response): boolean =>
+  !!response.headers.get("WWW-Authenticate")?.includes("insufficient_user_authentication");
+
+/** Wait for what others wait for too: an abort ends this wait, and nothing else. */
+const unlessAborted = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject);
+  });

@@ -1,0 +1,45 @@
+/** A page, as far as Node has none: its events, its visibility, its location, what it keeps. It knows no client. */
+
+import { vi } from "vitest";
+
+export const PAGE = "https://app.test/";
+
+/** What the tests turn. */
+export interface Page {
+  /** Show or hide the page, and say so. */
+  show(visible: boolean): void;
+  /** Send an event of the window. */
+  event(name: string): void;
+  stored: Map<string, string>;
+}
+
+/** Put a page into the globals, where `vi.unstubAllGlobals` takes it away. Channels and locks are Node's own. */
+export const openPage = ({ locks = true, channels = true, keeps = true } = {}): Page => {
+  const window = new EventTarget();
+  const document = Object.assign(new EventTarget(), { visibilityState: "visible", baseURI: PAGE });
+  const stored = new Map<string, string>();
+  vi.stubGlobal("location", new URL(PAGE));
+  vi.stubGlobal("document", document);
+  vi.stubGlobal("addEventListener", window.addEventListener.bind(window));
+  vi.stubGlobal("localStorage", {
+    getItem: (key: string) => {
+      if (!keeps) throw new DOMException("forbidden", "SecurityError");
+      return stored.get(key) ?? null;
+    },
+    setItem: (key: string, value: string) => {
+      if (!keeps) throw new DOMException("forbidden", "SecurityError");
+      stored.set(key, value);
+    },
+    removeItem: (key: string) => stored.delete(key),
+  });
+  if (!locks) vi.stubGlobal("navigator", {});
+  if (!channels) vi.stubGlobal("BroadcastChannel", undefined);
+  return {
+    show(visible) {
+      document.visibilityState = visible ? "visible" : "hidden";
+      document.dispatchEvent(new Event("visibilitychange"));
+    },
+    event: (name) => void window.dispatchEvent(new Event(name)),
+    stored,
+  };
+};
