@@ -142,11 +142,12 @@ async def test_a_lost_answer_recovers(tabs: Tabs) -> None:
     """The server rotates and its answer is lost: the client asks again and gets the same successor."""
     await tabs.open(2)
     first = await tabs.sign_in()
-    await tabs.pass_time(20 * 60)
     tabs.site.network.lose("answer", to=REFRESH)
+    await tabs.pass_time(20 * 60)
     assert await first.evaluate(NOTES) == 200
     assert tabs.site.network.lost == 1
-    assert (tabs.site.happened(Refreshed), tabs.site.happened(RefreshConverged)) == (1, 1)
+    assert tabs.site.happened(Refreshed) == 1
+    assert tabs.site.happened(RefreshConverged) >= 1
     await tabs.pass_time(20 * 60)
     assert await tabs.together(NOTES) == [200, 200], "the session goes on"
     assert await tabs.statuses() == {"signed-in"}
