@@ -12,7 +12,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
 TUTORIALS: Final = Path(__file__).parent / "tutorials"
-LANGUAGES: Final = {".py": "python", ".html": "html", ".toml": "toml", ".ini": "ini"}
+LANGUAGES: Final = {".py": "python", ".html": "html", ".js": "js", ".toml": "toml", ".ini": "ini"}
 _SHOWN: Final = re.compile(r"^<!-- file: (\S+) -->\n```\w+\n.*?^```$", re.MULTILINE | re.DOTALL)
 
 

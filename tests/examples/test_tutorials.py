@@ -16,9 +16,10 @@ from tests.support.processes import running_server
 from tests.support.tutorials import DOCUMENTED_PORT, EXAMPLES, Tutorial, tutorials
 
 FRAMEWORKS = ("aiohttp", "django", "fastapi", "flask", "litestar", "starlette")
+PAGES = ("single-page-app",)
 MOST_LINES = 60
 LEFT_BEHIND = shutil.ignore_patterns("__pycache__", "*.db*", "*.sqlite3*", "migrations")
-KINDS = ("py", "ini", "toml", "html")
+KINDS = ("py", "ini", "toml", "html", "js")
 TUTORIALS = {tutorial.name: tutorial for tutorial in tutorials()}
 
 
@@ -71,9 +72,10 @@ def application_files(folder: Path) -> list[Path]:
 
 
 def test_every_framework_has_a_tutorial_and_an_example() -> None:
-    """And there is no other."""
-    assert tuple(sorted(TUTORIALS)) == FRAMEWORKS
-    assert tuple(sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())) == FRAMEWORKS
+    """And there is no other, but for one whose subject is the page."""
+    expected = sorted((*FRAMEWORKS, *PAGES))
+    assert sorted(TUTORIALS) == expected
+    assert sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()) == expected
 
 
 def test_an_example_is_short(tutorial: Tutorial) -> None:
