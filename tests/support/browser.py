@@ -1,4 +1,4 @@
-"""Where Chromium, Swagger UI and the packed browser client are, and what their absence means. It knows no page.
+"""Where Chromium, Swagger UI and the packed browser client are, and what if they are not. It knows no page.
 
 The one rule: in CI (`CI=true`) what is missing is a failure; elsewhere it is a skip that names the one
 command that brings it.
