@@ -58,6 +58,7 @@ Usage: python3 dev.py COMMAND [ARGUMENTS]
   check               lint, format, mypy and pyright, without the tests
   lint                lint and format only
   docs                build the documentation as a site, and say where it is
+  js [SCRIPT]         run the browser client's checks and tests, or another script of js/package.json
   long [ARGUMENTS]    run the long storms (pytest -m slow)
   wheel [ARGUMENTS]   build the wheel, install it into .venv-wheel and run all tests against it; the
                       arguments are pytest's, behind `--built WHEEL` where it is built already
@@ -82,6 +83,8 @@ SITE: Final = ROOT / "build" / "docs"
 DOCS: Final = {
     "documentation": ["-m", "sphinx", "-q", "-W", "--keep-going", "-n", "-b", "html", "docs", str(SITE)],
 }
+# What the browser client's own tools check: lint, types, the committed bundle, the packed package, its tests.
+JS: Final = {"browser client (npm test)": ["tools/js.py", "test"]}
 # Three at a time, each with servers of its own; what shares a module's or a class's set-up stays together.
 # Much of the time they wait for servers and processes, so two cores have room for a third.
 PYTEST: Final = ("-m", "pytest", "-n", "3", "--dist", "loadscope")
@@ -126,6 +129,7 @@ def main(arguments: Sequence[str]) -> int:
         "check": lambda rest: _run_all(_without_arguments("check", rest, {**LINT, **TYPES})),
         "lint": lambda rest: _run_all(_without_arguments("lint", rest, LINT)),
         "docs": _docs,
+        "js": _js,
         "long": lambda rest: _pytest(["-m", "slow", *rest]),
         "wheel": _wheel,
         "bench": _bench,
@@ -157,7 +161,8 @@ def _serve(arguments: list[str]) -> int:
 
 def _test(arguments: list[str]) -> int:
     """Run pytest alone where arguments say which tests; else everything."""
-    return _pytest(arguments) if arguments else _run_all({**LINT, **TYPES, **DOCS, **TESTS}, with_tests=True)
+    everything = {**LINT, **TYPES, **DOCS, **JS, **TESTS}
+    return _pytest(arguments) if arguments else _run_all(everything, with_tests=True)
 
 
 def _pytest(arguments: list[str]) -> int:
@@ -181,6 +186,11 @@ def _docs(arguments: list[str]) -> int:
     if status == 0:
         _say(f"Open {SITE / 'index.html'}")
     return status
+
+
+def _js(arguments: list[str]) -> int:
+    _set_up(extra="all", tools=True)
+    return subprocess.run([PYTHON, "tools/js.py", *arguments], check=False).returncode
 
 
 def _bench(arguments: list[str]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from keyturn import Policy
 from keyturn.events import RefreshConverged, Refreshed, ReuseDetected, Revoked
 from keyturn.testing.faults import BEFORE
 from tests.browser.site import Site, running_site
-from tests.support.browser import require_chromium
+from tests.support.browser import require_chromium, require_packed_client
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -30,9 +29,9 @@ STATUS = "() => auth.session().status"
 
 
 @pytest.fixture
-def site(packed_client: Path) -> Iterator[Site]:
+def site() -> Iterator[Site]:
     """An application of its own for each test."""
-    with running_site(packed_client, POLICY) as running:
+    with running_site(require_packed_client(), POLICY) as running:
         yield running
 
 

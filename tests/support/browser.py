@@ -1,4 +1,4 @@
-"""Where Chromium and Swagger UI are, and what their absence means. It knows no page.
+"""Where Chromium, Swagger UI and the packed browser client are, and what if they are not. It knows no page.
 
 The one rule: in CI (`CI=true`) what is missing is a failure; elsewhere it is a skip that names the one
 command that brings it.
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from dev import BROWSERS
+from tests.support.sources import ROOT
 
 INSTALL = "sudo apt-get install chromium"
 
@@ -33,6 +34,18 @@ def require_swagger_ui() -> Path:
     if spec is None or spec.origin is None:
         raise _missing("no Swagger UI: pip install drf-spectacular-sidecar")
     return Path(spec.origin).parent / "static" / package / "swagger-ui-dist"
+
+
+def require_packed_client() -> Path:
+    """Return the modules of the browser client as its packed package has them, or end the test as above."""
+    client = ROOT / "js"
+    package = client / "test" / "node_modules" / "keyturn"  # where its own tests have installed the tarball
+    if not package.is_dir():
+        raise _missing("the browser client is not packed: python3 dev.py js")
+    packed = (package / "package.json").stat().st_ctime
+    if any(source.stat().st_mtime > packed for source in (client / "src").iterdir()):
+        pytest.fail("the browser client has changed since it was packed: python3 dev.py js", pytrace=False)
+    return package / "dist"
 
 
 def _missing(message: str) -> BaseException:
