@@ -24,12 +24,15 @@ const byWebLock = async <T>(locks: LockManager, name: string, work: (waited?: bo
     result = work(waited);
     await result.catch(() => undefined);
   };
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PATIENCE);
   try {
     await locks.request(name, { ifAvailable: true }, run(false));
-    if (!result) await locks.request(name, { signal: AbortSignal.timeout(PATIENCE) }, run(true));
+    if (!result) await locks.request(name, { signal: patience.signal }, run(true));
   } catch {
     // no patience left, or no locks for this page
   }
+  clearTimeout(timer);
   return result ?? work();
 };
 

@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { PAGE } from "./browser.ts";
 import { refusal, tokenOf } from "./server.ts";
-import { failure, noLock, openWorld, type World } from "./world.ts";
+import { failure, noLock, openWorld, pass, stopClock, type World } from "./world.ts";
 
 const CHANNEL = `keyturn:${PAGE}auth`;
 
@@ -123,6 +123,20 @@ describe("with Web Locks", () => {
     expect(world.server.asked("/auth/refresh")).toBe(2);
     expect(new Set(world.states())).toEqual(new Set(["signed-in"]));
   });
+});
+
+test("a lock that is never given back stops nobody for ever", async () => {
+  world = openWorld("ann");
+  let release = () => {};
+  navigator.locks.request(CHANNEL, () => new Promise<void>((resolve) => (release = resolve))); // a frozen tab's
+  stopClock(world);
+  const auth = world.tab();
+  await pass(29_000);
+  expect(world.server.log).toEqual([]);
+  await pass(2000);
+  expect(auth.session().status).toBe("signed-in");
+  release();
+  vi.useRealTimers();
 });
 
 describe("sign-in and sign-out", () => {

@@ -191,11 +191,14 @@ var byWebLock = async (locks, name, work) => {
     result = work(waited);
     await result.catch(() => void 0);
   };
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PATIENCE2);
   try {
     await locks.request(name, { ifAvailable: true }, run(false));
-    if (!result) await locks.request(name, { signal: AbortSignal.timeout(PATIENCE2) }, run(true));
+    if (!result) await locks.request(name, { signal: patience.signal }, run(true));
   } catch {
   }
+  clearTimeout(timer);
   return result ?? work();
 };
 var byLease = async (name, work) => {
