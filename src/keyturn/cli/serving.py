@@ -21,7 +21,6 @@ from keyturn.server.logs import configure
 from keyturn.server.opening import Service, open_service
 from keyturn.server.safety import check_safety
 from keyturn.server.settings import Settings
-from keyturn.server.texts import texts_in
 from keyturn.stores.urls import masked
 
 _GRACE_SECONDS = 10
@@ -47,7 +46,7 @@ def serve(settings: Settings, *, demo: bool) -> None:
     with _port(settings):
         listener.listen(_BACKLOG)  # two that took it at the same moment: only one may listen, and go on
     shown = prepare_demo(service.users) if demo and service.users is not None else []
-    demonstration = Demonstration(service, texts_in()) if demo else None
+    demonstration = Demonstration(service) if demo else None
     app = build_app(service, demonstration)
     click.echo(_welcome(service, shown))
     config = uvicorn.Config(

@@ -19,7 +19,6 @@ from keyturn.http import replies
 from keyturn.server.logs import AccessLog
 from keyturn.server.opening import Service, open_service
 from keyturn.server.page import Pages, SecurityHeaders, sessions_page
-from keyturn.server.texts import texts_in
 from keyturn.server.throttle import Throttle
 from keyturn.starlette import Keyturn
 
@@ -60,7 +59,7 @@ def build_app(service: Service, demonstration: Demonstration | None = None) -> S
         throttle=None if settings.login_rate is None else Throttle(settings.login_rate),
         sessions_page=sessions_page(settings),
     )
-    pages = Pages(settings, texts_in(), demo=demonstration is not None)
+    pages = Pages(settings, demo=demonstration is not None)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import PackageLoader
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -16,11 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import keyturn
 from keyturn.http.places import places_of
-from keyturn.pages import SessionsPage
+from keyturn.pages import SessionsPage, environment
 from keyturn.policy import Policy
 from keyturn.server.settings import Settings
-from keyturn.server.texts import Texts
-from keyturn.server.words import span
+from keyturn.server.texts import LANGUAGES, Texts, texts_for, texts_in
 from keyturn.stores.urls import kind_of
 
 
@@ -53,38 +53,25 @@ _IN_A_FRAME: Final = {
     "X-Frame-Options": "SAMEORIGIN",
 }
 _PLACES: Final = {"memory": "facts.memory", "SQLite": "facts.sqlite"}
-_TABS: Final = 6
 
 
 class Pages:
     """Shows what runs here, and what a person can do with it."""
 
-    def __init__(self, settings: Settings, texts: Texts, *, demo: bool = False) -> None:
-        """Write the pages once: nothing in them depends on who asks.
+    def __init__(self, settings: Settings, *, demo: bool = False) -> None:
+        """Write the pages once for each language: nothing else in them depends on who asks.
 
         Args:
             settings: The settings.
-            texts: The words.
             demo: Whether the page at `/` is the one that stages mishaps.
         """
-        self._environment = Environment(
-            loader=PackageLoader("keyturn.server"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._values: dict[str, Any] = {
-            "facts": _facts(settings, texts),
-            "settings": settings,
-            "say": texts.say,
-            "language": texts.language,
-            "script_texts": json.dumps(texts.part("script"), ensure_ascii=False),
-            "race_window": span(settings.race_window),
-            "tabs": range(1, _TABS + 1),
-        }
+        self._settings = settings
+        self._environment = environment(PackageLoader("keyturn.server"))
         name, headers = ("demo.html", _WITH_FRAMES) if demo else ("index.html", {})
-        files = StaticFiles(directory=Path(__file__).parent / "static", packages=[("keyturn.pages", "static")])
+        # Beside its own files, those that all pages share.
+        files = StaticFiles(
+            directory=Path(__file__).parent / "static", packages=[("keyturn.pages", "static")]
+        )
         self.routes: list[BaseRoute] = [
             Route("/", self._page(name, headers), methods=["GET"]),
             Mount("/static", files),
@@ -92,13 +79,29 @@ class Pages:
         if demo:
             self.routes.append(Route("/demo/tab", self._page("tab.html", _IN_A_FRAME), methods=["GET"]))
 
-    def _page(self, template: str, headers: dict[str, str]) -> Any:  # noqa: ANN401 - an endpoint of Starlette
-        html = self._environment.get_template(template).render(self._values)
+    def _page(
+        self, template: str, headers: Mapping[str, str]
+    ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        written = {language: self._write(template, texts_in(language)) for language in LANGUAGES}
+        caching = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
 
-        async def show(_: Request) -> Response:
-            return HTMLResponse(html, headers={"Cache-Control": "no-cache", **headers})
+        async def show(request: Request) -> Response:
+            language = texts_for(request.headers.get("accept-language")).language
+            fenced = {**caching, "Content-Language": language, **headers}
+            return HTMLResponse(written[language], headers=fenced)
 
         return show
+
+    def _write(self, template: str, texts: Texts) -> str:
+        policy: Policy = self._settings
+        return self._environment.get_template(template).render(
+            facts=_facts(self._settings, texts),
+            settings=self._settings,
+            say=texts.say,
+            language=texts.language,
+            script_texts=json.dumps(texts.part("script"), ensure_ascii=False),
+            race_window=texts.span(policy.race_window),
+        )
 
 
 def sessions_page(settings: Settings) -> SessionsPage:
@@ -134,14 +137,14 @@ def _facts(settings: Settings, texts: Texts) -> dict[str, str]:
     """Say what runs here: names and values for people."""
     policy: Policy = settings
     kind = kind_of(settings.store).name
-    idle_ttl = texts.say("facts.never") if policy.idle_ttl is None else span(policy.idle_ttl)
+    idle_ttl = texts.say("facts.never") if policy.idle_ttl is None else texts.span(policy.idle_ttl)
     facts = {
         "version": f"Keyturn {keyturn.__version__}",
         "store": texts.say(_PLACES[kind]) if kind in _PLACES else kind,
-        "access_ttl": span(policy.access_ttl),
+        "access_ttl": texts.span(policy.access_ttl),
         "idle_ttl": idle_ttl,
-        "absolute_ttl": span(policy.absolute_ttl),
-        "race_window": span(policy.race_window),
-        "recovery_window": span(policy.recovery_window),
+        "absolute_ttl": texts.span(policy.absolute_ttl),
+        "race_window": texts.span(policy.race_window),
+        "recovery_window": texts.span(policy.recovery_window),
     }
     return {texts.say(f"facts.{name}"): value for name, value in facts.items()}

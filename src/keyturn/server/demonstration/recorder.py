@@ -1,4 +1,4 @@
-"""What happened in each session, kept in bounded memory for those who watch. It knows no words and no request.
+"""What happened in each session, kept in bounded memory for those who watch. It knows no words, no request.
 
 It belongs to one event loop. What it keeps are the events of the manager, in which there is never a token.
 """

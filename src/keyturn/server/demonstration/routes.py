@@ -1,13 +1,13 @@
-"""The routes of `--demo` below the prefix, where the refresh cookie reaches. They run no refresh of their own.
+"""The routes of `--demo` below the prefix, where the refresh cookie reaches. They decide no refresh.
 
-Whoever sends a session's current refresh cookie, or the one before, may watch that session: what is shown holds
-no token. What changes something is a POST that only our own page may send. A token is never in a URL.
+Whoever sends a session's current refresh cookie, or the one before, may watch that session: what is shown
+holds no token. What changes something is a POST that only our own page may send. A token is never in a URL.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ from keyturn.server.demonstration.streams import Watch, follow
 from keyturn.server.demonstration.telling import tell
 from keyturn.server.logs import LOG
 from keyturn.server.opening import Service
-from keyturn.server.texts import Texts
+from keyturn.server.texts import texts_for
 from keyturn.starlette.base import answer
 
 MOST_STREAMS: Final = 64
@@ -51,17 +51,11 @@ class _Owner:
 class Demonstration:
     """Watches all sessions of a service, and stages mishaps in those whose owners ask for them."""
 
-    def __init__(self, service: Service, texts: Texts) -> None:
-        """Begin to watch.
-
-        Args:
-            service: The parts of the server.
-            texts: The words of the lines.
-        """
+    def __init__(self, service: Service) -> None:
+        """Begin to watch."""
         self._settings = service.settings
         self._manager = service.manager
         self._endpoints = AsyncEndpoints(service.manager, settings=service.settings)
-        self._texts = texts
         self._recorder = Recorder()
         self._pockets = Pockets()
         self._run = secrets.token_hex(_RUN_BYTES)
@@ -88,7 +82,9 @@ class Demonstration:
             return Response(status_code=204)  # which tells a reader not to come back
         if self._streams >= MOST_STREAMS:
             raise StoreError(detail="too_many_streams")
-        watch = Watch(self._recorder, self._run, owner.session_id, lambda: self._lives(owner), self._tell)
+        watch = Watch(
+            self._recorder, self._run, owner.session_id, lambda: self._lives(owner), self._teller(request)
+        )
         known = request.headers.get("last-event-id") or request.query_params.get("after")
         return _Stream(self, watch, watch.place(known))
 
@@ -99,13 +95,8 @@ class Demonstration:
         if not (after.isascii() and after.isdigit() and len(after) < len(str(2**53))):
             raise invalid_request("after must be the number of a moment.")
         moments = self._recorder.since(owner.session_id, int(after))
-        return self._answer(
-            {
-                "now": self._manager.now(),
-                "last": self._recorder.last,
-                "moments": [self._tell(each) for each in moments],
-            }
-        )
+        told = list(map(self._teller(request), moments))
+        return self._answer({"now": self._manager.now(), "last": self._recorder.last, "moments": told})
 
     async def _drop(self, request: Request) -> Response:
         """`POST /auth/demo/drop`: refreshes as `/auth/refresh` does, and throws the answer away."""
@@ -131,15 +122,13 @@ class Demonstration:
         token = self._pockets.get(owner.session_id)
         if token is None:
             raise not_found()
-        before = self._recorder.last
         with acting_as("thief"):
             reply = await self._endpoints.handle(self._from_thief(token, asked.client))
         if reply.status == _OK:
             self._pockets.put(owner.session_id, parse_json_object(reply.body)["refresh_token"])
         else:
             self._pockets.empty(owner.session_id)
-        seen = [each for each in self._recorder.since(owner.session_id, before) if each.actor == "thief"]
-        return self._answer({"status": reply.status, "moments": [self._tell(each) for each in seen]})
+        return self._answer({"status": reply.status})
 
     def _from_thief(self, token: str, client: str | None) -> HttpRequest:
         headers = (("content-type", "application/json"), ("user-agent", _THIEF))
@@ -184,8 +173,10 @@ class Demonstration:
         except InvalidToken:
             return False
 
-    def _tell(self, moment: Moment) -> Mapping[str, Any]:
-        return tell(moment, self._texts, self._settings)
+    def _teller(self, request: Request) -> Callable[[Moment], Mapping[str, Any]]:
+        """Give what puts moments into words, in the language of who asks."""
+        texts = texts_for(request.headers.get("accept-language"))
+        return lambda moment: tell(moment, texts, self._settings)
 
     @staticmethod
     def _answer(body: Mapping[str, Any]) -> Response:
@@ -214,7 +205,7 @@ class _Stream(StreamingResponse):
 class _BrokenOff(Response):
     """An answer that never comes: it promises a body, and the server hangs up when nothing follows.
 
-    It must begin: a browser repeats by itself what was not answered at all on a connection that it had before.
+    It must begin: a browser repeats by itself what was not answered at all on a connection that it had.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI calls it

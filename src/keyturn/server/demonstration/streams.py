@@ -1,4 +1,4 @@
-"""A session's story as server-sent events (HTML, section 9.2): replayed, followed, ended. It knows no words."""
+"""A session's story as server-sent events (HTML, section 9.2): replayed, then followed. It knows no words."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ async def follow(
 ) -> AsyncGenerator[str]:
     """Give the events of a stream: what is kept and newer than a number, then what comes.
 
-    It ends after its session has, with an event `end`; without one when the server does: then the reader comes
-    back, and is given what it has missed.
+    It ends after its session has, with an event `end`; without one when the server does: then the reader
+    comes back, and is given what it has missed.
 
     Args:
         watch: What is read.
         after: The number of the last moment that the reader knows.
-        heartbeat: Seconds of silence after which something is sent, so that a reader that has gone is noticed.
+        heartbeat: Seconds of silence after which something is sent: a reader that has gone is noticed.
         linger: Seconds to go on for when the session is over.
     """
     now = asyncio.get_running_loop().time

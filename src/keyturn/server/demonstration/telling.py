@@ -12,7 +12,6 @@ from keyturn import events
 from keyturn.policy import Policy
 from keyturn.server.demonstration.recorder import Dropped, Moment, Stolen, Told
 from keyturn.server.texts import Texts
-from keyturn.server.words import span
 
 
 def tell(moment: Moment, texts: Texts, policy: Policy) -> dict[str, Any]:
@@ -32,8 +31,8 @@ def tell(moment: Moment, texts: Texts, policy: Policy) -> dict[str, Any]:
     values = {
         "generation": generation,
         "before": None if generation is None else max(0, generation - 1),
-        "race_window": span(policy.race_window),
-        "recovery_window": span(policy.recovery_window),
+        "race_window": texts.span(policy.race_window),
+        "recovery_window": texts.span(policy.recovery_window),
     }
     return {
         "number": moment.number,

@@ -21,8 +21,14 @@ const timeline = openTimeline((moments) => {
   else byId("picture").replaceChildren(empty);
 });
 
+let shown; // the session that all this is about
+
 function follow(session) {
-  if (session.sessionId) timeline.follow(session.sessionId);
+  if (session.sessionId && session.sessionId !== shown) {
+    shown = session.sessionId;
+    for (const element of document.querySelectorAll(".said, .steps")) element.replaceChildren();
+    timeline.follow(shown);
+  }
   const signedIn = session.status === "signed-in";
   for (const id of ["tabs", "drop", "steal"]) if (byId(id)) allow(byId(id), signedIn);
   for (const id of ["inside", "outside"]) if (byId(id)) allow(byId(id), signedIn && isStolen(session.sessionId));

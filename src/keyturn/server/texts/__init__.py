@@ -12,7 +12,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-DEFAULT: Final = "en"
+from babel.units import format_unit
+
+from keyturn.pages.languages import choose
+
+LANGUAGES: Final = ("en", "de")
+"""The languages that there is a catalogue of; the first is for everybody else."""
+
+_UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 class Texts:
@@ -40,6 +47,16 @@ class Texts:
         found: Mapping[str, Any] = self._find(place)
         return found
 
+    def span(self, seconds: float) -> str:
+        """Write a span in its largest unit.
+
+        Examples:
+            >>> Texts("en", {}).span(900), Texts("de", {}).span(86_400)
+            ('15 minutes', '1 Tag')
+        """
+        size, unit = next((each for each in _UNITS if seconds >= each[0]), (1, "second"))
+        return format_unit(int(seconds // size), f"duration-{unit}", locale=self.language)
+
     def _find(self, place: str) -> Any:  # noqa: ANN401 - a text or a part
         found: Any = self._catalogue
         for name in place.split("."):
@@ -48,6 +65,11 @@ class Texts:
 
 
 @cache
-def texts_in(language: str = DEFAULT) -> Texts:
+def texts_in(language: str) -> Texts:
     """Give the texts of a language that there is a catalogue of."""
     return Texts(language, tomllib.loads((files(__name__) / f"{language}.toml").read_text("utf-8")))
+
+
+def texts_for(accepted: str | None) -> Texts:
+    """Give the texts for a reader, by what `Accept-Language` says (RFC 9110, section 12.5.4)."""
+    return texts_in(choose(accepted, LANGUAGES))
