@@ -15,6 +15,7 @@ from keyturn.http.replies import method_not_allowed, not_found, refuse
 from keyturn.http.site import Answer, Site
 
 JWKS_PATH: Final = "/.well-known/jwks.json"
+"""Where the public keys are, below where the application is mounted."""
 
 Endpoint: TypeAlias = Callable[[Site, HttpRequest], Answer]
 
