@@ -58,7 +58,7 @@ def write_as_napoleon_reads(
 def _told_at_home(name: str) -> list[str]:
     """Give what is said of a value where it is made, for a module that hands it on."""
     module, _, value = name.rpartition(".")
-    for node in ast.parse(inspect.getsource(sys.modules[module])).body:
+    for node in ast.walk(ast.parse(inspect.getsource(sys.modules[module]))):
         if isinstance(node, ast.ImportFrom) and value in {alias.name for alias in node.names}:
             told = ModuleAnalyzer.for_module(str(node.module)).find_attr_docs()
             return told.get(("", value)) or _told_at_home(f"{node.module}.{value}")

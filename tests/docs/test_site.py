@@ -161,7 +161,11 @@ def served(site: Path) -> Iterator[str]:
 def test_pages_ask_nobody_else(served: str, page: Page) -> None:
     """Whatever a browser fetches for a page, the search included, comes from the site itself."""
     requests: list[Request] = []
-    page.on("request", lambda request: requests.append(request))
+
+    def note(request: Request) -> None:
+        requests.append(request)
+
+    page.on("request", note)
     for name in ("index", "tutorials/fastapi", "reference/settings", "reference/api/keyturn", "search"):
         page.goto(f"{served}/{name}.html", wait_until="networkidle")
     assert len(requests) > 10
