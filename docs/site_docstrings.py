@@ -5,14 +5,18 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import sys
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from types import ModuleType
 from typing import Final
 
 from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.typing import ExtensionMetadata
 
-import keyturn
+import keyturn.http
 
 # Napoleon, which reads the sections, is between the two.
 _BEFORE: Final = 400
@@ -26,25 +30,39 @@ _VALUES: Final = frozenset(
     {"attribute", "data", "property"}
 )  # Napoleon takes what is before a colon for the type
 _SPAN: Final = re.compile(r"(?:~?keyturn\.policy\.)?Span\[(.+?), (?:float|None)(?: \| None)?\]")
+_LAMBDA: Final = re.compile(r"<function [\w.]*<lambda>>")
 _REPR: Final = re.compile(r"<(?:built-in |bound )?(?:function |method |class ')?([\w.]+)[^<>]*>")
 _COLON: Final = "\ue000"  # private: stands for a colon that begins no description
 
 LINKS: Final = {
     name: f"{value.__module__}.{name}"
-    for name in keyturn.__all__
-    if inspect.isclass(value := getattr(keyturn, name))
+    for module in (keyturn.http, keyturn)
+    for name in module.__all__
+    if inspect.isclass(value := getattr(module, name))
 }
 
 
 def write_as_napoleon_reads(
-    _: Sphinx, what: str, _name: str, _obj: object, _options: object, lines: list[str]
+    _: Sphinx, what: str, name: str, _obj: object, _options: object, lines: list[str]
 ) -> None:
     """Turn Markdown's code into that of reStructuredText, and hide colons that say no type."""
+    if what == "data":
+        lines[:] = _told_at_home(name) or lines
     if what in _VALUES and lines:
         lines[0] = lines[0].replace(":", _COLON)
     text = _FENCE.sub(_block, "\n".join(lines))
     text = _SECTION.sub(lambda found: found[0][:10] + found[0][10:].replace(": ", f"{_COLON} "), text)
     lines[:] = text.split("\n")
+
+
+def _told_at_home(name: str) -> list[str]:
+    """Give what is said of a value where it is made, for a module that hands it on."""
+    module, _, value = name.rpartition(".")
+    for node in ast.walk(ast.parse(inspect.getsource(sys.modules[module]))):
+        if isinstance(node, ast.ImportFrom) and value in {alias.name for alias in node.names}:
+            told = ModuleAnalyzer.for_module(str(node.module)).find_attr_docs()
+            return told.get(("", value)) or _told_at_home(f"{node.module}.{value}")
+    return []
 
 
 def restore(_: Sphinx, _what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:
@@ -81,6 +99,7 @@ def show_what_is_typed(
     """Show what a field takes, not the descriptor that reads it; and defaults by their names."""
     if signature is not None:
         signature = _SPAN.sub(r"\1", signature).replace("<factory>", "...")
+        signature = _LAMBDA.sub("...", signature)
         signature = _REPR.sub(lambda found: found[1].rpartition(".")[2], signature)
     return signature, returns
 
@@ -99,7 +118,8 @@ def _inline(found: re.Match[str]) -> str:
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Join in where Sphinx reads docstrings."""
+    """Join in where Sphinx reads docstrings; what was read in another way is read again."""
+    app.add_config_value("site_docstrings", sha256(Path(__file__).read_bytes()).hexdigest(), "env")
     app.connect("autodoc-process-docstring", write_as_napoleon_reads, priority=_BEFORE)
     app.connect("autodoc-process-docstring", restore, priority=_AFTER)
     app.connect("autodoc-before-process-signature", know_types)

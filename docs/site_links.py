@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from sphinx.application import Sphinx
+from sphinx.application import ENV_PICKLE_FILENAME, Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 DOCS: Final = Path(__file__).resolve().parent
@@ -52,8 +52,15 @@ def read_included(app: Sphinx, path: Path, _: str, source: list[str]) -> None:
     source[0] = lead_to_pages(source[0], (DOCS / path).resolve().parent, (DOCS / app.env.docname).parent)
 
 
+def forget(app: Sphinx, _: Exception | None) -> None:
+    """After a warning, read all again next time: what was read is not warned of twice."""
+    if app._warncount:  # noqa: SLF001  (Sphinx tells it nowhere else)
+        (Path(app.doctreedir) / ENV_PICKLE_FILENAME).unlink(missing_ok=True)
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Join in where Sphinx reads."""
+    """Join in where Sphinx reads, and where it ends."""
+    app.connect("build-finished", forget)
     app.connect("source-read", read_page)
     app.connect("include-read", read_included)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-"""No example escapes: each fenced block of each document is run, compared or checked, or says why it is not."""
+"""No example escapes: each fenced block is run, compared or checked, or says why it is not."""
 
 from __future__ import annotations
 

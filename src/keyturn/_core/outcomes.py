@@ -29,6 +29,7 @@ class LimitReached:
 
 
 CreateOutcome: TypeAlias = Created | LimitReached
+"""What a sign-in ends in."""
 
 # --- Rotate (the cases of `decide`) ---------------------------------------------------------------
 
@@ -117,6 +118,7 @@ class Ahead:
 RotateOutcome: TypeAlias = (
     Unknown | Unproven | Forged | Ended | Rotated | Kept | Converged | Conflicted | Reused | Ahead
 )
+"""What a store answers to a refresh."""
 
 Granted: TypeAlias = Rotated | Kept | Converged
 """The outcomes after which the client gets tokens."""
@@ -132,6 +134,7 @@ class Found:
 
 
 LookupOutcome: TypeAlias = Found | Unknown | Forged
+"""What a store answers to a question about a refresh token's session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,7 @@ class Unchecked:
 
 
 CheckOutcome: TypeAlias = Live | Denied | Ended | Unknown | Unchecked
+"""What a store answers to a question about an access token."""
 
 
 @dataclass(frozen=True, slots=True)

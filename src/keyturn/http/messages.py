@@ -11,6 +11,7 @@ MAX_BODY: Final = 64 * 1024
 """How many bytes of a body are accepted. A leaf reads at most one more, which tells "too much"."""
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
+"""Names and values, in their order; a name may come twice."""
 
 
 @quickly_made

@@ -122,7 +122,10 @@ __all__ = [
 ]
 
 EVERY: Final = Where()
-PAGE: Final = 1000  # rows in one answer at most, unless asked otherwise
+"""Every session there is."""
+
+PAGE: Final = 1000
+"""Rows in one answer at most, unless asked otherwise."""
 
 
 class Store(Protocol):

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 MEMORY: Final = "memory://"
+"""The URL of a store that keeps nothing."""
 
 
 class OwnStore(Store, Protocol):
