@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-RENDERED = ["render_states", "render_round_trips", "render_leaves", "render_endpoints"]
+RENDERED = ["render_states", "render_round_trips", "render_leaves", "render_endpoints", "render_behaviours"]
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -28,6 +28,15 @@ def test_what_is_rendered_is_up_to_date(script: str) -> None:
     module = load(script)
     document = module.DOCUMENT.read_text(encoding="utf-8")
     assert module.rendered() == document, f"run: python docs/{script}.py"
+
+
+def test_pictures_show_what_is_told() -> None:
+    """Each timeline is drawn from its data."""
+    pictures = load("render_timelines").pictures()
+    assert pictures
+    for place, picture in pictures.items():
+        stale = picture != place.read_text(encoding="utf-8")
+        assert not stale, f"{place.name}: run: python docs/render_timelines.py"
 
 
 def test_tutorials_show_what_runs() -> None:
