@@ -117,7 +117,7 @@ def test_a_missing_program_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_peers_still_do_what_the_comparison_says(tmp_path: Path) -> None:
-    """Asked again, everybody does in each situation what the page says; how a race ends hangs on the moment."""
+    """Asked again, everybody does what the page says; how a race of peers ends hangs on the moment."""
     found = tmp_path / "behaviours.json"
     result = run("behaviours.py", "--output", str(found))
     if "pip could not" in result.stderr:

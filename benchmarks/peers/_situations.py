@@ -41,7 +41,7 @@ def at_once(refresh: Callable[[], str | None]) -> list[str]:
 
 
 def races(begin: Callable[[], str], refresh: Callable[[str], str | None]) -> str:
-    """Let several refreshes of one token race, with a new session each time, and put into words what they gave.
+    """Let several refreshes of one token race, in a new session each time, and put into words what came.
 
     Args:
         begin: Signs in and gives the refresh token.
@@ -50,9 +50,7 @@ def races(begin: Callable[[], str], refresh: Callable[[str], str | None]) -> str
     ended = [at_once(partial(refresh, begin())) for _ in range(RACES)]
     fewest, most = min(map(len, ended)), max(map(len, ended))
     different = max(len(set(tokens)) for tokens in ended)
-    made = (
-        "the same refresh token for all" if different == 1 else f"up to {different} different ones"
-    )
+    made = "the same refresh token for all" if different == 1 else f"up to {different} different ones"
     return f"{fewest if fewest == most else f'{fewest} to {most}'} of {AT_ONCE} succeed, {made}"
 
 
