@@ -1,7 +1,7 @@
 """Draws the timelines of timelines.toml as SVG pictures beside the explanations, for light and dark screens.
 
-It knows the data and how to draw, and nothing of tokens. `python docs/render_timelines.py` writes; a test calls
-`pictures()` and compares.
+It knows the data and how to draw, and nothing of tokens. `python docs/render_timelines.py` writes; a test
+compares.
 """
 
 from __future__ import annotations
@@ -21,21 +21,36 @@ NOTE_X: Final = 650
 HEAD: Final = 92
 STEP: Final = 46
 STYLE: Final = """\
-.bg{fill:#fff}.ink{fill:#1f2933}.soft{fill:#52606d}.life{stroke:#c3ccd5;stroke-width:1.4}.b{font-weight:600}
-.plain,.ok,.lost,.bad,.quiet{fill:none;stroke-width:1.8}.plain{stroke:#2563eb}.ok{stroke:#207a3c}.bad{stroke:#c2341d}
+.bg{fill:#fff}.ink{fill:#1f2933}.soft{fill:#52606d}.b{font-weight:600}
+.life{stroke:#c3ccd5;stroke-width:1.4}
+.plain,.ok,.lost,.bad,.quiet{fill:none;stroke-width:1.8}
+.plain{stroke:#2563eb}.ok{stroke:#207a3c}.bad{stroke:#c2341d}
 .lost{stroke:#c2341d;stroke-dasharray:6 5}.quiet{stroke:#52606d;stroke-dasharray:2 4}
 .f-plain{fill:#2563eb}.f-ok{fill:#207a3c}.f-bad,.f-lost{fill:#c2341d}.f-quiet{fill:#52606d}
 .actor{fill:#e6f0ff;stroke:#2563eb;stroke-width:1.4}
-@media (prefers-color-scheme: dark){.bg{fill:#10161d}.ink{fill:#e6edf3}.soft{fill:#9fb0c0}.life{stroke:#3a4753}
+@media (prefers-color-scheme: dark){
+.bg{fill:#10161d}.ink{fill:#e6edf3}.soft{fill:#9fb0c0}.life{stroke:#3a4753}
 .plain{stroke:#6ea8ff}.ok{stroke:#63d18a}.bad,.lost{stroke:#ff8f7d}.quiet{stroke:#9fb0c0}
 .f-plain{fill:#6ea8ff}.f-ok{fill:#63d18a}.f-bad,.f-lost{fill:#ff8f7d}.f-quiet{fill:#9fb0c0}
 .actor{fill:#14284a;stroke:#6ea8ff}}"""
 
 
-def pictures() -> dict[Path, str]:
-    """Give each picture as it should be, by its place."""
-    timelines = tomllib.loads(DATA.read_text(encoding="utf-8"))
-    return {FOLDER / f"{name}.svg": _picture(timeline) for name, timeline in timelines.items()}
+def documents() -> list[Path]:
+    """Give the pictures."""
+    return [FOLDER / f"{name}.svg" for name in _timelines()]
+
+
+def rendered(document: Path) -> str:
+    """Give a picture as it should be.
+
+    Args:
+        document: Which.
+    """
+    return _picture(_timelines()[document.stem])
+
+
+def _timelines() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(DATA.read_text(encoding="utf-8"))
 
 
 def _picture(timeline: dict[str, Any]) -> str:
@@ -43,9 +58,9 @@ def _picture(timeline: dict[str, Any]) -> str:
     gap = (LAST_X - FIRST_X) / (len(actors) - 1)
     places = {actor: FIRST_X + gap * number for number, actor in enumerate(actors)}
     bottom = HEAD + STEP * len(steps) + 12
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 16}"'
     drawn = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 16}" role="img"'
-        ' aria-labelledby="t d" font-family="system-ui, sans-serif" font-size="14">',
+        f'{svg} role="img" aria-labelledby="t d" font-family="system-ui, sans-serif" font-size="14">',
         f'<title id="t">{escape(timeline["title"])}</title>',
         f'<desc id="d">{escape(timeline["words"])}</desc>',
         f"<style>\n{STYLE}\n</style>",
@@ -76,9 +91,7 @@ def _step(step: dict[str, str], places: dict[str, float], y: float) -> list[str]
     if kind == "lost":
         drawn.append(f'<path class="bad" d="M{tip - 6:g} {y - 6:g} l12 12 m0 -12 l-12 12"/>')
     else:
-        drawn.append(
-            f'<path class="f-{kind}" d="M{end - 2 * towards:g} {y:g} l{-9 * towards} -5 v10z"/>'
-        )
+        drawn.append(f'<path class="f-{kind}" d="M{end - 2 * towards:g} {y:g} l{-9 * towards} -5 v10z"/>')
     if note := step.get("note"):
         drawn.append(_text(note, NOTE_X, y + 4, "soft", "start"))
     return drawn
@@ -89,5 +102,5 @@ def _text(words: str, x: float, y: float, look: str, anchor: str) -> str:
 
 
 if __name__ == "__main__":
-    for place, picture in pictures().items():
-        place.write_text(picture, encoding="utf-8")
+    for each in documents():
+        each.write_text(rendered(each), encoding="utf-8")
