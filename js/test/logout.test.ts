@@ -71,6 +71,21 @@ test("a session that was over already is over", async () => {
   expect(mark()).toBe("out");
 });
 
+test("the server is told once, whoever else would tell it meanwhile", async () => {
+  const auth = world.tab();
+  await pass(0);
+  let answer = () => {};
+  world.server.next("/auth/logout", () => new Promise((resolve) => (answer = () => resolve(undefined))));
+  const going = auth.logout();
+  await pass(0);
+  world.page.event("focus"); // which would tell a server that could not be told
+  await pass(0);
+  answer();
+  await pass(2000);
+  await going;
+  expect(world.server.log).toEqual(["POST /auth/refresh", "POST /auth/logout"]);
+});
+
 test("a server in trouble is told a little later", async () => {
   const auth = world.tab();
   await pass(0);

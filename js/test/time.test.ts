@@ -165,6 +165,20 @@ describe("while the server is away", () => {
     expect(auth.session().status).toBe("signed-in");
   });
 
+  test("a failure is told once, however often the page wakes while it is waited for", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    const told: unknown[] = [];
+    world.tab({ onError: (error) => told.push(error) });
+    await pass(0);
+    let fail = () => {};
+    world.server.next("/auth/refresh", () => new Promise((resolve) => (fail = () => resolve(down()))));
+    await pass(0.9 * LIFE);
+    for (let each = 0; each < 3; each++) world.page.event("focus");
+    fail();
+    await pass(0);
+    expect(told).toHaveLength(1);
+  });
+
   test("it is left alone as long as it asks for, and asked at once when the network is back", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0);
     world.tab();
