@@ -1,4 +1,4 @@
-"""Where Chromium, Swagger UI and the packed browser client are, and what if they are not. It knows no page.
+"""Where Chromium, Swagger UI, axe and the packed client are, and what if they are not. It knows no page.
 
 The one rule: in CI (`CI=true`) what is missing is a failure; elsewhere it is a skip that names the one
 command that brings it.
@@ -46,6 +46,14 @@ def require_packed_client() -> Path:
     if any(source.stat().st_mtime > packed for source in (client / "src").iterdir()):
         pytest.fail("the browser client has changed since it was packed: python3 dev.py js", pytrace=False)
     return package / "dist"
+
+
+def read_axe() -> str:
+    """Return axe-core as a script, which finds what keeps people from using a page; or end the test."""
+    spec = find_spec("axe_playwright_python")  # whose own runner is not needed
+    if spec is None or spec.origin is None:
+        raise _missing("no axe: pip install axe-playwright-python")
+    return (Path(spec.origin).parent / "axe.min.js").read_text("utf-8")
 
 
 def _missing(message: str) -> BaseException:

@@ -41,6 +41,7 @@ ENGLISH: Final = Texts(
     signed_out_text="Sign in to see on which devices you are.",
     from_elsewhere="If you are signed in and came here from another site, your browser has not told us yet:",
     sign_in="Sign in",
+    elsewhere="Sign in another way",
     username="Username",
     password="Password",  # noqa: S106 - the label of a field
     open_again="Open this page again",
@@ -81,6 +82,7 @@ GERMAN: Final = Texts(
     from_elsewhere="Wenn Sie angemeldet sind und von einer anderen Website kommen, hat Ihr Browser es uns "
     "noch nicht gesagt:",
     sign_in="Anmelden",
+    elsewhere="Anders anmelden",
     username="Benutzername",
     password="Passwort",  # noqa: S106 - the label of a field
     open_again="Diese Seite noch einmal öffnen",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from keyturn.http import HttpSettings
 from keyturn.http.messages import Headers
 from keyturn.testing._http.origins import FOREIGN
 from keyturn.testing._http.world import (
+    PASSWORD,
     SESSIONS_PAGE,
     Framework,
     Rules,
@@ -49,6 +51,12 @@ def open_page(site: Site, cookie: str, *, path: str = HOME, headers: Headers = (
 def end(site: Site, cookie: str | None, target: str, *, path: str = HOME) -> httpx.Response:
     """Press a button of the page."""
     return site.post(path, cookie=cookie, content=f"end={target}".encode(), headers=(FORM,))
+
+
+def sign_in(site: Site, username: str, password: str) -> httpx.Response:
+    """Send the page's form for who is not signed in."""
+    body = urlencode({"username": username, "password": password}).encode()
+    return site.post(HOME, content=body, headers=(FORM,))
 
 
 def after(before: Tokens, answer: httpx.Response) -> str:
@@ -256,9 +264,29 @@ class PageRules(Rules):
         assert site.send("DELETE", HOME).headers["allow"] == "GET, POST, HEAD, OPTIONS"
         assert site.lives(mine.access)
 
+    def test_it_signs_in(self, site: Site) -> None:
+        """With a form, by the rules of `/auth/login`: who is refused there is refused here, in a sentence."""
+        answer = sign_in(site, "carl", PASSWORD)
+        cookie = set_cookie_of(answer)
+        assert (answer.status_code, answer.headers["location"]) == (303, "sessions")
+        assert cookie
+        assert len(listed(open_page(site, cookie.value))) == 1
+        wrong, hasty = sign_in(site, "carl", "wrong"), sign_in(site, "hasty", PASSWORD)
+        assert (wrong.status_code, said(wrong)) == (401, "That username or password is not right.")
+        assert (hasty.status_code, said(hasty)) == (429, "Too many attempts. Wait a little, then try again.")
+        assert hasty.headers["retry-after"] == "31"
+        assert sign_in(site, "", PASSWORD).status_code == 400
+        assert sign_in(site, "carl", "a" * 1025).status_code == 400
+        site.world.plan.next(BEFORE, method="create")
+        assert sign_in(site, "carl", PASSWORD).status_code == 503
+        foreign = (FORM, ("Sec-Fetch-Site", "cross-site"))
+        body = urlencode({"username": "carl", "password": PASSWORD}).encode()
+        other = site.send("POST", HOME, content=body, headers=foreign)
+        assert (other.status_code, set_cookie_of(other)) == (403, None)
+
     def test_a_hostile_user_agent_is_text(self, site: Site) -> None:
         """What a client says of itself is shown as it is, and does nothing."""
-        body = {"username": "abe", "password": "correct horse battery staple", "transport": "cookie"}
+        body = {"username": "abe", "password": PASSWORD}
         cookie = set_cookie_of(site.post("/auth/login", json=body, headers=(("User-Agent", HOSTILE),)))
         assert cookie
         page = open_page(site, cookie.value).text

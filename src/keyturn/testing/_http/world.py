@@ -151,10 +151,10 @@ class Framework(Protocol):
     """How the suite starts a framework's server.
 
     The application has the endpoints, with `SESSIONS_PAGE`, and routes that answer GET with
-    `{"user_id": ...}`, null where nobody is signed in: `/private` for everybody with a token, `/maybe` for anybody, `/orders` for the scope
-    `orders:read`, `/admins` for the claim `roles` with `admin`, `/staff` for one of the roles `admin` and
-    `clerk`, `/fresh` for who has signed in within `FRESH`. In a world that is guarded `by_path` it also has
-    `PATHS`, of which `EXEMPT` need nothing and `REQUIRE` says what others need.
+    `{"user_id": ...}`, null where nobody is signed in: `/private` for everybody with a token, `/maybe` for
+    anybody, `/orders` for the scope `orders:read`, `/admins` for the claim `roles` with `admin`, `/staff` for
+    one of the roles `admin` and `clerk`, `/fresh` for who has signed in within `FRESH`. In a world that is
+    guarded `by_path` it also has `PATHS`, of which `EXEMPT` need nothing and `REQUIRE` says what others need.
 
     `/away` calls `away`: code of the application that meets an outage of the store.
 
