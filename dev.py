@@ -58,6 +58,7 @@ Usage: python3 dev.py COMMAND [ARGUMENTS]
   check               lint, format, mypy and pyright, without the tests
   lint                lint and format only
   long [ARGUMENTS]    run the long storms (pytest -m slow)
+  js [SCRIPT]         run the browser client's checks and tests, or another script of js/package.json
   bench               list the benchmarks
   bench NAME [ARGUMENTS]
                       run one, on servers of its own; --help among the arguments says what it takes
@@ -74,6 +75,8 @@ TYPES: Final = {
     "mypy --strict": ["-m", "mypy", "--strict"],
     "pyright (strict)": ["-m", "pyright", "--pythonpath", str(PYTHON)],
 }
+# What the browser client's own tools check: lint, types, the committed bundle, the packed package, its tests.
+JS: Final = {"browser client (npm test)": ["tools/js.py", "test"]}
 # Three at a time, each with servers of its own; what shares a module's or a class's set-up stays together.
 # Much of the time they wait for servers and processes, so two cores have room for a third.
 PYTEST: Final = ("-m", "pytest", "-n", "3", "--dist", "loadscope")
@@ -105,6 +108,7 @@ def main(arguments: Sequence[str]) -> int:
         "test": _test,
         "check": lambda rest: _run_all(_without_arguments("check", rest, {**LINT, **TYPES})),
         "lint": lambda rest: _run_all(_without_arguments("lint", rest, LINT)),
+        "js": _js,
         "long": lambda rest: _pytest(["-m", "slow", *rest]),
         "bench": _bench,
     }
@@ -135,7 +139,7 @@ def _serve(arguments: list[str]) -> int:
 
 def _test(arguments: list[str]) -> int:
     """Run pytest alone where arguments say which tests; else everything."""
-    return _pytest(arguments) if arguments else _run_all({**LINT, **TYPES, **TESTS}, with_tests=True)
+    return _pytest(arguments) if arguments else _run_all({**LINT, **TYPES, **JS, **TESTS}, with_tests=True)
 
 
 def _pytest(arguments: list[str]) -> int:
@@ -143,6 +147,11 @@ def _pytest(arguments: list[str]) -> int:
     _find_programs()
     _find_vectors()
     return subprocess.run([PYTHON, "-m", "pytest", *arguments], check=False).returncode
+
+
+def _js(arguments: list[str]) -> int:
+    _set_up(extra="all", tools=True)
+    return subprocess.run([PYTHON, "tools/js.py", *arguments], check=False).returncode
 
 
 def _bench(arguments: list[str]) -> int:

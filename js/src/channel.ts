@@ -4,6 +4,8 @@ import { openChannel } from "./platform.ts";
 import type { Grant } from "./state.ts";
 import type { SignedOut } from "./types.ts";
 
+const DAY = 86_400_000; // milliseconds
+
 /** What tabs say. */
 export type Message =
   /** Who holds something newer than this moment? */
@@ -11,7 +13,7 @@ export type Message =
   /** Somebody is here, but holds nothing newer. */
   | { type: "here" }
   | ({ type: "token" } & Grant)
-  | { type: "out"; at: number; reason?: SignedOut["reason"] }
+  | { type: "out"; at: number; reason: SignedOut["reason"] | undefined }
   /** The server could not say. */
   | { type: "failed"; code: string; status: number; retryAfter: number | undefined };
 
@@ -24,7 +26,11 @@ export const openTabs = (name: string, hear: (message: Message) => void) => {
     };
   }
   return {
-    post: (message: Message) => channel?.postMessage(message),
+    /** Say something to all others, and say whether anybody could hear it. */
+    post(message: Message): boolean {
+      channel?.postMessage(message);
+      return !!channel;
+    },
     close() {
       channel?.close();
       channel = undefined;
@@ -34,18 +40,10 @@ export const openTabs = (name: string, hear: (message: Message) => void) => {
 
 /** Tell whether it is what a tab would say: another version, or another script of this origin, may say anything. */
 const isMessage = (said: unknown): said is Message => {
-  const data = Object(said) as Record<string, unknown>;
-  switch (data.type) {
-    case "here":
-      return true;
-    case "ask":
-    case "out":
-      return Number.isFinite(data.at);
-    case "token":
-      return Number.isFinite(data.at) && Number.isFinite(data.ends) && typeof data.token === "string";
-    case "failed":
-      return typeof data.code === "string" && Number.isFinite(data.status);
-    default:
-      return false;
-  }
+  const { type, at, ends, code } = Object(said);
+  if (type === "here") return true;
+  if (type === "failed") return typeof code === "string";
+  // A moment that has not come would count as newer than all that follows.
+  if (!Number.isFinite(at) || at > Date.now() + DAY) return false;
+  return type === "ask" || type === "out" || (type === "token" && Number.isFinite(ends));
 };

@@ -1,6 +1,6 @@
 /** One at a time over all tabs: Web Locks, a lease where there are none, or nothing. It knows no work. */
 
-import { sleep, storage, webLocks } from "./platform.ts";
+import { keep, kept, sleep, webLocks } from "./platform.ts";
 import type { Lock } from "./types.ts";
 
 /**
@@ -24,41 +24,36 @@ const byWebLock = async <T>(locks: LockManager, name: string, work: (waited?: bo
     result = work(waited);
     await result.catch(() => undefined);
   };
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PATIENCE);
   try {
     await locks.request(name, { ifAvailable: true }, run(false));
-    if (!result) await locks.request(name, { signal: AbortSignal.timeout(PATIENCE) }, run(true));
+    if (!result) await locks.request(name, { signal: patience.signal }, run(true));
   } catch {
     // no patience left, or no locks for this page
   }
-  return result ?? work(true);
+  clearTimeout(timer);
+  return result ?? work();
 };
 
 const byLease = async <T>(name: string, work: (waited?: boolean) => Promise<T>): Promise<T> => {
   const key = `${name}#lock`;
   const mine = `${Math.random()}`;
-  const until = Date.now() + PATIENCE;
+  const holder = () => kept(key)?.split(" ") ?? [];
+  const deadline = Date.now() + PATIENCE;
   let waited = false;
-  const read = () => storage()?.getItem(key)?.split(" ") ?? [];
-  try {
-    while (Date.now() < until && storage()) {
-      if (!(Number(read()[1]) > Date.now())) {
-        storage()?.setItem(key, `${mine} ${Date.now() + LEASE}`);
-        await sleep(10 + Math.random() * 20); // who writes at the same time overwrites it
-        if (read()[0] === mine) break;
-      }
-      waited = true;
-      await sleep(20 + Math.random() * 30);
+  while (Date.now() < deadline) {
+    if (!(Number(holder()[1]) > Date.now())) {
+      keep(key, `${mine} ${Date.now() + LEASE}`);
+      await sleep(10 + Math.random() * 20); // who writes at the same time overwrites it
+      if (kept(key) === undefined || holder()[0] === mine) break;
     }
-  } catch {
-    // nothing can be kept here
+    waited = true;
+    await sleep(20 + Math.random() * 30);
   }
   try {
     return await work(waited);
   } finally {
-    try {
-      if (read()[0] === mine) storage()?.removeItem(key);
-    } catch {
-      // nothing could be kept here
-    }
+    if (holder()[0] === mine) keep(key, "");
   }
 };

@@ -25,14 +25,23 @@ export const webLocks = (): LockManager | undefined => (inBrowser() ? navigator.
 
 /** Open a channel to the other tabs. */
 export const openChannel = (name: string): BroadcastChannel | undefined =>
-  inBrowser() && "BroadcastChannel" in globalThis ? new BroadcastChannel(name) : undefined;
+  inBrowser() && globalThis.BroadcastChannel ? new BroadcastChannel(name) : undefined;
 
-/** What this origin keeps on this machine; a browser may refuse it by throwing. */
-export const storage = (): Storage | undefined => {
+/** Give what this origin keeps under a key; undefined where it may keep nothing. */
+export const kept = (key: string): string | null | undefined => {
   try {
-    return inBrowser() ? localStorage : undefined;
+    return inBrowser() ? localStorage.getItem(key) : undefined;
   } catch {
-    return undefined;
+    return undefined; // forbidden
+  }
+};
+
+/** Keep something, if this origin may. */
+export const keep = (key: string, value: string): void => {
+  try {
+    if (inBrowser()) localStorage.setItem(key, value);
+  } catch {
+    // full, or forbidden
   }
 };
 

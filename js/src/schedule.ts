@@ -23,15 +23,15 @@ export const createSchedule = (wait: () => number, work: () => Promise<unknown>,
   const look = (asked = false): void => {
     clearTimeout(timer);
     if (over.signal.aborted || !(asked || page()?.visibilityState === "visible")) return;
-    const ms = Math.max(wait(), earliest - Date.now());
+    const ms = Math.max(wait(), earliest - performance.now());
     if (ms > 0) {
-      if (ms < Number.POSITIVE_INFINITY) timer = setTimeout(look, Math.min(ms, LOOK));
+      timer = setTimeout(look, Math.min(ms, LOOK));
       return;
     }
-    earliest = Date.now() + LOOK; // until it is known how it ended
+    earliest = performance.now() + LOOK; // until it is known how it ended
     work().then(done, (error) => {
       failures += 1;
-      earliest = Date.now() + backOff(error, failures);
+      earliest = performance.now() + backOff(error, failures);
       look();
     });
   };
@@ -41,21 +41,16 @@ export const createSchedule = (wait: () => number, work: () => Promise<unknown>,
     look();
   };
 
-  const on = (target: EventTarget, events: string[], then: () => void) => {
-    for (const event of events) target.addEventListener(event, then, { signal: over.signal });
-  };
-  const wake = () => {
-    awake();
-    look();
-  };
-  const document = page();
-  if (document) {
-    on(document, ["visibilitychange"], wake);
-    on(globalThis, ["pageshow", "focus"], wake);
-    on(globalThis, ["online"], () => {
-      earliest = 0;
-      wake();
-    });
+  if (page()) {
+    // The first comes from the document, and rises to the window.
+    for (const event of ["visibilitychange", "pageshow", "focus", "online"]) {
+      const wake = () => {
+        if (event === "online") earliest = 0;
+        awake();
+        look();
+      };
+      addEventListener(event, wake, { signal: over.signal });
+    }
   }
   return { look, done, close: () => over.abort() };
 };

@@ -3,6 +3,9 @@
 import { readClaims } from "./token.ts";
 import type { Listener, Session, SignedIn, SignedOut } from "./types.ts";
 
+/** A token is not used, or handed on, in its last seconds: it would end on its way. */
+const LAST_SECONDS = 5000;
+
 /** A token as tabs hand it on. */
 export interface Grant {
   token: string;
@@ -10,12 +13,6 @@ export interface Grant {
   at: number;
   /** When it ends by the clock of this machine, which all its tabs share: milliseconds since 1970. */
   ends: number;
-}
-
-interface Held extends Grant {
-  /** When it ends by a clock that nobody can set, but that may stand still while the machine sleeps. */
-  deadline: number;
-  life: number;
 }
 
 const nobody = (status: SignedOut["status"], reason?: SignedOut["reason"]): SignedOut =>
@@ -33,59 +30,69 @@ export const PENDING: SignedOut = /* @__PURE__ */ nobody("pending");
 
 /** Hold nothing yet. The token never leaves this closure but through `grant`. */
 export const createState = <C>(known: boolean, failed: (error: unknown) => void) => {
-  const listeners = new Set<Listener<C>>();
+  const listeners = new Set<{ listener: Listener<C> }>();
   let session: Session<C> = known ? nobody("signed-out") : PENDING;
-  let held: Held | undefined;
+  let grant: Grant | undefined;
   let at = 0;
+  let deadline = 0; // by a clock that nobody can set, but that may stand still while the machine sleeps
+  let life = 0;
+  let share = 0;
 
-  const change = (next: Session<C>, moment: number): true => {
+  const change = (moment: number, next: Session<C>): void => {
     at = moment;
     session = next;
-    for (const listener of [...listeners]) {
+    for (const { listener } of [...listeners]) {
       try {
         listener(next);
       } catch (error) {
         failed(error);
       }
     }
-    return true;
   };
+  /** Milliseconds that the token can still be used, by the clock that says less: one may have stood still. */
+  const left = (): number => (grant ? Math.min(grant.ends - Date.now(), deadline - performance.now()) : 0);
 
   return {
     session: () => session,
-    grant: (): Grant | undefined => held,
-    /** When what is held was asked for. */
+    grant: () => grant,
+    /** When the last change was asked for. */
     at: () => at,
     /** Give a moment after all that has happened; it is the time of day, unless somebody has set the clock back. */
     tick: () => Math.max(Date.now(), at + 1),
-    /** Milliseconds that the token can still be used, by the clock that says less: one may have stood still. */
-    left: () => (held ? Math.min(held.ends - Date.now(), held.deadline - performance.now()) : 0),
-    life: () => held?.life ?? 0,
+    left,
+    /** Tell whether the token lives long enough to reach anybody. */
+    isUsable: () => left() > Math.min(LAST_SECONDS, life / 10),
+    /** Milliseconds until a new one should be had: chance keeps tabs and machines from coming at the same moment. */
+    untilDue: () => left() - life * share,
     /** Take a token over, unless something newer is known. */
-    adopt({ token, at: moment, ends }: Grant): boolean {
+    adopt(given: Grant): boolean {
+      const { token, at: moment, ends } = given;
       const claims = readClaims(token);
-      const left = ends - Date.now();
       if (moment <= at || !claims) return false;
-      held = { token, at: moment, ends, deadline: performance.now() + left, life: Math.max(left, ends - moment) };
-      return change(
-        Object.freeze<SignedIn<C>>({
-          status: "signed-in",
-          userId: claims.sub,
-          sessionId: typeof claims.sid === "string" ? claims.sid : null,
-          claims: Object.freeze(claims) as C,
-          expiresAt: ends,
-        }),
-        moment,
-      );
+      const now = Date.now();
+      grant = { token, at: moment, ends };
+      deadline = performance.now() + ends - now;
+      life = Math.max(ends - now, ends - moment);
+      share = 0.1 + Math.random() * 0.15;
+      const session: SignedIn<C> = {
+        status: "signed-in",
+        userId: claims.sub,
+        sessionId: typeof claims.sid === "string" ? claims.sid : null,
+        claims: Object.freeze(claims) as C,
+        expiresAt: ends,
+      };
+      change(moment, Object.freeze(session));
+      return true;
     },
     /** Forget the token, unless something newer is known. */
     leave(moment: number, reason?: SignedOut["reason"]): boolean {
       if (moment <= at) return false;
-      held = undefined;
-      return change(nobody("signed-out", reason), moment);
+      grant = undefined;
+      change(moment, nobody("signed-out", reason));
+      return true;
     },
     subscribe(listener: Listener<C>): () => void {
-      const own: Listener<C> = (next) => listener(next);
+      const own = { listener }; // twice the same one is two
       listeners.add(own);
       return () => listeners.delete(own);
     },

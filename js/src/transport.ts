@@ -33,13 +33,13 @@ export const createTransport =
         keepalive: true, // a new cookie is kept, and a sign-out told, also while the page goes away
         signal: limit.signal,
       });
-      const text = await response.text();
-      const body = parse(text);
-      if (response.ok) return body;
-      const code = typeof body.error === "string" ? body.error : undefined;
+      const { ok, status } = response;
+      const body = parse(await response.text());
+      if (ok && body) return body;
+      const code = body && typeof body.error === "string" && body.error;
       throw new AuthError(
-        code ?? (response.status < 500 ? "invalid_response" : "temporarily_unavailable"),
-        response.status,
+        code || (status < 500 ? "invalid_response" : "temporarily_unavailable"),
+        status,
         retryAfter(response.headers),
       );
     } catch (error) {
@@ -56,12 +56,12 @@ export const authorize = (headers: Headers, accessHeader: string, token: string)
 /** Tell whether it is the header that browsers and servers know for credentials. */
 export const isStandard = (accessHeader: string): boolean => accessHeader.toLowerCase() === "authorization";
 
-const parse = (text: string): Body => {
+/** Read a body; undefined where it is none of the auth server's, whatever its status says. */
+const parse = (text: string): Body | undefined => {
   try {
-    const body = JSON.parse(text);
-    return typeof body === "object" && body ? body : {};
+    return Object(JSON.parse(text || "{}"));
   } catch {
-    return {};
+    return undefined;
   }
 };
 

@@ -18,6 +18,19 @@ export const openPage = ({ locks = true, channels = true, keeps = true } = {}): 
   const window = new EventTarget();
   const document = Object.assign(new EventTarget(), { visibilityState: "visible", baseURI: PAGE });
   const stored = new Map<string, string>();
+  const { Request } = globalThis;
+  vi.stubGlobal(
+    "Request",
+    class extends Request {
+      static [Symbol.hasInstance](value: unknown): boolean {
+        return Request[Symbol.hasInstance](value);
+      }
+
+      constructor(input: RequestInfo | URL, init?: RequestInit) {
+        super(input instanceof Request ? input : new URL(input, PAGE), init); // as a page resolves it
+      }
+    },
+  );
   vi.stubGlobal("location", new URL(PAGE));
   vi.stubGlobal("document", document);
   vi.stubGlobal("addEventListener", window.addEventListener.bind(window));
@@ -37,7 +50,8 @@ export const openPage = ({ locks = true, channels = true, keeps = true } = {}): 
   return {
     show(visible) {
       document.visibilityState = visible ? "visible" : "hidden";
-      document.dispatchEvent(new Event("visibilitychange"));
+      document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+      window.dispatchEvent(new Event("visibilitychange")); // where it bubbles to, in a page
     },
     event: (name) => void window.dispatchEvent(new Event(name)),
     stored,

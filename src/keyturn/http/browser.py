@@ -15,9 +15,9 @@ from keyturn.http.site import Answer, Site
 CLIENT_PATH: Final = "/keyturn.js"  # below the prefix
 _KIND: Final = "text/javascript; charset=utf-8"
 _MAX_AGE: Final = 3600  # seconds; a page that is open keeps its version anyway
-_CONTENT: Final = files(__package__).joinpath("static", "keyturn.js").read_bytes()
+CONTENT: Final = files("keyturn.http").joinpath("static", "keyturn.js").read_bytes()
 
 
 def client(_: Site, request: HttpRequest) -> Answer:
     """`GET /auth/keyturn.js`: the same for everybody."""
-    return cacheable_reply(_CONTENT, _KIND, _MAX_AGE, request.values("if-none-match"))
+    return cacheable_reply(CONTENT, _KIND, _MAX_AGE, request.values("if-none-match"))

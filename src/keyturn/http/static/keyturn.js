@@ -10,17 +10,24 @@ var originOf = (url) => {
 var absolute = (url) => inBrowser() ? new URL(url, globalThis.document?.baseURI ?? location.href).href : `${url}`;
 var page = () => globalThis.document;
 var webLocks = () => inBrowser() ? navigator.locks : void 0;
-var openChannel = (name) => inBrowser() && "BroadcastChannel" in globalThis ? new BroadcastChannel(name) : void 0;
-var storage = () => {
+var openChannel = (name) => inBrowser() && globalThis.BroadcastChannel ? new BroadcastChannel(name) : void 0;
+var kept = (key) => {
   try {
-    return inBrowser() ? localStorage : void 0;
+    return inBrowser() ? localStorage.getItem(key) : void 0;
   } catch {
     return void 0;
+  }
+};
+var keep = (key, value) => {
+  try {
+    if (inBrowser()) localStorage.setItem(key, value);
+  } catch {
   }
 };
 var sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // src/channel.ts
+var DAY = 864e5;
 var openTabs = (name, hear) => {
   let channel = openChannel(name);
   if (channel) {
@@ -29,7 +36,11 @@ var openTabs = (name, hear) => {
     };
   }
   return {
-    post: (message) => channel?.postMessage(message),
+    /** Say something to all others, and say whether anybody could hear it. */
+    post(message) {
+      channel?.postMessage(message);
+      return !!channel;
+    },
     close() {
       channel?.close();
       channel = void 0;
@@ -37,20 +48,11 @@ var openTabs = (name, hear) => {
   };
 };
 var isMessage = (said) => {
-  const data = Object(said);
-  switch (data.type) {
-    case "here":
-      return true;
-    case "ask":
-    case "out":
-      return Number.isFinite(data.at);
-    case "token":
-      return Number.isFinite(data.at) && Number.isFinite(data.ends) && typeof data.token === "string";
-    case "failed":
-      return typeof data.code === "string" && Number.isFinite(data.status);
-    default:
-      return false;
-  }
+  const { type, at, ends, code } = Object(said);
+  if (type === "here") return true;
+  if (type === "failed") return typeof code === "string";
+  if (!Number.isFinite(at) || at > Date.now() + DAY) return false;
+  return type === "ask" || type === "out" || type === "token" && Number.isFinite(ends);
 };
 
 // src/errors.ts
@@ -98,13 +100,13 @@ var createTransport = (send, base, accessHeader) => async (path, json, token) =>
       // a new cookie is kept, and a sign-out told, also while the page goes away
       signal: limit.signal
     });
-    const text = await response.text();
-    const body = parse(text);
-    if (response.ok) return body;
-    const code = typeof body.error === "string" ? body.error : void 0;
+    const { ok, status } = response;
+    const body = parse(await response.text());
+    if (ok && body) return body;
+    const code = body && typeof body.error === "string" && body.error;
     throw new AuthError(
-      code ?? (response.status < 500 ? "invalid_response" : "temporarily_unavailable"),
-      response.status,
+      code || (status < 500 ? "invalid_response" : "temporarily_unavailable"),
+      status,
       retryAfter(response.headers)
     );
   } catch (error) {
@@ -117,10 +119,9 @@ var authorize = (headers, accessHeader, token) => headers.set(accessHeader, isSt
 var isStandard = (accessHeader) => accessHeader.toLowerCase() === "authorization";
 var parse = (text) => {
   try {
-    const body = JSON.parse(text);
-    return typeof body === "object" && body ? body : {};
+    return Object(JSON.parse(text || "{}"));
   } catch {
-    return {};
+    return void 0;
   }
 };
 var retryAfter = (headers) => {
@@ -149,8 +150,8 @@ var createFetch = (send, tokens, origins, accessHeader) => async (input, init) =
   if (!origins.has(target) || new Headers(init?.headers ?? given?.headers).has(accessHeader)) {
     return send(input, init);
   }
-  const kept = new Request(input, init);
-  const { signal } = kept;
+  const kept2 = new Request(input, init);
+  const { signal } = kept2;
   const attempt = async (request, token) => {
     const asked = Date.now();
     if (token) authorize(request.headers, accessHeader, token);
@@ -160,13 +161,13 @@ var createFetch = (send, tokens, origins, accessHeader) => async (input, init) =
     return response2;
   };
   const first = await unlessAborted(tokens.usable(), signal);
-  const response = await attempt(kept.clone(), first);
+  const response = await attempt(kept2.clone(), first);
   if (response.status !== 401 || needsStepUp(response)) return response;
   if (first && tokens.held() === first) await unlessAborted(tokens.refresh(), signal);
   const second = tokens.held();
   if (!second || second === first) return response;
   response.body?.cancel().catch(() => void 0);
-  return attempt(kept, second);
+  return attempt(kept2, second);
 };
 var needsStepUp = (response) => !!response.headers.get("WWW-Authenticate")?.includes("insufficient_user_authentication");
 var unlessAborted = (promise, signal) => new Promise((resolve, reject) => {
@@ -190,38 +191,35 @@ var byWebLock = async (locks, name, work) => {
     result = work(waited);
     await result.catch(() => void 0);
   };
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PATIENCE2);
   try {
     await locks.request(name, { ifAvailable: true }, run(false));
-    if (!result) await locks.request(name, { signal: AbortSignal.timeout(PATIENCE2) }, run(true));
+    if (!result) await locks.request(name, { signal: patience.signal }, run(true));
   } catch {
   }
-  return result ?? work(true);
+  clearTimeout(timer);
+  return result ?? work();
 };
 var byLease = async (name, work) => {
   const key = `${name}#lock`;
   const mine = `${Math.random()}`;
-  const until = Date.now() + PATIENCE2;
+  const holder = () => kept(key)?.split(" ") ?? [];
+  const deadline = Date.now() + PATIENCE2;
   let waited = false;
-  const read = () => storage()?.getItem(key)?.split(" ") ?? [];
-  try {
-    while (Date.now() < until && storage()) {
-      if (!(Number(read()[1]) > Date.now())) {
-        storage()?.setItem(key, `${mine} ${Date.now() + LEASE}`);
-        await sleep(10 + Math.random() * 20);
-        if (read()[0] === mine) break;
-      }
-      waited = true;
-      await sleep(20 + Math.random() * 30);
+  while (Date.now() < deadline) {
+    if (!(Number(holder()[1]) > Date.now())) {
+      keep(key, `${mine} ${Date.now() + LEASE}`);
+      await sleep(10 + Math.random() * 20);
+      if (kept(key) === void 0 || holder()[0] === mine) break;
     }
-  } catch {
+    waited = true;
+    await sleep(20 + Math.random() * 30);
   }
   try {
     return await work(waited);
   } finally {
-    try {
-      if (read()[0] === mine) storage()?.removeItem(key);
-    } catch {
-    }
+    if (holder()[0] === mine) keep(key, "");
   }
 };
 
@@ -235,15 +233,15 @@ var createSchedule = (wait, work, awake) => {
   const look = (asked = false) => {
     clearTimeout(timer);
     if (over.signal.aborted || !(asked || page()?.visibilityState === "visible")) return;
-    const ms = Math.max(wait(), earliest - Date.now());
+    const ms = Math.max(wait(), earliest - performance.now());
     if (ms > 0) {
-      if (ms < Number.POSITIVE_INFINITY) timer = setTimeout(look, Math.min(ms, LOOK));
+      timer = setTimeout(look, Math.min(ms, LOOK));
       return;
     }
-    earliest = Date.now() + LOOK;
+    earliest = performance.now() + LOOK;
     work().then(done, (error) => {
       failures += 1;
-      earliest = Date.now() + backOff(error, failures);
+      earliest = performance.now() + backOff(error, failures);
       look();
     });
   };
@@ -252,21 +250,15 @@ var createSchedule = (wait, work, awake) => {
     earliest = 0;
     look();
   };
-  const on = (target, events, then) => {
-    for (const event of events) target.addEventListener(event, then, { signal: over.signal });
-  };
-  const wake = () => {
-    awake();
-    look();
-  };
-  const document = page();
-  if (document) {
-    on(document, ["visibilitychange"], wake);
-    on(globalThis, ["pageshow", "focus"], wake);
-    on(globalThis, ["online"], () => {
-      earliest = 0;
-      wake();
-    });
+  if (page()) {
+    for (const event of ["visibilitychange", "pageshow", "focus", "online"]) {
+      const wake = () => {
+        if (event === "online") earliest = 0;
+        awake();
+        look();
+      };
+      addEventListener(event, wake, { signal: over.signal });
+    }
   }
   return { look, done, close: () => over.abort() };
 };
@@ -284,6 +276,7 @@ function readClaims(token) {
 }
 
 // src/state.ts
+var LAST_SECONDS = 5e3;
 var nobody = (status, reason) => Object.freeze({
   status,
   userId: null,
@@ -296,55 +289,64 @@ var PENDING = /* @__PURE__ */ nobody("pending");
 var createState = (known, failed) => {
   const listeners = /* @__PURE__ */ new Set();
   let session = known ? nobody("signed-out") : PENDING;
-  let held;
+  let grant;
   let at = 0;
-  const change = (next, moment) => {
+  let deadline = 0;
+  let life = 0;
+  let share = 0;
+  const change = (moment, next) => {
     at = moment;
     session = next;
-    for (const listener of [...listeners]) {
+    for (const { listener } of [...listeners]) {
       try {
         listener(next);
       } catch (error) {
         failed(error);
       }
     }
-    return true;
   };
+  const left = () => grant ? Math.min(grant.ends - Date.now(), deadline - performance.now()) : 0;
   return {
     session: () => session,
-    grant: () => held,
-    /** When what is held was asked for. */
+    grant: () => grant,
+    /** When the last change was asked for. */
     at: () => at,
     /** Give a moment after all that has happened; it is the time of day, unless somebody has set the clock back. */
     tick: () => Math.max(Date.now(), at + 1),
-    /** Milliseconds that the token can still be used, by the clock that says less: one may have stood still. */
-    left: () => held ? Math.min(held.ends - Date.now(), held.deadline - performance.now()) : 0,
-    life: () => held?.life ?? 0,
+    left,
+    /** Tell whether the token lives long enough to reach anybody. */
+    isUsable: () => left() > Math.min(LAST_SECONDS, life / 10),
+    /** Milliseconds until a new one should be had: chance keeps tabs and machines from coming at the same moment. */
+    untilDue: () => left() - life * share,
     /** Take a token over, unless something newer is known. */
-    adopt({ token, at: moment, ends }) {
+    adopt(given) {
+      const { token, at: moment, ends } = given;
       const claims = readClaims(token);
-      const left = ends - Date.now();
       if (moment <= at || !claims) return false;
-      held = { token, at: moment, ends, deadline: performance.now() + left, life: Math.max(left, ends - moment) };
-      return change(
-        Object.freeze({
-          status: "signed-in",
-          userId: claims.sub,
-          sessionId: typeof claims.sid === "string" ? claims.sid : null,
-          claims: Object.freeze(claims),
-          expiresAt: ends
-        }),
-        moment
-      );
+      const now = Date.now();
+      grant = { token, at: moment, ends };
+      deadline = performance.now() + ends - now;
+      life = Math.max(ends - now, ends - moment);
+      share = 0.1 + Math.random() * 0.15;
+      const session2 = {
+        status: "signed-in",
+        userId: claims.sub,
+        sessionId: typeof claims.sid === "string" ? claims.sid : null,
+        claims: Object.freeze(claims),
+        expiresAt: ends
+      };
+      change(moment, Object.freeze(session2));
+      return true;
     },
     /** Forget the token, unless something newer is known. */
     leave(moment, reason) {
       if (moment <= at) return false;
-      held = void 0;
-      return change(nobody("signed-out", reason), moment);
+      grant = void 0;
+      change(moment, nobody("signed-out", reason));
+      return true;
     },
     subscribe(listener) {
-      const own = (next) => listener(next);
+      const own = { listener };
       listeners.add(own);
       return () => listeners.delete(own);
     },
@@ -355,89 +357,73 @@ var createState = (known, failed) => {
 // src/client.ts
 var ASK_AFTER_WAITING = 1e3;
 var ASK = 100;
-var LAST_SECONDS = 5e3;
 function createAuth(options = {}) {
   const { url = "/auth", origins = [], accessHeader = "Authorization", lock = alone } = options;
-  const { restore = page() !== void 0 } = options;
-  const send = (input, init) => (options.fetch ?? globalThis.fetch)(input, init);
+  const { restore = !!page(), onError } = options;
+  const send = (input, init) => (options.fetch ?? fetch)(input, init);
   const base = absolute(url).replace(/\/+$/, "");
   const name = `keyturn:${base}`;
   const reached = /* @__PURE__ */ new Set([pageOrigin(), originOf(base)]);
   for (const each of origins) {
     const origin = originOf(each);
-    if (!origin) throw new TypeError(`origins: write https://api.example.com, not ${each}`);
+    if (!origin) throw new TypeError(`not an origin: ${each}`);
     reached.add(origin);
   }
-  let remembered;
   const failed = (error) => {
-    if (options.onError) options.onError(error);
-    else if (!(error instanceof AuthError))
+    if (onError) onError(error);
+    else if (!(error instanceof AuthError)) {
       queueMicrotask(() => {
         throw error;
       });
-  };
-  const mark = () => {
-    try {
-      return storage()?.getItem(name) ?? remembered;
-    } catch {
-      return remembered;
     }
   };
+  let remembered;
+  const mark = () => kept(name) ?? remembered;
   const setMark = (word) => {
     remembered = word;
-    try {
-      storage()?.setItem(name, word);
-    } catch {
-    }
+    keep(name, word);
   };
-  const isLeaving = () => mark()?.startsWith("leaving");
+  const isLeaving = () => !!mark()?.startsWith("leaving");
   const isOut = () => isLeaving() || mark() === "out";
-  const state = createState(page() !== void 0 && (!restore || !!isOut()), failed);
+  const state = createState(!!page() && (!restore || isOut()), failed);
   const ask = createTransport(send, base, accessHeader);
   let company = true;
   let failure;
   let heard = () => void 0;
-  const isUsable = () => state.left() > Math.min(LAST_SECONDS, state.life() / 10);
   const tabs = openTabs(name, (message) => {
+    const { type } = message;
+    const grant = state.grant();
     company = true;
-    switch (message.type) {
-      case "ask": {
-        const grant = state.grant();
-        tabs.post(
-          grant && grant.at > message.at && isUsable() ? { type: "token", token: grant.token, at: grant.at, ends: grant.ends } : { type: "here" }
-        );
-        return;
-      }
-      case "here":
-        return;
-      case "token":
-        state.adopt(message);
-        break;
-      case "out":
-        state.leave(message.at, message.reason);
-        break;
-      case "failed":
-        failure = { error: new AuthError(message.code, message.status, message.retryAfter), heard: performance.now() };
+    if (type === "ask") {
+      const isNewer = grant && grant.at > message.at && state.isUsable();
+      tabs.post(isNewer ? { type: "token", ...grant } : { type: "here" });
+    } else if (type === "failed") {
+      const error = new AuthError(message.code, message.status, message.retryAfter);
+      failure = { error, heard: performance.now() };
+      heard();
+    } else if (type === "token" ? state.adopt(message) : type === "out" && state.leave(message.at, message.reason)) {
+      heard();
+      schedule.done();
     }
-    heard();
-    if (message.type !== "failed") schedule.done();
   });
   const hear = (ms) => new Promise((resolve) => {
     heard = resolve;
-    setTimeout(resolve, ms);
     company = false;
-    tabs.post({ type: "ask", at: state.at() });
+    if (tabs.post({ type: "ask", at: state.at() })) setTimeout(resolve, ms);
+    else resolve();
   });
   const take = (at, sent, { access_token: token2, expires_in: seconds }) => {
     const grant = { token: token2, at, ends: sent + Number(seconds) * 1e3 };
-    if (!(grant.ends > sent)) throw new AuthError("invalid_response", 200);
-    if (at > state.at()) setMark("in");
-    if (state.adopt(grant)) tabs.post({ type: "token", ...grant });
-    else if (at > state.at()) throw new AuthError("invalid_response", 200);
+    const isNews = at > state.at();
+    if (!(grant.ends > sent) || isNews && !state.adopt(grant)) throw new AuthError("invalid_response", 200);
+    if (!isNews) return;
+    setMark("in");
+    tabs.post({ type: "token", ...grant });
   };
   const leave = (at, word, reason) => {
-    if (at > state.at()) setMark(word);
-    if (state.leave(at, reason)) tabs.post({ type: "out", at, ...reason && { reason } });
+    if (!state.leave(at, reason)) return;
+    setMark(word);
+    tabs.post({ type: "out", at, reason });
   };
   const tell = async () => {
     try {
@@ -448,35 +434,23 @@ function createAuth(options = {}) {
     }
     setMark("out");
   };
-  const agree = async (known, since, waited) => {
-    const settled = () => {
-      if (failure && failure.heard > since) throw failure.error;
-      return state.at() !== known;
-    };
-    if (isLeaving()) return tell();
-    if (settled()) return;
-    if (waited || company) await hear(waited ? ASK_AFTER_WAITING : ASK);
-    if (settled()) return;
-    const at = state.tick();
-    const sent = Date.now();
-    try {
-      take(at, sent, await ask("/refresh"));
-    } catch (error) {
-      if (isOver(error)) {
-        leave(at, "out", state.grant() || mark() === "in" ? "ended" : void 0);
-      } else {
-        const { code, status, retryAfter: retryAfter2 } = error;
-        tabs.post({ type: "failed", code, status, retryAfter: retryAfter2 });
-        throw error;
-      }
-    }
-  };
   const settle = async () => {
     const known = state.at();
+    const leaving = isLeaving();
     for (let failures = 1; ; failures++) {
       const since = performance.now();
+      const isSettled = () => {
+        if (failure && failure.heard > since) throw failure.error;
+        return leaving || state.at() !== known;
+      };
+      const work = async (waited) => {
+        if (isLeaving()) return tell();
+        if (isSettled()) return;
+        if (waited || company) await hear(waited ? ASK_AFTER_WAITING : ASK);
+        if (!isSettled()) await refreshed();
+      };
       try {
-        await lock(name, (waited) => agree(known, since, waited));
+        await lock(name, work);
         schedule.done();
         return state.session();
       } catch (error) {
@@ -484,6 +458,18 @@ function createAuth(options = {}) {
         if (ms === void 0) throw error;
         await sleep(ms);
       }
+    }
+  };
+  const refreshed = async () => {
+    const at = state.tick();
+    const sent = Date.now();
+    try {
+      take(at, sent, await ask("/refresh"));
+    } catch (error) {
+      const { code, status, retryAfter: retryAfter2 } = error;
+      if (isOver(error)) return leave(at, "out", state.grant() || mark() === "in" ? "ended" : void 0);
+      tabs.post({ type: "failed", code, status, retryAfter: retryAfter2 });
+      throw error;
     }
   };
   let flight;
@@ -497,21 +483,14 @@ function createAuth(options = {}) {
     const at = state.tick();
     const sent = Date.now();
     take(at, sent, await ask(path, credentials, token2));
-    const session = state.session();
     schedule.done();
+    const session = state.session();
     if (session.status !== "signed-in") throw new AuthError("signed_out");
     return session;
   });
-  let share = 0;
-  let shared;
   const untilDue = () => {
-    const session = state.session();
-    if (isLeaving()) return 0;
-    if (session.status === "signed-out") return Number.POSITIVE_INFINITY;
-    if (session.status === "pending") return restore ? 0 : Number.POSITIVE_INFINITY;
-    if (shared !== session) share = 0.1 + Math.random() * 0.15;
-    shared = session;
-    return state.left() - state.life() * share;
+    if (state.grant()) return state.untilDue();
+    return restore && state.session() === PENDING ? 0 : Number.POSITIVE_INFINITY;
   };
   const quietly = () => {
     const going = refresh();
@@ -520,11 +499,14 @@ function createAuth(options = {}) {
   };
   const schedule = createSchedule(untilDue, quietly, () => {
     if (state.grant() && isOut()) state.leave(state.tick(), "logout");
-    tabs.post({ type: "ask", at: state.at() });
+    if (isLeaving() || restore && !state.grant() && mark() === "in") quietly();
+    else tabs.post({ type: "ask", at: state.at() });
   });
+  if (isLeaving()) quietly();
+  else schedule.look(restore);
   const usable = async () => {
-    if (isUsable()) schedule.look(true);
-    else if (state.session().status !== "signed-out") {
+    if (state.isUsable()) schedule.look(true);
+    else if (state.grant() || state.session() === PENDING) {
       await refresh().catch((error) => {
         if (!(state.left() > 0)) throw error;
       });
@@ -536,7 +518,6 @@ function createAuth(options = {}) {
     if (!found) throw new AuthError("signed_out");
     return found;
   };
-  schedule.look(restore);
   const tokens = {
     usable,
     refresh,
@@ -544,7 +525,7 @@ function createAuth(options = {}) {
     renewed(old, fresh, sent) {
       const { iat, exp } = readClaims(fresh) ?? {};
       const grant = { token: fresh, at: state.tick(), ends: sent + (Number(exp) - Number(iat)) * 1e3 };
-      if (state.grant()?.token === old && grant.ends > sent && state.adopt(grant)) {
+      if (tokens.held() === old && grant.ends > sent && state.adopt(grant)) {
         tabs.post({ type: "token", ...grant });
         schedule.done();
       }
