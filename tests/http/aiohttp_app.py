@@ -11,7 +11,17 @@ from threading import Thread
 from aiohttp import web
 
 from keyturn.aiohttp import PRINCIPAL, Keyturn
-from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, away, check_password
+from keyturn.testing.http_suite import (
+    EXEMPT,
+    FRESH,
+    PATHS,
+    REQUIRE,
+    SESSIONS_PAGE,
+    Throttle,
+    World,
+    away,
+    check_password,
+)
 
 
 async def who(request: web.Request) -> web.StreamResponse:
@@ -43,6 +53,7 @@ def application(world: World) -> web.Application:
         throttle=Throttle(),
         exempt=EXEMPT if world.by_path else None,
         require=REQUIRE if world.by_path else None,
+        sessions_page=SESSIONS_PAGE,
     )
     app = web.Application()
     auth.setup(app)

@@ -9,7 +9,17 @@ from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
 
 from keyturn.http.asgi_types import Receive, Scope, Send
-from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, away, check_password
+from keyturn.testing.http_suite import (
+    EXEMPT,
+    FRESH,
+    PATHS,
+    REQUIRE,
+    SESSIONS_PAGE,
+    Throttle,
+    World,
+    away,
+    check_password,
+)
 from tests.http.flask_app import serve_threads
 from tests.http.starlette_app import serve
 from tests.support import django_site
@@ -63,6 +73,7 @@ def configured(world: World) -> override_settings:
     given: dict[str, Any] = {name.upper(): value for name, value in asdict(world.settings).items()}
     given |= {"MANAGER": world.manager, "ASYNC_MANAGER": world.async_manager, "USER_IS_ALLOWED": None}
     given |= {"LOGIN": lambda _, *words: check_password(*words), "LOGIN_RATE": None, "THROTTLE": Throttle}
+    given["SESSIONS_PAGE"] = SESSIONS_PAGE
     given |= {"EXEMPT": EXEMPT, "REQUIRE": REQUIRE} if world.by_path else {}
     layers = ["django.middleware.common.CommonMiddleware", *([MIDDLEWARE] if world.by_path else [])]
     return override_settings(KEYTURN=given, MIDDLEWARE=layers, ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"])

@@ -11,7 +11,17 @@ from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from keyturn.flask import Keyturn, auth_required, current_principal
-from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, away, check_password
+from keyturn.testing.http_suite import (
+    EXEMPT,
+    FRESH,
+    PATHS,
+    REQUIRE,
+    SESSIONS_PAGE,
+    Throttle,
+    World,
+    away,
+    check_password,
+)
 
 
 class Quiet(WSGIRequestHandler):
@@ -35,6 +45,7 @@ def application(world: World) -> Flask:
         throttle=Throttle(),
         exempt=EXEMPT if world.by_path else None,
         require=REQUIRE if world.by_path else None,
+        sessions_page=SESSIONS_PAGE,
     ).init_app(app, world.manager())
     app.add_url_rule("/private", "private", auth_required()(who))
     app.add_url_rule("/maybe", "maybe", auth_required(optional=True)(who))

@@ -13,7 +13,17 @@ from litestar.handlers import HTTPRouteHandler
 
 from keyturn import Principal
 from keyturn.litestar import Keyturn, Requirement
-from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, away, check_password
+from keyturn.testing.http_suite import (
+    EXEMPT,
+    FRESH,
+    PATHS,
+    REQUIRE,
+    SESSIONS_PAGE,
+    Throttle,
+    World,
+    away,
+    check_password,
+)
 from tests.http.starlette_app import serve
 
 
@@ -45,6 +55,7 @@ def application(world: World) -> Litestar:
         throttle=Throttle(),
         exempt=EXEMPT if world.by_path else None,
         require=REQUIRE if world.by_path else None,
+        sessions_page=SESSIONS_PAGE,
     )
     handlers = [
         who("/private", auth.require()),

@@ -18,7 +18,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from keyturn.errors import StoreError
 from keyturn.starlette import CurrentUser, Keyturn
-from keyturn.testing.http_suite import EXEMPT, FRESH, PATHS, REQUIRE, Throttle, World, away, check_password
+from keyturn.testing.http_suite import (
+    EXEMPT,
+    FRESH,
+    PATHS,
+    REQUIRE,
+    SESSIONS_PAGE,
+    Throttle,
+    World,
+    away,
+    check_password,
+)
 from tests.support.processes import wait_until
 
 
@@ -50,6 +60,7 @@ def options(world: World) -> dict[str, Any]:
         "throttle": Throttle(),
         "exempt": EXEMPT if world.by_path else None,
         "require": REQUIRE if world.by_path else None,
+        "sessions_page": SESSIONS_PAGE,
     }
 
 

@@ -1,4 +1,4 @@
-"""Where Chromium and Swagger UI are, and what their absence means. It knows no page.
+"""Where Chromium, Swagger UI and axe are, and what their absence means. It knows no page.
 
 The one rule: in CI (`CI=true`) what is missing is a failure; elsewhere it is a skip that names the one
 command that brings it.
@@ -33,6 +33,14 @@ def require_swagger_ui() -> Path:
     if spec is None or spec.origin is None:
         raise _missing("no Swagger UI: pip install drf-spectacular-sidecar")
     return Path(spec.origin).parent / "static" / package / "swagger-ui-dist"
+
+
+def read_axe() -> str:
+    """Return axe-core as a script, which finds what keeps people from using a page; or end the test."""
+    spec = find_spec("axe_playwright_python")  # whose own runner is not needed
+    if spec is None or spec.origin is None:
+        raise _missing("no axe: pip install axe-playwright-python")
+    return (Path(spec.origin).parent / "axe.min.js").read_text("utf-8")
 
 
 def _missing(message: str) -> BaseException:

@@ -10,25 +10,26 @@ Rule 3: what changes something is a `POST` of our own page's form, and ends in a
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast, get_args
 from urllib.parse import parse_qsl
 
 from keyturn.errors import KeyturnError
 from keyturn.http.bodies import is_form, read_form, read_text
-from keyturn.http.calls import call
+from keyturn.http.calls import SignIn, call
 from keyturn.http.cookies import read_cookie
 from keyturn.http.messages import Headers, HttpReply, HttpRequest
 from keyturn.http.origins import check_navigation, check_origin
 from keyturn.http.page import Done, Page, PageView
 from keyturn.http.replies import invalid_request, refusal_of
-from keyturn.http.signing_in import redeem
+from keyturn.http.signing_in import begin_session, checked, redeem
 from keyturn.http.site import Answer, Site, cleared, kept
-from keyturn.results import Principal, SessionInfo
+from keyturn.results import Principal, SessionInfo, TokenPair
 
 _MAX_QUERY: Final = 64
 _MAX_TARGET: Final = 64  # a session's id has 36 characters
+_CREDENTIALS: Final = frozenset({"username", "password"})
 _NO_STORE: Final = ("Cache-Control", "no-store")
 _UNAUTHORIZED: Final = 401
 _SIGNED_OUT: Final = frozenset({"this", "all"})
@@ -52,7 +53,7 @@ def show(site: Site, request: HttpRequest, *, page: Page) -> Answer:
         return visit.refused(error)
     done = _done(request)
     if token is None:
-        return visit.answer(done=done if done in _SIGNED_OUT else None)
+        return visit.answer(done=done if done in _SIGNED_OUT else None, asks_password=site.has_login)
 
     def listed(found: Iterable[SessionInfo], cookies: Headers) -> HttpReply:
         return visit.answer(cookies, sessions=_ordered(found), done=None if done in _SIGNED_OUT else done)
@@ -68,11 +69,17 @@ def show(site: Site, request: HttpRequest, *, page: Page) -> Answer:
 
 
 def act(site: Site, request: HttpRequest, *, page: Page) -> Answer:
-    """`POST`: ends a session of the user's (`end=<id>`), all others (`end=others`) or all (`end=all`)."""
+    """`POST`: ends a session of the user's (`end=<id>`), all others (`end=others`) or all (`end=all`).
+
+    With a user name and a password it signs in, where the endpoints do.
+    """
     visit = _Visit(site, page, request)
     try:
         check_origin(request, site.settings, simple=True)
-        target = _target(request)
+        fields = _fields(request, _CREDENTIALS if site.has_login else frozenset())
+        if "end" not in fields and site.has_login:
+            return _sign_in(visit, fields)
+        target = read_text(fields, "end", _MAX_TARGET)
         token = read_cookie(request, site.settings)
     except KeyturnError as error:
         return visit.refused(error)
@@ -110,8 +117,13 @@ class _Visit:
         """Show what is wrong. A token that is not acceptable means that nobody is signed in."""
         refusal = refusal_of(error)
         if refusal.status == _UNAUTHORIZED:
-            return self.answer(cookies)
+            return self.answer(cookies, asks_password=self.site.has_login)
         return self.answer((*refusal.headers, *cookies), status=refusal.status, problem=refusal.error)
+
+    def not_signed_in(self, error: KeyturnError) -> HttpReply:
+        """Show why nobody has been signed in, with the form once more."""
+        refusal = refusal_of(error)
+        return self.answer(refusal.headers, status=refusal.status, problem=refusal.error, asks_password=True)
 
     def redeemed(self, token: str, go_on: Callable[[Principal[Any], Headers], Answer]) -> Answer:
         """Redeem the refresh cookie, then go on with who it is and with what becomes of the cookie."""
@@ -155,10 +167,25 @@ def _end(visit: _Visit, who: Principal[Any], target: str, cookies: Headers) -> A
     )
 
 
-def _target(request: HttpRequest) -> str:
+def _sign_in(visit: _Visit, fields: Mapping[str, Any]) -> Answer:
+    """Sign in by the rules of `POST /auth/login`, and lead to the page."""
+
+    def begun(pair: TokenPair) -> HttpReply:
+        return visit.back(headers=kept(visit.site, pair, "cookie"))
+
+    def go_on(who: SignIn) -> Answer:
+        return begin_session(visit.site, visit.request, who, begun=begun, refused=visit.not_signed_in)
+
+    try:
+        return checked(visit.site, visit.request, fields, go_on, visit.not_signed_in)
+    except KeyturnError as error:
+        return visit.not_signed_in(error)
+
+
+def _fields(request: HttpRequest, more: frozenset[str]) -> Mapping[str, Any]:
     if not is_form(request):
         raise invalid_request("The body must be a form.", 415)
-    return read_text(read_form(request, frozenset({"end"})), "end", _MAX_TARGET)
+    return read_form(request, more | {"end"})
 
 
 def _ordered(found: Iterable[SessionInfo]) -> tuple[SessionInfo, ...]:

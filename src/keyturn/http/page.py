@@ -24,7 +24,7 @@ class PageView:
         done: What has just been done.
         problem: The code of an error (`Refusal.error`); None where there is none.
         status: The status of the answer.
-        asks_password: Whether who is not signed in may do so here.
+        asks_password: Whether this page may sign people in, because there is a login check.
     """
 
     address: str

@@ -57,7 +57,7 @@ def login(site: Site, request: HttpRequest) -> Answer:
     check_origin(request, site.settings, simple=form)
     fields = _grant(request) if form else read_fields(request, _CREDENTIALS | {"transport"})
     transport = _transport(fields)
-    return _checked(site, request, fields, lambda who: sign_in(site, request, who, transport))
+    return checked(site, request, fields, lambda who: sign_in(site, request, who, transport))
 
 
 def step_up(site: Site, request: HttpRequest) -> Answer:
@@ -72,7 +72,7 @@ def step_up(site: Site, request: HttpRequest) -> Answer:
                 raise invalid_credentials()
             return _step_up(site, request, principal, who.holds)
 
-        return _checked(site, request, fields, accepted)
+        return checked(site, request, fields, accepted)
 
     return authenticated(site, request, go_on, "strict")
 
@@ -102,44 +102,59 @@ def _step_up(
 
 
 def sign_in(site: Site, request: HttpRequest, who: SignIn, transport: Transport) -> Answer:
-    """Begin a session for a user whom the application has accepted.
+    """Begin a session for a user whom the application has accepted, and answer tokens.
 
     Its answer may be a `ConfigurationError`: claims that no token can hold are a mistake of the application.
+    """
+    return begin_session(site, request, who, begun=lambda pair: tokens_reply(site, pair, transport))
+
+
+def begin_session(
+    site: Site,
+    request: HttpRequest,
+    who: SignIn,
+    *,
+    begun: Callable[[TokenPair], HttpReply],
+    refused: Callable[[KeyturnError], HttpReply] = refuse,
+) -> Answer:
+    """Begin a session for a user whom the application has accepted: see `sign_in`.
+
+    Args:
+        site: What the endpoints work with.
+        request: Who signs in.
+        who: Whom it was found to be.
+        begun: Answers it.
+        refused: Answers why there is none.
     """
     context = site.settings.context_from(request)
     device = site.settings.device_from(request) if who.device is None else who.device
 
-    def begun(pair: TokenPair) -> Answer:
+    def issued(pair: TokenPair) -> Answer:
         holds = who.holds
         if holds is None:
-            return tokens_reply(site, pair, transport)
-        return call(lambda _: holds(), lambda still: confirmed(pair, still=bool(still)), refuse)
+            return begun(pair)
+        return call(lambda _: holds(), lambda still: confirmed(pair, still=bool(still)), refused)
 
     def confirmed(pair: TokenPair, *, still: bool) -> Answer:
         if still:
-            return tokens_reply(site, pair, transport)
+            return begun(pair)
         return call(
             lambda backend: backend.manager.revoke(pair.session_id),
-            lambda _: refuse(invalid_credentials()),
-            refuse,
+            lambda _: refused(invalid_credentials()),
+            refused,
         )
+
+    def failed(error: KeyturnError) -> HttpReply:
+        # A user id may be the client's mistake; claims are the application's, and somebody must see it.
+        if isinstance(error, InvalidInput) and error.detail == "claims":
+            raise ConfigurationError(f"sign-in: {error}") from error
+        return refused(error)
 
     return call(
         lambda backend: backend.manager.issue(who.user_id, claims=who.claims, device=device, context=context),
-        begun,
-        _not_begun,
+        issued,
+        failed,
     )
-
-
-def _not_begun(error: KeyturnError) -> HttpReply:
-    """Answer why there is no session: a user id may be the client's mistake, claims are the application's.
-
-    Raises:
-        ConfigurationError: So it is; whoever signs in can do nothing about it, and somebody must see it.
-    """
-    if isinstance(error, InvalidInput) and error.detail == "claims":
-        raise ConfigurationError(f"sign-in: {error}") from error
-    return refuse(error)
 
 
 def refresh(site: Site, request: HttpRequest) -> Answer:
@@ -203,17 +218,32 @@ def read_refresh_token(site: Site, request: HttpRequest) -> tuple[str | None, Tr
     return read_text(fields, "refresh_token", MAX_REFRESH_TOKEN), "body"
 
 
-def _checked(
-    site: Site, request: HttpRequest, fields: Mapping[str, Any], go_on: Callable[[SignIn], Answer]
+def checked(
+    site: Site,
+    request: HttpRequest,
+    fields: Mapping[str, Any],
+    go_on: Callable[[SignIn], Answer],
+    refused: Callable[[KeyturnError], HttpReply] = refuse,
 ) -> Answer:
-    """Have the application check a user name and a password, then go on with whom it has accepted."""
+    """Have the application check a user name and a password, then go on with whom it has accepted.
+
+    Args:
+        site: What the endpoints work with.
+        request: Who signs in.
+        fields: The user name and the password, among others.
+        go_on: What follows.
+        refused: Answers that they are wrong, or cannot be checked.
+
+    Raises:
+        Refusal: They are missing or malformed, or this attempt comes too early.
+    """
     username = read_text(fields, "username", MAX_USERNAME)
     password = read_text(fields, "password", MAX_PASSWORD)
     wait = site.throttle.take(request, username) if site.throttle else None
     if wait is not None:
         raise slow_down(wait)
 
-    def checked(accepted: Accepted) -> Answer:
+    def found(accepted: Accepted) -> Answer:
         match accepted:
             case None:
                 raise invalid_credentials()
@@ -224,7 +254,7 @@ def _checked(
             case _:  # whatever it is, it must not be taken for somebody's id
                 raise ConfigurationError("login must give a user id (a str), a SignIn, or None")
 
-    return call(lambda backend: backend.login(username, password), checked, refuse)
+    return call(lambda backend: backend.login(username, password), found, refused)
 
 
 def _grant(request: HttpRequest) -> Mapping[str, Any]:

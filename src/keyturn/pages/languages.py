@@ -18,7 +18,8 @@ from keyturn.pages.texts import Texts
 
 ENGLISH: Final = Texts(
     title="Your devices",
-    intro="You are signed in here. If you do not recognise a device, sign it out and change your password.",
+    intro="These devices are signed in to your account. If you do not recognise one, sign it out and change "
+    "your password.",
     this_device="This device",
     device="{browser} on {system}",
     unnamed_device="An unnamed device",
@@ -26,8 +27,8 @@ ENGLISH: Final = Texts(
     last_seen="Last seen {when}",
     signed_in="Signed in {when}",
     sign_out="Sign out",
-    others_title="Everywhere else",
-    others_text="Sign out on all devices but this one, or on this one too.",
+    others_title="All at once",
+    others_text="Sign out on all other devices, or on this one too.",
     only_here="You are signed in on this device only.",
     sign_out_others="Sign out all others",
     sign_out_all="Sign out everywhere",
@@ -40,6 +41,7 @@ ENGLISH: Final = Texts(
     signed_out_text="Sign in to see on which devices you are.",
     from_elsewhere="If you are signed in and came here from another site, your browser has not told us yet:",
     sign_in="Sign in",
+    elsewhere="Sign in another way",
     username="Username",
     password="Password",  # noqa: S106 - the label of a field
     open_again="Open this page again",
@@ -56,8 +58,8 @@ ENGLISH: Final = Texts(
 
 GERMAN: Final = Texts(
     title="Ihre Geräte",
-    intro="Hier sind Sie angemeldet. Wenn Sie ein Gerät nicht kennen, melden Sie es ab und ändern Sie Ihr "
-    "Passwort.",
+    intro="Diese Geräte sind bei Ihrem Konto angemeldet. Wenn Sie eines nicht kennen, melden Sie es ab und "
+    "ändern Sie Ihr Passwort.",
     this_device="Dieses Gerät",
     device="{browser} auf {system}",
     unnamed_device="Ein Gerät ohne Namen",
@@ -65,8 +67,8 @@ GERMAN: Final = Texts(
     last_seen="Zuletzt gesehen {when}",
     signed_in="Angemeldet {when}",
     sign_out="Abmelden",
-    others_title="Überall sonst",
-    others_text="Alle Geräte außer diesem abmelden, oder auch dieses.",
+    others_title="Alle auf einmal",
+    others_text="Alle anderen Geräte abmelden, oder auch dieses.",
     only_here="Sie sind nur auf diesem Gerät angemeldet.",
     sign_out_others="Alle anderen abmelden",
     sign_out_all="Überall abmelden",
@@ -80,6 +82,7 @@ GERMAN: Final = Texts(
     from_elsewhere="Wenn Sie angemeldet sind und von einer anderen Website kommen, hat Ihr Browser es uns "
     "noch nicht gesagt:",
     sign_in="Anmelden",
+    elsewhere="Anders anmelden",
     username="Benutzername",
     password="Passwort",  # noqa: S106 - the label of a field
     open_again="Diese Seite noch einmal öffnen",
@@ -158,7 +161,7 @@ def moment(at: float, now: float, locale: Locale, zone: tzinfo) -> Moment:
     time = dates.format_time(when, "short", tzinfo=zone, locale=locale)
     return Moment(
         iso=when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        relative=dates.format_timedelta(ago, add_direction=True, locale=locale),
+        relative=dates.format_timedelta(ago, "minute", add_direction=True, locale=locale),
         absolute=f"{day}, {time} {dates.get_timezone_name(when, 'short', locale=locale)}",
     )
 

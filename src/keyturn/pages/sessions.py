@@ -27,6 +27,7 @@ from keyturn.http.settings import PATH, check_text, serialize_origin
 from keyturn.pages.devices import Kind, given_name, recognise, user_agent_of
 from keyturn.pages.languages import TEXTS, Moment, choose, locale_of, moment
 from keyturn.pages.texts import Texts
+from keyturn.policy import check_switch
 from keyturn.results import SessionInfo
 
 TEMPLATE: Final = "sessions.html"
@@ -85,8 +86,11 @@ class SessionsPage:
 
     Attributes:
         path: Where it is. Where the refresh cookie does not reach, this leads to where it does.
-        sign_in_url: Where who is not signed in may do so; None: the page has no such link.
+        sign_in_url: Where else who is not signed in may do so; None: the page has no such link.
+        password_form: Whether who is not signed in finds a form for user name and password, where the
+            application has a login check; False: only the link.
         stylesheet: The URL of a stylesheet that is loaded after the page's own.
+        icon: The URL of an icon, of the same origin; None: browsers look for the site's at `/favicon.ico`.
         texts: The words by language; the first is for everybody who wants none of the others.
         place: Says where a device is, from what the application knows of it; None where that is unknown.
         timezone: In which times are written, because a page without a script does not know its reader's.
@@ -104,7 +108,9 @@ class SessionsPage:
 
     path: str = "/account/sessions"
     sign_in_url: str | None = None
+    password_form: bool = True
     stylesheet: str | None = None
+    icon: str | None = None
     texts: Mapping[str, Texts] = field(default_factory=lambda: TEXTS, repr=False)
     place: Callable[[Mapping[str, Any]], str | None] = nowhere
     timezone: tzinfo = UTC
@@ -116,8 +122,9 @@ class SessionsPage:
     def __post_init__(self) -> None:
         """Check each value, and read the template."""
         check_text("path", self.path, PATH)
-        for name in ("sign_in_url", "stylesheet"):
+        for name in ("sign_in_url", "stylesheet", "icon"):
             _check_address(name, getattr(self, name))
+        check_switch("password_form", self.password_form)
         if not callable(self.place):
             raise ConfigurationError("place must be a function of what is known of a device")
         template = environment().get_template(TEMPLATE) if self.template is None else self.template
@@ -197,7 +204,7 @@ def _headers(stylesheet: str | None) -> Headers:
     policy = (
         "default-src 'none'",
         f"style-src {styles}",
-        "img-src 'self'",  # the site's own icon, for which browsers ask by themselves
+        "img-src 'self'",  # the icon
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",

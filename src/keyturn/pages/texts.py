@@ -59,6 +59,7 @@ class Texts:
     signed_out_text: str
     from_elsewhere: str
     sign_in: str
+    elsewhere: str
     username: str
     password: str
     open_again: str

@@ -109,12 +109,13 @@ async def _icon(_: Request) -> Response:
 
 
 def sessions_page(settings: Settings) -> SessionsPage:
-    """Make the page on which users see and end their sessions, where people sign in at `/`.
+    """Make the page on which users see and end their sessions, with a link to the page at `/`.
 
-    The server may be mounted below a path of which it knows nothing, so the link is a relative one.
+    The server may be mounted below a path of which it knows nothing, so its addresses are relative ones.
     """
     home = places_of(settings, SessionsPage()).home or ""
-    return SessionsPage(sign_in_url="../" * (home.count("/") - 1))
+    root = "../" * (home.count("/") - 1)
+    return SessionsPage(sign_in_url=root, icon=f"{root}static/icon.svg")
 
 
 class SecurityHeaders:

@@ -16,7 +16,7 @@ class TestMyFramework(HttpConformance):
         return MyFramework()
 ```
 
-where `MyFramework` has one method, `serve`: see `Framework`.
+where `MyFramework` has one method, `serve`: see `Framework`. It needs `keyturn[testing,pages]`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from __future__ import annotations
 from keyturn.testing._http.bad_input import BadInputRules
 from keyturn.testing._http.guards import GuardRules
 from keyturn.testing._http.origins import OriginRules
+from keyturn.testing._http.pages import PageRules
 from keyturn.testing._http.people import PeopleRules
 from keyturn.testing._http.sessions import SessionRules
 from keyturn.testing._http.sharing import SharedWorld, shared
@@ -34,6 +35,7 @@ from keyturn.testing._http.world import (
     FRESH,
     PATHS,
     REQUIRE,
+    SESSIONS_PAGE,
     Framework,
     Throttle,
     World,
@@ -48,6 +50,7 @@ __all__ = [
     "HttpConformance",
     "PATHS",
     "REQUIRE",
+    "SESSIONS_PAGE",
     "SharedWorld",
     "SocketConformance",
     "Throttle",
@@ -58,7 +61,9 @@ __all__ = [
 ]
 
 
-class HttpConformance(TokenRules, SessionRules, OriginRules, BadInputRules, GuardRules, PeopleRules):
+class HttpConformance(
+    TokenRules, SessionRules, OriginRules, BadInputRules, GuardRules, PeopleRules, PageRules
+):
     """Every rule of the HTTP layer."""
 
 

@@ -22,6 +22,7 @@ from keyturn.http import HttpRequest, HttpSettings, Requirements, SignIn, needs
 from keyturn.http.messages import Headers
 from keyturn.keys import KeyRing
 from keyturn.manager import AsyncTokenManager, TokenManager
+from keyturn.pages import SessionsPage
 from keyturn.policy import Policy
 from keyturn.results import TokenPair
 from keyturn.stores.memory import AsyncMemoryStore, MemoryStore
@@ -142,14 +143,18 @@ PATHS: Final = ("/health", "/public/page", "/admin", "/admin/page", "/admin/keys
 """What an application that is guarded `by_path` has besides."""
 
 
+SESSIONS_PAGE: Final = SessionsPage()
+"""The page of a user's sessions that every application has."""
+
+
 class Framework(Protocol):
     """How the suite starts a framework's server.
 
-    The application has the endpoints, and routes that answer GET with `{"user_id": ...}`, null where nobody
-    is signed in: `/private` for everybody with a token, `/maybe` for anybody, `/orders` for the scope
-    `orders:read`, `/admins` for the claim `roles` with `admin`, `/staff` for one of the roles `admin` and
-    `clerk`, `/fresh` for who has signed in within `FRESH`. In a world that is guarded `by_path` it also has
-    `PATHS`, of which `EXEMPT` need nothing and `REQUIRE` says what others need.
+    The application has the endpoints, with `SESSIONS_PAGE`, and routes that answer GET with
+    `{"user_id": ...}`, null where nobody is signed in: `/private` for everybody with a token, `/maybe` for
+    anybody, `/orders` for the scope `orders:read`, `/admins` for the claim `roles` with `admin`, `/staff` for
+    one of the roles `admin` and `clerk`, `/fresh` for who has signed in within `FRESH`. In a world that is
+    guarded `by_path` it also has `PATHS`, of which `EXEMPT` need nothing and `REQUIRE` says what others need.
 
     `/away` calls `away`: code of the application that meets an outage of the store.
 

@@ -1,0 +1,122 @@
+"""Where the page is, and what opening it does under each policy, without a framework."""
+
+from __future__ import annotations
+
+import pytest
+
+from keyturn import ConfigurationError, Policy
+from keyturn.http import Guard, HttpReply, HttpSettings
+from keyturn.http.places import Places, places_of
+from keyturn.pages import SessionsPage
+from keyturn.testing.http_suite import SESSIONS_PAGE, World
+from tests.http.neutral import PASSWORD, endpoints, request, values
+
+HOME = f"/auth{SESSIONS_PAGE.path}"
+OURS = ("sec-fetch-site", "same-origin")
+
+
+def opened(world: World, cookie: str) -> HttpReply:
+    """Open the page with a cookie."""
+    name = world.settings.cookie
+    return endpoints(world, sessions_page=SESSIONS_PAGE).handle(
+        request("GET", HOME, ("cookie", f"{name}={cookie}"))
+    )
+
+
+def signed_in(world: World) -> str:
+    """Sign somebody in, and give the cookie."""
+    return world.manager().issue("ann").refresh_token
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "home"),
+    [
+        ({}, "/account/sessions", "/auth/account/sessions"),
+        ({}, "/auth/devices", "/auth/devices"),
+        ({}, "/authors/devices", "/auth/authors/devices"),
+        ({"cookie_path": "/"}, "/account/sessions", "/account/sessions"),
+        ({"cookie_path": "/api", "prefix": "/api/auth"}, "/api/account", "/api/account"),
+        ({"cookie_path": "/mount/auth"}, "/account/sessions", "/auth/account/sessions"),
+        ({"cookie_path": "/mount/auth"}, "/auth/devices", "/auth/devices"),
+    ],
+    ids=str,
+)
+def test_the_page_lives_where_the_cookie_reaches(settings: dict[str, str], path: str, home: str) -> None:
+    """At its own path, if the cookie's covers it, mounted or not; else below the prefix."""
+    found = places_of(HttpSettings(**settings), SessionsPage(path=path))  # type: ignore[arg-type] # texts all
+    assert found.home == home
+
+
+def test_what_lies_outside_is_listed_once() -> None:
+    """Routes below the prefix are there anyway; a path with the same beginning is not below it."""
+    jwks = "/.well-known/jwks.json"
+    assert Places("/auth").outside == (jwks,)
+    assert Places("/auth", "/auth/devices", "/auth/devices").outside == (jwks,)
+    away = Places("/auth", "/authors", "/auth/authors")
+    assert away.outside == (jwks, "/authors")
+    assert [away.hold(path) for path in ("/auth", "/auth/x", "/authors", "/authors/x", jwks, "/")] == [
+        True,
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("path", ["/login", "/sessions", "/sessions/x", "/auth/me"])
+def test_a_page_hides_no_endpoint(path: str) -> None:
+    """Neither where the application wants it nor where it would live."""
+    with pytest.raises(ConfigurationError, match="sessions_page: its path would hide the endpoint"):
+        endpoints(World(), sessions_page=SessionsPage(path=path))
+
+
+@pytest.mark.parametrize("page", [SessionsPage, "page", object()], ids=str)
+def test_what_is_no_page_is_refused(page: object) -> None:
+    """At the start, by the endpoints and by the guard."""
+    for make in (lambda: endpoints(World(), sessions_page=page), lambda: _guard(page)):
+        with pytest.raises(ConfigurationError, match="sessions_page must be SessionsPage"):
+            make()
+
+
+def _guard(page: object) -> Guard:
+    return Guard(World().manager(), sessions_page=page)  # type: ignore[arg-type] # wrong on purpose
+
+
+def test_without_a_page_there_is_none() -> None:
+    """404 at both paths, and a guard by paths guards them."""
+    for path in (SESSIONS_PAGE.path, HOME):
+        assert endpoints(World()).handle(request("GET", path)).status == 404
+        without = Guard(World().manager()).check_path(request("GET", path))
+        assert isinstance(without, HttpReply)
+        assert without.status == 401
+        within = Guard(World().manager(), sessions_page=SESSIONS_PAGE).check_path(request("GET", path))
+        assert not isinstance(within, HttpReply)
+
+
+def test_a_race_may_be_a_conflict() -> None:
+    """With `on_race="conflict"` the later tab is told to try again; its cookie stays."""
+    world = World(policy=Policy(on_race="conflict"))
+    cookie = signed_in(world)
+    assert opened(world, cookie).status == 200
+    later = opened(world, cookie)
+    assert (later.status, values(later, "Set-Cookie"), values(later, "Retry-After")) == (409, [], ["1"])
+    assert b"Another tab was a moment faster." in later.body
+
+
+def test_without_rotation_the_cookie_lives_on() -> None:
+    """The same token is set again, with its new age."""
+    world = World(policy=Policy(rotation=False))
+    cookie = signed_in(world)
+    (line,) = values(opened(world, cookie), "Set-Cookie")
+    assert line.startswith(f"{world.settings.cookie}={cookie}; Max-Age=")
+
+
+def test_a_page_without_a_login_check_signs_nobody_in() -> None:
+    """There is no form, and what it would send is malformed."""
+    bare = endpoints(World(), login=None, sessions_page=SESSIONS_PAGE)
+    assert b'type="password"' not in bare.handle(request("GET", HOME)).body
+    sent = request("POST", HOME, OURS, ("content-type", "application/x-www-form-urlencoded"))
+    form = f"username=ann&password={PASSWORD.replace(' ', '+')}".encode()
+    reply = bare.handle(type(sent)(sent.method, sent.path, sent.headers, form))
+    assert (reply.status, values(reply, "Set-Cookie")) == (400, [])
