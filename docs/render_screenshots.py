@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import time
@@ -15,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal, NamedTuple
 
 import httpx
-from playwright.sync_api import Page, ViewportSize, sync_playwright
+from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
 ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -62,7 +63,27 @@ def show_devices(page: Page, server: Server) -> None:
     page.get_by_text("Active now").wait_for()
 
 
-SHOTS: Final = (Shot("devices", show_devices),)
+def show_demo(page: Page, server: Server) -> None:
+    """Make happen what the page of a demonstration is for: many tabs, a lost answer, a thief."""
+    page.goto(server.url)
+    page.get_by_label("Username").fill("alice")
+    page.get_by_label("Password").fill(demo_password(server, "alice"))
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_role("heading", name="Your session").wait_for()
+    page.get_by_text("without the lock").click()
+    for button, said in (
+        ("Refresh in six tabs at once", "tabs"),
+        ("Drop a response", "drop"),
+        ("Steal the token", "steal"),
+        ("Replay it inside the window", "inside"),
+    ):
+        page.get_by_role("button", name=button, exact=True).click()
+        expect(page.locator(f"#{said}-said")).to_have_text(re.compile(r"\.$"), timeout=30_000)
+    expect(page.locator("#timeline li[data-code=rejected]")).to_have_count(1)
+    page.evaluate("scrollTo(0, 0)")
+
+
+SHOTS: Final = (Shot("devices", show_devices), Shot("demo", show_demo))
 
 
 def add_devices(server: Server, folder: Path) -> None:
@@ -92,7 +113,7 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     with (
         TemporaryDirectory(prefix="keyturn-") as made,
-        keyturn_server(Path(made), "--demo", "--login-rate", "off") as server,
+        keyturn_server(Path(made), "--demo", "--race-window", "1s", "--login-rate", "off") as server,
         sync_playwright() as playwright,
     ):
         add_devices(server, Path(made))

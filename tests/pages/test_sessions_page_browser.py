@@ -14,6 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.support.accessibility import check_page
 from tests.support.browser import read_axe
 from tests.support.keyturn_server import demo_password, keyturn_server
 from tests.support.processes import Server
@@ -157,26 +158,17 @@ def test_everybody_can_use_it(
     viewport = {"width": width, "height": height}
     with reading(chromium, server, viewport=viewport, color_scheme=scheme, locale="de-DE") as reader:
         reader.page.goto(f"{server.url}/auth/account/sessions?done=this")
-        check(reader.page)
+        check_page(reader.page)
         reader.page.get_by_label("Benutzername").fill("bob")
         reader.page.get_by_label("Passwort").fill(demo_password(server, "bob"))
         reader.page.get_by_role("button", name="Anmelden").click()
         expect(reader.page.get_by_role("listitem")).to_have_count(3)
-        check(reader.page)
+        check_page(reader.page)
         reader.page.get_by_role("button", name="Abmelden Safari auf iPhone").click()
         expect(reader.page.get_by_role("status")).to_be_visible()
-        check(reader.page)
+        check_page(reader.page)
         reader.page.get_by_role("button", name="Alle anderen abmelden").click()
-        check(reader.page)
-
-
-def check(page: Page) -> None:
-    """Hold what is to be seen to all of axe's rules, and to its width."""
-    page.evaluate(read_axe())
-    found = page.evaluate("axe.run()")
-    assert [each["id"] for each in found["violations"]] == []
-    assert {"color-contrast", "label", "page-has-heading-one"} & {each["id"] for each in found["passes"]}
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        check_page(reader.page)
 
 
 def test_axe_finds_what_is_wrong(chromium: Browser, server: Server) -> None:

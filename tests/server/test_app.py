@@ -160,7 +160,7 @@ def test_too_many_attempts(tmp_path: Path) -> None:
         ("GET", "/static/%2e%2e/settings.py", 404, "not_found"),
         ("POST", "/", 405, "method_not_allowed"),
         ("DELETE", "/healthz", 405, "method_not_allowed"),
-        ("POST", "/static/page.js", 405, "method_not_allowed"),
+        ("POST", "/static/index.js", 405, "method_not_allowed"),
         ("GET", "/auth/login", 405, "method_not_allowed"),
         ("POST", "/auth/nowhere", 404, "not_found"),
     ],
@@ -200,7 +200,13 @@ def test_the_page_is_fenced_in_and_says_what_runs(running: Running) -> None:
     assert "https://" not in answer.text
     assert "<script>" not in answer.text
     assert "style=" not in answer.text
-    for path in ("/static/page.js", "/static/page.css", "/static/icon.svg"):
+    for path in (
+        "/static/index.js",
+        "/static/base.css",
+        "/static/page.css",
+        "/static/icon.svg",
+        "/favicon.ico",
+    ):
         assert running.http.get(path).status_code == 200
 
 
@@ -246,7 +252,7 @@ def test_it_can_be_mounted_in_another_application(tmp_path: Path) -> None:
     inner = create_app(settings_in(tmp_path, cookie_path="/keys/auth"))
     with serving(Starlette(routes=[Mount("/keys", inner)])) as http:
         assert http.get("/keys/").status_code == 200
-        assert http.get("/keys/static/page.js").status_code == 200
+        assert http.get("/keys/static/index.js").status_code == 200
         assert http.post("/keys/auth/refresh").status_code == 401
 
 

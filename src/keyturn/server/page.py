@@ -10,7 +10,7 @@ from typing import Any, Final
 from jinja2 import PackageLoader
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -52,6 +52,7 @@ _IN_A_FRAME: Final = {
     "Content-Security-Policy": _fence(framed_by="'self'"),
     "X-Frame-Options": "SAMEORIGIN",
 }
+_FILES: Final = Path(__file__).parent / "static"
 _PLACES: Final = {"memory": "facts.memory", "SQLite": "facts.sqlite"}
 
 
@@ -69,12 +70,11 @@ class Pages:
         self._environment = environment(PackageLoader("keyturn.server"))
         name, headers = ("demo.html", _WITH_FRAMES) if demo else ("index.html", {})
         # Beside its own files, those that all pages share.
-        files = StaticFiles(
-            directory=Path(__file__).parent / "static", packages=[("keyturn.pages", "static")]
-        )
+        files = StaticFiles(directory=_FILES, packages=[("keyturn.pages", "static")])
         self.routes: list[BaseRoute] = [
             Route("/", self._page(name, headers), methods=["GET"]),
             Mount("/static", files),
+            Route("/favicon.ico", _icon, methods=["GET"]),  # browsers ask, for pages that name none
         ]
         if demo:
             self.routes.append(Route("/demo/tab", self._page("tab.html", _IN_A_FRAME), methods=["GET"]))
@@ -102,6 +102,10 @@ class Pages:
             script_texts=json.dumps(texts.part("script"), ensure_ascii=False),
             race_window=texts.span(policy.race_window),
         )
+
+
+async def _icon(_: Request) -> Response:
+    return FileResponse(_FILES / "icon.svg")
 
 
 def sessions_page(settings: Settings) -> SessionsPage:

@@ -66,7 +66,7 @@ function links(lineage) {
 
 function path({ kind, twin }, from, to, index) {
   const gap = RADIUS + 5;
-  if (twin) return `M${from + 14} ${MIDDLE + gap - 6}C${from + 34} ${BELOW} ${from + 44} ${BELOW} ${to - gap} ${BELOW}`;
+  if (twin) return `M${from + 16} ${MIDDLE + gap - 9}C${from + 34} ${BELOW} ${from + 44} ${BELOW} ${to - gap} ${BELOW}`;
   if (kind === "rotated") return `M${from + gap} ${MIDDLE}H${to - gap}`;
   const [start, end] = [from + 17, to - 17];
   const up = kind === "race";
@@ -89,7 +89,7 @@ function ending(lineage) {
     const y = theft.twin ? BELOW : MIDDLE;
     const d = theft.twin
       ? `M${start + RADIUS + 5} ${y}C${to - 40} ${y} ${to} ${y} ${to} ${MIDDLE + RADIUS + 3}`
-      : `M${start + 14} ${MIDDLE + RADIUS}C${start + 40} ${BELOW} ${to} ${BELOW} ${to} ${MIDDLE + RADIUS + 3}`;
+      : `M${start + 16} ${MIDDLE + RADIUS - 3}C${start + 40} ${BELOW} ${to} ${BELOW} ${to} ${MIDDLE + RADIUS + 3}`;
     parts.push(draw("path", { class: "link theft new", d, "marker-end": "url(#head-alarm)" }));
   } else {
     parts.push(draw("path", { class: "link ended new", d: `M${from + RADIUS + 5} ${MIDDLE}H${to - RADIUS - 4}`, "marker-end": "url(#head-mute)" }));
@@ -110,11 +110,14 @@ function nodes(lineage) {
     const over = lineage.end || lineage.theft;
     const state = generation < lineage.current ? "spent" : over ? "over" : "current";
     parts.push(...node(x, MIDDLE, generation, state));
-    if (state === "current") parts.push(draw("text", { class: "label current", x, y: MIDDLE + 44 }, say("now")));
+    const isStolen = lineage.stolen.has(generation);
+    if (state === "current") {
+      parts.push(draw("text", { class: "label current", x, y: MIDDLE + (isStolen ? 56 : 44) }, say("now")));
+    }
     if (lineage.kept.has(generation)) parts.push(...loop(x, lineage.kept.get(generation)));
-    if (lineage.stolen.has(generation)) {
-      parts.push(draw("circle", { class: "mark", cx: x - 18, cy: MIDDLE + 19, r: 13 }));
-      parts.push(draw("use", { class: "mask", href: "#i-stolen", x: x - 27, y: MIDDLE + 10, width: 18, height: 18 }));
+    if (isStolen) {
+      parts.push(draw("circle", { class: "mark", cx: x, cy: MIDDLE + 27, r: 13 }));
+      parts.push(draw("use", { class: "mask", href: "#i-stolen", x: x - 9, y: MIDDLE + 18, width: 18, height: 18 }));
     }
     if (lineage.twins.has(generation)) {
       parts.push(...node(x, BELOW, generation, "twin"), draw("text", { class: "label theft", x, y: BELOW + 42 }, say("twin")));

@@ -1,0 +1,27 @@
+"""What anybody must be able to do with a page: read it at any width and in any light, by any means."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+from playwright.sync_api import Page
+
+from tests.support.browser import read_axe
+
+Scheme: TypeAlias = Literal["light", "dark"]
+SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
+WIDTHS: Final = (1280, 375)
+
+
+def check_page(page: Page) -> None:
+    """Hold what is to be seen to all of axe's rules (WCAG 2.2 AA and best practices), and to its width."""
+    page.evaluate(
+        "Promise.all(document.getAnimations().map(each => each.finished))"
+    )  # colours are final then
+    page.evaluate(read_axe())
+    found = page.evaluate("axe.run()")
+    violations = [(each["id"], [node["target"] for node in each["nodes"]]) for each in found["violations"]]
+    assert not violations, violations
+    passed = {each["id"] for each in found["passes"]}
+    assert {"color-contrast", "label", "page-has-heading-one"} & passed, passed
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
