@@ -11,7 +11,7 @@ import pytest
 import dev
 from tests.support.sources import ROOT
 
-COMMANDS = ("serve", "test", "check", "lint", "long", "bench")
+COMMANDS = ("serve", "test", "check", "lint", "docs", "long", "bench")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
