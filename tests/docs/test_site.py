@@ -11,11 +11,12 @@ from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 from urllib.parse import unquote, urlsplit
 
 import click
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Request
 from sphinx.util.inventory import InventoryFile
 
@@ -170,6 +171,17 @@ def test_pages_ask_nobody_else(served: str, page: Page) -> None:
         page.goto(f"{served}/{name}.html", wait_until="networkidle")
     assert len(requests) > 10
     assert [request.url for request in requests if not request.url.startswith(f"{served}/")] == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["index", "tutorials/fastapi", "reference/settings", "reference/events"])
+def test_nobody_is_kept_out(name: str, scheme: Literal["light", "dark"], served: str, page: Page) -> None:
+    """Axe finds nothing serious, in light and dark: what is left is the theme's, and moderate at most."""
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{served}/{name}.html")
+    found = Axe().run(page).response["violations"]
+    assert [each["id"] for each in found if each["impact"] in {"serious", "critical"}] == []
 
 
 @pytest.mark.browser
