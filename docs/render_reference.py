@@ -66,7 +66,7 @@ def _server() -> str:
 
 
 def _settings(settings: Iterable[Setting]) -> str:
-    rows = ["| setting | value | default | |", "| --- | --- | --- | --- |"]
+    rows = ["| setting | value | default | what it does |", "| --- | --- | --- | --- |"]
     for setting in settings:
         name = f"`{setting.name}`<br>`{setting.flag}`<br>`{setting.variable}`"
         if setting.secret:
@@ -84,7 +84,7 @@ def _settings(settings: Iterable[Setting]) -> str:
 
 
 def _endpoints() -> str:
-    lines = ["| request | body | answer | refusals | |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| request | body | answer | refusals | what it does |", "| --- | --- | --- | --- | --- |"]
     for path, operations in openapi.paths(HttpSettings(), has_login=True).items():
         for method, operation in operations.items():
             responses: dict[str, Any] = operation["responses"]
@@ -136,7 +136,7 @@ def _errors() -> str:
     for kind, depth in _tree(errors.KeyturnError):
         refusal = _answer_to(kind)
         answer = "-" if refusal is None else f"{refusal.status} `{refusal.error}`"
-        rows.append(f"| {'&emsp;' * depth}`{kind.__name__}` | `{kind.code}` | {answer} | {_told(kind)} |")
+        rows.append(f"| {'&nbsp;' * 4 * depth}`{kind.__name__}` | `{kind.code}` | {answer} | {_told(kind)} |")
     return "\n".join(rows) + "\n"
 
 

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 from urllib.parse import unquote, urlsplit
 
 import click
@@ -22,6 +22,7 @@ from sphinx.util.inventory import InventoryFile
 import dev
 from keyturn import events
 from keyturn.cli.root import keyturn
+from tests.support.accessibility import ask_axe
 from tests.support.sources import ROOT
 
 # The modules whose names users import, each with an `__all__`.
@@ -170,6 +171,17 @@ def test_pages_ask_nobody_else(served: str, page: Page) -> None:
         page.goto(f"{served}/{name}.html", wait_until="networkidle")
     assert len(requests) > 10
     assert [request.url for request in requests if not request.url.startswith(f"{served}/")] == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["index", "tutorials/fastapi", "reference/settings", "reference/events"])
+def test_nobody_is_kept_out(name: str, scheme: Literal["light", "dark"], served: str, page: Page) -> None:
+    """Axe finds nothing serious, in light and dark: what is left is the theme's, and moderate at most."""
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{served}/{name}.html")
+    found = ask_axe(page)["violations"]
+    assert [each["id"] for each in found if each["impact"] in {"serious", "critical"}] == []
 
 
 @pytest.mark.browser

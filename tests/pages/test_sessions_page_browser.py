@@ -14,8 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.accessibility import check_page
-from tests.support.browser import read_axe
+from tests.support.accessibility import ask_axe, check_page
 from tests.support.keyturn_server import demo_password, keyturn_server
 from tests.support.processes import Server
 
@@ -177,8 +176,7 @@ def test_axe_finds_what_is_wrong(chromium: Browser, server: Server) -> None:
         reader.open()
         reader.page.evaluate("document.querySelectorAll('label').forEach((each) => each.remove())")
         reader.page.evaluate("document.querySelector('h1').style.color = '#ddd'")
-        reader.page.evaluate(read_axe())
-        found = {each["id"] for each in reader.page.evaluate("axe.run()")["violations"]}
+        found = {each["id"] for each in ask_axe(reader.page)["violations"]}
         assert {"label", "color-contrast"} <= found
 
 

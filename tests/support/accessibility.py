@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from playwright.sync_api import Page
 
@@ -13,13 +13,18 @@ SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
 WIDTHS: Final = (1280, 375)
 
 
-def check_page(page: Page) -> None:
-    """Hold what is to be seen to all of axe's rules (WCAG 2.2 AA and best practices), and to its width."""
-    page.evaluate(
-        "Promise.all(document.getAnimations().map(each => each.finished))"
-    )  # colours are final then
+def ask_axe(page: Page) -> dict[str, list[dict[str, Any]]]:
+    """Hold what is to be seen to all of axe's rules (WCAG 2.2 AA and best practices), and give its findings."""
+    settled = "Promise.all(document.getAnimations().map((each) => each.finished))"  # colours are final then
+    page.evaluate(settled)
     page.evaluate(read_axe())
-    found = page.evaluate("axe.run()")
+    found: dict[str, list[dict[str, Any]]] = page.evaluate("axe.run()")
+    return found
+
+
+def check_page(page: Page) -> None:
+    """Find no violation, and nothing that would have to be scrolled to sideways."""
+    found = ask_axe(page)
     violations = [(each["id"], [node["target"] for node in each["nodes"]]) for each in found["violations"]]
     assert not violations, violations
     passed = {each["id"] for each in found["passes"]}
