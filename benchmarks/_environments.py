@@ -92,6 +92,15 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keyturn" / "bench"
 
 
+in_cache: Final = click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=default_folder,
+    show_default="the user's cache",
+    help="Where the environments of peers are kept.",
+)
+
+
 def python_of(environment: Environment, peers: Peers) -> Path:
     """Give an environment's Python; it is made where there is none yet.
 

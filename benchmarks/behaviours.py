@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows what Keyturn and its peers do in a race, after a lost answer, with a spent token.
+"""Shows what Keyturn and its peers do in a race, or after a lost answer: `behaviours.py --help`.
 
 It measures no speed. It installs peers as the benchmark does, and writes what the page comparison.md shows:
 `behaviours.py --output docs/explanation/behaviours.json`, then `docs/render_behaviours.py`.
@@ -27,7 +27,7 @@ from _environments import (
     Environment,
     NotInstalled,
     Peers,
-    default_folder,
+    in_cache,
     python_of,
 )
 from keyturn import AccessTokenError, KeyRing, RefreshError, TokenManager, __version__
@@ -49,13 +49,7 @@ SCRIPTS: Final[dict[str, Environment]] = {
 
 
 @click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=default_folder,
-    show_default="the user's cache",
-    help="Where the environments of peers are kept.",
-)
+@in_cache
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
