@@ -64,7 +64,12 @@ HTTP: Final = Environment(
     ("uvloop>=0.21", "httptools>=0.6", "pyjwt>=2.10", "gunicorn>=23"),
 )
 PLOT: Final = Environment("plot", "the plot by matplotlib", ("matplotlib>=3.10",))
-
+# Not measured, only asked what they do: behaviours.py.
+BEHAVIOUR: Final = Environment(
+    "behaviour",
+    "fastapi-users and authx",
+    ("fastapi-users[sqlalchemy]>=15", "authx>=1.7", "fastapi>=0.120", "httpx>=0.28", "aiosqlite>=0.22"),
+)
 
 ALL: Final = (JWT, DJANGO, FLASK, HTTP, PLOT)
 
@@ -85,6 +90,15 @@ class Peers:
 def default_folder() -> Path:
     """Say where environments are kept unless somebody says otherwise."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keyturn" / "bench"
+
+
+in_cache: Final = click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=default_folder,
+    show_default="the user's cache",
+    help="Where the environments of peers are kept.",
+)
 
 
 def python_of(environment: Environment, peers: Peers) -> Path:

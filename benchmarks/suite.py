@@ -18,7 +18,7 @@ from typing import Final
 import click
 
 from _common import heading
-from _environments import ALL, Peers, default_folder
+from _environments import ALL, Peers, in_cache
 from _findings import Finding, Missing, Plan, Results, Table, Versions
 from _machine import machine, packages
 from _markdown import document, printed
@@ -64,13 +64,7 @@ QUICK_SESSIONS: Final = (1_000, 4_000)
     help="Which other packages to install and measure; may be repeated.",
 )
 @click.option("--durable", is_flag=True, help="Let servers wait for their disks at each commit.")
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=default_folder,
-    show_default="the user's cache",
-    help="Where the environments of peers are kept.",
-)
+@in_cache
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),

@@ -48,7 +48,7 @@ def measure(plan: Plan) -> Iterator[Finding]:
     """Measure refreshes on PostgreSQL."""
     with ExitStack() as stack:
         server = stack.enter_context(site("postgres", durable=plan.durable))
-        given = {"secret": secrets.token_hex(32), "database": _for_django(server.place().url)}
+        given = {"secret": secrets.token_hex(32), "database": for_django(server.place().url)}
         django = hired(stack, plan, DJANGO, "django_peers.py", given)
         yield Versions(django.versions) if isinstance(django, Worker) else django
         try:
@@ -179,7 +179,8 @@ def _script() -> str:
     return f"\\if :first\n{first}\n{settings}\n\\set first 0\n\\endif\n{sql} \\gset\n\\set generation :gen\n"
 
 
-def _for_django(url: str) -> dict[str, Any]:
+def for_django(url: str) -> dict[str, Any]:
+    """Give a database as Django's settings have it; its connections are kept."""
     parts = urlsplit(url)
     return {
         "ENGINE": "django.db.backends.postgresql",

@@ -87,7 +87,7 @@ def toolkit(question: dict[str, Any]) -> Turn:
         found: str = json.loads(response.content)["refresh_token"]
         return found
 
-    token = ask(grant_type="password", username=user.username, password=_PASSWORD)
+    token = ask(grant_type="password", username=user.username, password=PASSWORD)
 
     def turn() -> None:
         nonlocal token
@@ -118,13 +118,13 @@ def _accepting(authentication: Any, question: dict[str, Any]) -> Turn:  # noqa: 
     return turn
 
 
-_PASSWORD = "only in this process's database"  # noqa: S105
+PASSWORD = "only in this process's database"  # noqa: S105
 
 
 def _user(question: dict[str, Any]) -> User:
     name = f"{question['do']}-{question.get('at_once', 1)}-{question['number']}"
     user, _ = User.objects.get_or_create(username=name)
-    user.set_password(_PASSWORD)
+    user.set_password(PASSWORD)
     user.save()
     return user
 
