@@ -1,6 +1,6 @@
 """Takes the pictures of the pages for the documentation, of a real server in a real Chromium.
 
-`python docs/render_screenshots.py` writes docs/screenshots/. It knows no test.
+`python docs/take_screenshots.py` writes docs/screenshots/. It knows no test.
 """
 
 from __future__ import annotations

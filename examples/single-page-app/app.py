@@ -1,4 +1,4 @@
-"""Notes in a single-page application: its files, its API, the endpoints, the browser client, the devices page."""
+"""Notes in a single-page application: files, an API, the endpoints, the browser client, the devices page."""
 
 import hmac
 from collections.abc import AsyncIterator

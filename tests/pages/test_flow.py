@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from keyturn import ConfigurationError, Policy
@@ -41,9 +43,9 @@ def signed_in(world: World) -> str:
     ],
     ids=str,
 )
-def test_the_page_lives_where_the_cookie_reaches(settings: dict[str, str], path: str, home: str) -> None:
+def test_the_page_lives_where_the_cookie_reaches(settings: dict[str, Any], path: str, home: str) -> None:
     """At its own path, if the cookie's covers it, mounted or not; else below the prefix."""
-    found = places_of(HttpSettings(**settings), SessionsPage(path=path))  # type: ignore[arg-type] # texts all
+    found = places_of(HttpSettings(**settings), SessionsPage(path=path))
     assert found.home == home
 
 
@@ -72,15 +74,15 @@ def test_a_page_hides_no_endpoint(path: str) -> None:
 
 
 @pytest.mark.parametrize("page", [SessionsPage, "page", object()], ids=str)
-def test_what_is_no_page_is_refused(page: object) -> None:
+def test_what_is_no_page_is_refused(page: Any) -> None:
     """At the start, by the endpoints and by the guard."""
     for make in (lambda: endpoints(World(), sessions_page=page), lambda: _guard(page)):
         with pytest.raises(ConfigurationError, match="sessions_page must be SessionsPage"):
             make()
 
 
-def _guard(page: object) -> Guard:
-    return Guard(World().manager(), sessions_page=page)  # type: ignore[arg-type] # wrong on purpose
+def _guard(page: Any) -> Guard:
+    return Guard(World().manager(), sessions_page=page)
 
 
 def test_without_a_page_there_is_none() -> None:

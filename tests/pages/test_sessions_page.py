@@ -82,10 +82,10 @@ def test_it_is_a_page_of_the_endpoints() -> None:
     ],
     ids=str,
 )
-def test_an_unusable_setting_names_itself(field: str, value: object) -> None:
+def test_an_unusable_setting_names_itself(field: str, value: Any) -> None:
     """At once, and not when somebody opens the page."""
     with pytest.raises(ConfigurationError, match=field):
-        SessionsPage(**{field: value})  # type: ignore[arg-type] # what is wrong on purpose
+        SessionsPage(**{field: value})
 
 
 def test_its_one_style_is_let_in_by_its_digest() -> None:

@@ -14,9 +14,9 @@ WIDTHS: Final = (1280, 375)
 
 
 def ask_axe(page: Page) -> dict[str, list[dict[str, Any]]]:
-    """Hold what is to be seen to all of axe's rules (WCAG 2.2 AA and best practices), and give its findings."""
-    settled = "Promise.all(document.getAnimations().map((each) => each.finished))"  # colours are final then
-    page.evaluate(settled)
+    """Hold what is to be seen to axe's rules (WCAG 2.2 AA and best practices), and give its findings."""
+    # Only then are colours final.
+    page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished))")
     page.evaluate(read_axe())
     found: dict[str, list[dict[str, Any]]] = page.evaluate("axe.run()")
     return found
