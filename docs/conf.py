@@ -71,7 +71,10 @@ nitpick_ignore_regex = [
     # what signatures name and no application does: private modules, type variables, parts of parts.
     (r"py:.*", r"keyturn\.(?:\w+\.)*_.*"),
     (r"py:.*", r"keyturn\.(?:\w+\.)*(?:[A-Z]\w*T|[TPR])"),
-    (r"py:.*", r"keyturn\.(?:django\.rates\.Rate|http\.places\.Places|http\.sockets\.Ending|manager_base\.ManagerBase)"),
+    (
+        r"py:.*",
+        r"keyturn\.(?:django\.rates\.Rate|http\.places\.Places|http\.sockets\.Ending|manager_base\.ManagerBase)",
+    ),
     (r"py:.*", r"keyturn\.(?:policy\.FromPolicy|results\.KeepClaims|testing\.world\.Manager)"),
     (r"py:.*", r"keyturn\.lab\.(?:coloured\.Away|held\.Holding|running\.Runner)"),
 ]

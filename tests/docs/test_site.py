@@ -28,7 +28,13 @@ from tests.support.sources import ROOT
 # The modules whose names users import, each with an `__all__`.
 PUBLIC = (
     *("keyturn", "keyturn.http", "keyturn.keystores", "keyturn.lab", "keyturn.client", "keyturn.django"),
-    *("keyturn.flask", "keyturn.litestar", "keyturn.pages", "keyturn.starlette", "keyturn.testing.conformance"),
+    *(
+        "keyturn.flask",
+        "keyturn.litestar",
+        "keyturn.pages",
+        "keyturn.starlette",
+        "keyturn.testing.conformance",
+    ),
     *(f"keyturn.stores.{name}" for name in ("postgres", "protocol", "redis", "sqlalchemy", "urls")),
 )
 

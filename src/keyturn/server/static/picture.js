@@ -17,7 +17,13 @@ export function showPicture(box, lineage) {
   const width = LEFT * 2 + last * STEP;
   const svg = draw(
     "svg",
-    { role: "img", "aria-labelledby": "drawing-title drawing-desc", viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT },
+    {
+      role: "img",
+      "aria-labelledby": "drawing-title drawing-desc",
+      viewBox: `0 0 ${width} ${HEIGHT}`,
+      width,
+      height: HEIGHT,
+    },
     draw("title", { id: "drawing-title" }, say("picture_title")),
     draw("desc", { id: "drawing-desc" }, describe(lineage)),
     draw("defs", {}, ...["way", "alarm", "mute"].map(head)),
@@ -36,7 +42,16 @@ const describe = ({ current, counts, end }) =>
 const head = (name) =>
   draw(
     "marker",
-    { id: `head-${name}`, class: name, viewBox: "0 0 10 10", refX: 8, refY: 5, markerWidth: 7, markerHeight: 7, orient: "auto-start-reverse" },
+    {
+      id: `head-${name}`,
+      class: name,
+      viewBox: "0 0 10 10",
+      refX: 8,
+      refY: 5,
+      markerWidth: 7,
+      markerHeight: 7,
+      orient: "auto-start-reverse",
+    },
     draw("path", { d: "M1 1 9 5 1 9Z" }),
   );
 
@@ -75,8 +90,7 @@ function path({ kind, twin }, from, to, index) {
   return `M${start} ${y}C${start + 14} ${y + bend} ${end - 14} ${y + bend} ${end} ${y}`;
 }
 
-const cut = (x, lively) =>
-  draw("path", { class: `cut${lively}`, d: `M${x - 6} ${MIDDLE - 6}l12 12m0-12-12 12` });
+const cut = (x, lively) => draw("path", { class: `cut${lively}`, d: `M${x - 6} ${MIDDLE - 6}l12 12m0-12-12 12` });
 
 function ending(lineage) {
   if (!lineage.end && !lineage.theft) return [];
@@ -92,7 +106,13 @@ function ending(lineage) {
       : `M${start + 16} ${MIDDLE + RADIUS - 3}C${start + 40} ${BELOW} ${to} ${BELOW} ${to} ${MIDDLE + RADIUS + 3}`;
     parts.push(draw("path", { class: "link theft new", d, "marker-end": "url(#head-alarm)" }));
   } else {
-    parts.push(draw("path", { class: "link ended new", d: `M${from + RADIUS + 5} ${MIDDLE}H${to - RADIUS - 4}`, "marker-end": "url(#head-mute)" }));
+    parts.push(
+      draw("path", {
+        class: "link ended new",
+        d: `M${from + RADIUS + 5} ${MIDDLE}H${to - RADIUS - 4}`,
+        "marker-end": "url(#head-mute)",
+      }),
+    );
   }
   const [x, y] = [to - 19, MIDDLE - 19];
   parts.push(
@@ -120,7 +140,10 @@ function nodes(lineage) {
       parts.push(draw("use", { class: "mask", href: "#i-stolen", x: x - 9, y: MIDDLE + 18, width: 18, height: 18 }));
     }
     if (lineage.twins.has(generation)) {
-      parts.push(...node(x, BELOW, generation, "twin"), draw("text", { class: "label theft", x, y: BELOW + 42 }, say("twin")));
+      parts.push(
+        ...node(x, BELOW, generation, "twin"),
+        draw("text", { class: "label theft", x, y: BELOW + 42 }, say("twin")),
+      );
     }
   }
   return parts;
@@ -132,6 +155,10 @@ const node = (x, y, generation, state) => [
 ];
 
 const loop = (x, times) => [
-  draw("path", { class: "link kept", d: `M${x - 9} ${MIDDLE - 25}C${x - 24} ${MIDDLE - 54} ${x + 24} ${MIDDLE - 54} ${x + 10} ${MIDDLE - 27}`, "marker-end": "url(#head-mute)" }),
+  draw("path", {
+    class: "link kept",
+    d: `M${x - 9} ${MIDDLE - 25}C${x - 24} ${MIDDLE - 54} ${x + 24} ${MIDDLE - 54} ${x + 10} ${MIDDLE - 27}`,
+    "marker-end": "url(#head-mute)",
+  }),
   ...(times > 1 ? [draw("text", { class: "more", x, y: MIDDLE - 54 }, `×${times}`)] : []),
 ];

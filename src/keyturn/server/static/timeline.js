@@ -38,7 +38,9 @@ export function openTimeline(changed) {
     if (!following || document.hidden) return;
     source = new EventSource(`${url}/demo/events?after=${place}`);
     source.addEventListener("open", () => show("paused"));
-    source.addEventListener("error", () => show("paused", source?.readyState === EventSource.CONNECTING && say("paused")));
+    source.addEventListener("error", () =>
+      show("paused", source?.readyState === EventSource.CONNECTING && say("paused")),
+    );
     source.addEventListener("message", ({ data, lastEventId }) => {
       place = lastEventId;
       add(JSON.parse(data));
@@ -78,7 +80,13 @@ function line(moment) {
   time.dateTime = at.toISOString();
   const title = make("p", "title", moment.title);
   if (moment.actor === "thief") title.prepend(make("span", "thief", say("thief")), " ");
-  const item = make("li", "", icon(ICONS[moment.code] ?? "ended"), make("div", "", title, make("p", "text", moment.text)), time);
+  const item = make(
+    "li",
+    "",
+    icon(ICONS[moment.code] ?? "ended"),
+    make("div", "", title, make("p", "text", moment.text)),
+    time,
+  );
   item.dataset.code = moment.code;
   item.dataset.actor = moment.actor;
   return item;
