@@ -25,6 +25,7 @@ from keyturn.django.users import find_user, find_users, user_id_of
 from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.keystores import KeyKeeper, key_store_from_url
 from keyturn.keystores.files import FileKeyStore
+from keyturn.pages import SessionsPage
 from keyturn.stores.memory import MemoryStore
 from tests.django.project.accounts.models import User
 from tests.support.processes import fork
@@ -311,3 +312,19 @@ def test_garbage_is_no_token() -> None:
     """As everywhere: 401, not 500."""
     with pytest.raises(InvalidToken):
         get_manager().refresh("garbage")
+
+
+PAGE = SessionsPage(path="/devices")
+
+
+@pytest.mark.parametrize("given", [PAGE, f"{__name__}.PAGE"], ids=["page", "path"])
+def test_the_page_of_devices_is_a_setting(given: object) -> None:
+    """As it is, or by its dotted path; what is no page is refused by the key's name."""
+    with with_keyturn(SESSIONS_PAGE=given):
+        assert get_settings().sessions_page is PAGE
+        assert get_settings().places.home == "/auth/devices"
+    with (
+        with_keyturn(SESSIONS_PAGE=7),
+        pytest.raises(ConfigurationError, match=r"KEYTURN\['SESSIONS_PAGE'\] is not usable: sessions_page"),
+    ):
+        get_settings()

@@ -73,7 +73,7 @@ def test_a_page_hides_no_endpoint(path: str) -> None:
         endpoints(World(), sessions_page=SessionsPage(path=path))
 
 
-@pytest.mark.parametrize("page", [SessionsPage, "page", object()], ids=str)
+@pytest.mark.parametrize("page", [SessionsPage, "page", 7], ids=["class", "text", "number"])
 def test_what_is_no_page_is_refused(page: Any) -> None:
     """At the start, by the endpoints and by the guard."""
     for make in (lambda: endpoints(World(), sessions_page=page), lambda: _guard(page)):

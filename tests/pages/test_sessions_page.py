@@ -20,6 +20,7 @@ from keyturn.results import SessionInfo
 from tests.http.neutral import request, values
 
 NOW = 1_800_000_000.0
+UNSAFE = Environment(autoescape=False).from_string("x")  # noqa: S701 - it is refused
 
 
 def session(**given: Any) -> SessionInfo:
@@ -78,7 +79,7 @@ def test_it_is_a_page_of_the_endpoints() -> None:
         ("place", "Zürich"),
         ("password_form", "no"),
         ("template", "sessions.html"),
-        ("template", Environment(autoescape=False).from_string("x")),  # noqa: S701 - it is refused
+        pytest.param("template", UNSAFE, id="template that does not escape"),
     ],
     ids=str,
 )
