@@ -8,8 +8,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 const target = new URL("../test/examples/", import.meta.url);
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target);
-for (const name of ["browser-client", "server-side-rendering"]) {
-  const guide = readFileSync(new URL(`../../docs/how-to/${name}.md`, import.meta.url), "utf8");
+for (const name of ["browser-client.md", "server-side-rendering.md"]) {
+  const guide = readFileSync(new URL(`../../docs/how-to/${name}`, import.meta.url), "utf8");
   for (const [, file, code] of guide.matchAll(/^```tsx?\n\/\/ ([\w-]+\.tsx?)\n(.*?)^```$/gms)) {
     writeFileSync(new URL(file, target), code, { flag: "wx" });
   }

@@ -65,12 +65,13 @@ class Site:
 
 
 @contextmanager
-def running_site(client: Path, policy: Policy) -> Generator[Site]:
+def running_site(client: Path, policy: Policy, *, page: str = PAGE) -> Generator[Site]:
     """Serve the application until the block ends.
 
     Args:
         client: The folder with the built browser client.
         policy: The manager's.
+        page: What is at `/`.
     """
     clock, plan = ManualClock(), FaultPlan()
     events, bodies = list[Event](), list[bytes]()
@@ -93,7 +94,7 @@ def running_site(client: Path, policy: Policy) -> Generator[Site]:
     app = Starlette(
         routes=[
             *auth.routes,
-            Route("/", lambda _: HTMLResponse(PAGE)),
+            Route("/", lambda _: HTMLResponse(page)),
             Route("/notes", auth.require()(notes), methods=["GET", "POST"]),
             Mount("/client", StaticFiles(directory=client)),
         ],
