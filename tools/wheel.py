@@ -10,6 +10,7 @@ can import the source: `tools/no_source.py`. Tests and documents are those of th
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -79,11 +80,13 @@ def share_packages(environment: Path) -> None:
     (packages(environment) / "_shared.pth").write_text(line, encoding="utf-8")
     ours, theirs = (Path(path, "bin", "python") for path in (sys.prefix, environment))
     for script in ours.parent.iterdir():
+        command = theirs.with_name(script.name)
         first, newline, rest = script.read_bytes().partition(b"\n") if script.is_file() else (b"", b"", b"")
         if first.startswith(f"#!{ours}".encode()):
-            command = theirs.with_name(script.name)
             command.write_bytes(f"#!{theirs}".encode() + newline + rest)
             command.chmod(0o755)
+        elif os.access(script, os.X_OK) and not first.startswith(b"#!") and not command.exists():
+            command.symlink_to(script)  # a program that is no Python, such as zizmor
 
 
 def install(python: Path, wheel: Path, *, extra: str = "") -> None:
