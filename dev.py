@@ -101,6 +101,7 @@ INSTALLED: Final = (
     *("tests/core/test_refresh_tokens.py", "tests/test_managers.py", "tests/http/test_starlette.py"),
     "tests/cli/test_history.py",
     "tests/server/test_page.py::test_sign_in_refresh_reload_and_out",
+    "tests/pages/test_sessions_page_browser.py::test_the_whole_walk_without_javascript",
     "tests/stores/test_redis_scripts.py::test_an_operation_is_one_call",
     "tests/stores/test_sqlalchemy_schema.py::test_the_migrations_make_what_metadata_says",
     "tests/django/test_admin.py::test_nothing_is_revoked_before_the_question_is_answered",
@@ -111,8 +112,8 @@ TESTS: Final = {
     "every branch of the core": [
         *("-m", "coverage", "report", "--include=src/keyturn/_core/*", "--fail-under=100"),
     ],
-    "pytest": [*PYTEST],
     "pytest, with the wheel": ["tools/wheel.py", "-q", *PYTEST[2:], *INSTALLED],
+    "pytest": [*PYTEST],
 }
 
 _PYTEST_CLOSING: Final = re.compile(rb"\d+ (?:passed|failed|error|errors|skipped|deselected)\b.* in [\d.]+s")
