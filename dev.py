@@ -115,6 +115,7 @@ TESTS: Final = {
     "pytest, with the wheel": ["tools/wheel.py", "-q", *PYTEST[2:], *INSTALLED],
     "pytest": [*PYTEST],
 }
+EVERYTHING: Final = {**LINT, **TYPES, **DOCS, **JS, **TESTS}
 
 _PYTEST_CLOSING: Final = re.compile(rb"\d+ (?:passed|failed|error|errors|skipped|deselected)\b.* in [\d.]+s")
 _PASSWORDS: Final = re.compile(r"(://[^:\s]*:)\S*@")
@@ -162,8 +163,7 @@ def _serve(arguments: list[str]) -> int:
 
 def _test(arguments: list[str]) -> int:
     """Run pytest alone where arguments say which tests; else everything."""
-    everything = {**LINT, **TYPES, **DOCS, **JS, **TESTS}
-    return _pytest(arguments) if arguments else _run_all(everything, with_tests=True)
+    return _pytest(arguments) if arguments else _run_all(EVERYTHING, with_tests=True)
 
 
 def _pytest(arguments: list[str]) -> int:

@@ -91,9 +91,9 @@ def test_the_tests_that_are_named_are_there() -> None:
 
 
 def test_every_check_of_the_readme_is_run() -> None:
-    """The full run holds lint, types, tests, the coverage of the core, and what is installed."""
-    assert [*dev.LINT, *dev.TYPES, *dev.TESTS] == [
-        *("ruff check", "ruff format", "mypy --strict", "pyright (strict)"),
-        *("pytest, measuring the core", "every branch of the core", "pytest"),
-        "pytest, with the wheel",
+    """The full run holds lint, types, documents, browser client, tests, the core's coverage, the wheel."""
+    assert list(dev.EVERYTHING) == [
+        *("ruff check", "ruff format", "mypy --strict", "pyright (strict)", "documentation"),
+        *("browser client (npm test)", "pytest, measuring the core", "every branch of the core"),
+        *("pytest, with the wheel", "pytest"),
     ]

@@ -197,7 +197,7 @@ def test_the_page_of_the_package_renders(built: Built) -> None:
     readme, page = (ROOT / "README.md").read_text("utf-8"), str(built.metadata().get_payload())
     assert BESIDE_THE_README.search(readme), "there is nothing to find"
     assert BESIDE_THE_README.search(page) is None
-    assert "Rotation (docs/explanation/rotation.md)" in page
+    assert "decisions (docs/explanation/decisions.md)" in page
 
 
 # --------------------------------------------------------------------------------- in a bare environment
