@@ -26,8 +26,9 @@ afterAll(() => {
   vi.unstubAllGlobals();
 });
 
+const Name = () => createElement("p", null, react.useSession().status);
+
 test("the React hook shows the session, and each change", async () => {
-  const Name = () => createElement("p", null, react.useSession().status);
   const place = document.createElement("div");
   const root = createRoot(place);
   await act(async () => root.render(createElement(Name)));
