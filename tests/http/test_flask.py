@@ -162,7 +162,7 @@ def test_a_blueprint_is_guarded_in_the_idiom_of_flask() -> None:
 
 
 def test_who_asks_is_not_known_where_nothing_guards() -> None:
-    """The error says that a guard is missing; whether somebody is signed in may be asked, also in no request."""
+    """The error says that a guard is missing; whether somebody is there may be asked, also in no request."""
     app = Flask(__name__)
     app.testing = True
     Keyturn(World().manager(), login=check_password).init_app(app)
