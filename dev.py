@@ -58,7 +58,7 @@ Usage: python3 dev.py COMMAND [ARGUMENTS]
   check               lint, format, mypy and pyright, without the tests
   lint                lint and format only
   docs                build the documentation as a site, and say where it is
-  js [SCRIPT]         run the browser client's checks and tests, or another script of js/package.json
+  js [SCRIPT]         run the browser client's checks and tests, or another script, such as `pack`
   long [ARGUMENTS]    run the long storms (pytest -m slow)
   wheel [ARGUMENTS]   build the wheel, install it into .venv-wheel and run all tests against it; the
                       arguments are pytest's, behind `--built WHEEL` where it is built already
