@@ -1,7 +1,7 @@
 """Puts the files of the examples into the tutorials, so that what is shown runs. It knows no framework.
 
-A tutorial says `<!-- file: examples/fastapi/app.py -->` before a code block; the block becomes that file, and its
-name in the reader's folder stands above. Run this after an example has changed; the tests compare.
+A tutorial says `<!-- file: examples/fastapi/app.py -->` before a code block; the block becomes that file, and
+its name in the reader's folder stands above. Run this after an example has changed; the tests compare.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page of the single-page tutorial in a real Chromium: what its reader is told when something does not work."""
+"""The page of the single-page tutorial in a real Chromium: what is said when something does not work."""
 
 from __future__ import annotations
 
