@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -82,6 +83,23 @@ def test_output_passes_through_with_its_status_and_closing_line(
     )
     assert (status, found) == (1, "=== 1 failed, 2 passed in 0.10s ===")
     assert capfdbinary.readouterr().out.decode() == f"{closing}\n3 passed\n"
+
+
+def test_checks_side_by_side_are_told_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Each with its own output and status, in their order, whichever ends first."""
+    monkeypatch.setattr(dev, "PYTHON", sys.executable)
+    checks = {
+        "first": ["-c", "import time; time.sleep(0.2); print('one'); exit(3)"],
+        "second": ["-c", "print('two')"],
+    }
+    ended = {name: outcome.status for name, outcome in dev._side_by_side(checks)}
+    assert ended == {"first": 3, "second": 0}
+    said = capfdbinary.readouterr().out.decode()
+    assert re.fullmatch(
+        r"\n=== first\none\n  first .* FAILED \(exit status 3\)\n\n=== second\ntwo\n  second .* ok\n", said
+    )
 
 
 def test_the_tests_that_are_named_are_there() -> None:
