@@ -9,6 +9,7 @@ Rule 3: what changes something is a `POST` of our own page's form, and ends in a
 
 from __future__ import annotations
 
+import logging
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -27,10 +28,16 @@ from keyturn.http.signing_in import begin_session, checked, redeem
 from keyturn.http.site import Answer, Site, cleared, kept
 from keyturn.results import Principal, SessionInfo, TokenPair
 
+_LOG: Final = logging.getLogger("keyturn")
 _MAX_QUERY: Final = 64
 _MAX_TARGET: Final = 64  # a session's id has 36 characters
 _CREDENTIALS: Final = frozenset({"username", "password"})
 _NO_STORE: Final = ("Cache-Control", "no-store")
+_UNWRITTEN: Final = HttpReply(
+    500,
+    (("Content-Type", "text/plain; charset=utf-8"), _NO_STORE, ("X-Content-Type-Options", "nosniff")),
+    b"This page could not be shown.",
+)
 _UNAUTHORIZED: Final = 401
 _SIGNED_OUT: Final = frozenset({"this", "all"})
 
@@ -105,8 +112,13 @@ class _Visit:
         return posixpath.basename(self.request.path)
 
     def answer(self, headers: Headers = (), **shown: Any) -> HttpReply:  # noqa: ANN401 - as PageView takes them
+        """Show the page. Whatever it raises, the headers go out: no rotation is lost for want of a page."""
         view = PageView(self.address, self.site.manager.now(), **shown)
-        reply = self.page.show(self.request, view)
+        try:
+            reply = self.page.show(self.request, view)
+        except Exception:  # noqa: BLE001  (templates and texts may be the application's)
+            _LOG.exception("the page of a user's sessions could not be written")
+            reply = _UNWRITTEN
         return replace(reply, headers=(*reply.headers, *headers))
 
     def back(self, done: Done | None = None, headers: Headers = ()) -> HttpReply:
