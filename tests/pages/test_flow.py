@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from keyturn.http import Guard, HttpReply, HttpRequest, HttpSettings, PageView
 from keyturn.http.places import Places
 from keyturn.http.routes import places_of
 from keyturn.pages import SessionsPage
+from keyturn.testing.faults import BEFORE
 from keyturn.testing.http_suite import SESSIONS_PAGE, World
 from tests.http.neutral import PASSWORD, endpoints, request, values
 
@@ -121,6 +123,25 @@ def test_a_page_that_cannot_be_written_loses_no_rotation(caplog: pytest.LogCaptu
     assert "LookupError: no sessions" in caplog.text
     assert cookie not in caplog.text
     assert opened(world, cookie).status == 200
+
+
+def test_of_many_sessions_the_newest_are_shown_and_the_readers_own() -> None:
+    """However old that is; a sentence says that there are more, which end with all others too."""
+    world = World()
+    cookie = signed_in(world)
+    own = world.manager().inspect(cookie).id
+    for count, more in ((99, False), (1, True), (30, True)):
+        for _ in range(count):
+            world.clock.advance(60)
+            newest = world.manager().issue("ann").session_id
+        reply = opened(world, cookie)
+        (line,) = values(reply, "Set-Cookie")
+        cookie = line.partition(";")[0].partition("=")[2]
+        ids = re.findall(r'name="end" value="([^"]+-[^"]+)"', reply.body.decode())
+        assert (len(ids), ids[:2]) == (100, [own, newest])
+        assert (b"More devices are signed in than are shown here." in reply.body) is more
+    world.plan.next(BEFORE, method="lookup")
+    assert opened(world, cookie).status == 503
 
 
 def test_a_race_may_be_a_conflict() -> None:

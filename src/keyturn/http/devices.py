@@ -29,6 +29,9 @@ from keyturn.http.site import Answer, Site, cleared, kept
 from keyturn.results import Principal, SessionInfo, TokenPair
 
 _LOG: Final = logging.getLogger("keyturn")
+MOST_SHOWN: Final = 100
+"""How many sessions the page lists: those of the newest sign-ins, and the reader's own however old it is."""
+
 _MAX_QUERY: Final = 64
 _MAX_TARGET: Final = 64  # a session's id has 36 characters
 _CREDENTIALS: Final = frozenset({"username", "password"})
@@ -62,14 +65,34 @@ def show(site: Site, request: HttpRequest, *, page: Page) -> Answer:
     if token is None:
         return visit.answer(done=done if done in _SIGNED_OUT else None, asks_password=site.has_login)
 
-    def listed(found: Iterable[SessionInfo], cookies: Headers) -> HttpReply:
-        return visit.answer(cookies, sessions=_ordered(found), done=None if done in _SIGNED_OUT else done)
-
     def go_on(who: Principal[Any], cookies: Headers) -> Answer:
+        def listed(found: Iterable[SessionInfo]) -> HttpReply:
+            ordered = _ordered(found)
+            return visit.answer(
+                cookies,
+                sessions=ordered[:MOST_SHOWN],
+                more=len(ordered) > MOST_SHOWN,
+                done=None if done in _SIGNED_OUT else done,
+            )
+
+        def with_own(found: list[SessionInfo]) -> Answer:
+            if any(session.current for session in found):
+                return listed(found)
+            return call(
+                lambda backend: backend.manager.inspect(token),
+                lambda own: listed([replace(own, current=True), *found] if own.active else found),
+                failed,
+            )
+
+        def failed(error: KeyturnError) -> HttpReply:
+            return visit.refused(error, cookies)
+
         return call(
-            lambda backend: backend.manager.sessions(who.user_id, current=who.session_id),
-            lambda found: listed(found, cookies),
-            lambda error: visit.refused(error, cookies),
+            lambda backend: backend.manager.sessions(
+                who.user_id, current=who.session_id, limit=MOST_SHOWN + 1
+            ),
+            with_own,
+            failed,
         )
 
     return visit.redeemed(token, go_on)
