@@ -318,7 +318,13 @@ class PageRules(Rules):
 
     def test_it_speaks_its_readers_language(self, site: Site) -> None:
         """As `Accept-Language` asks; English to everybody else."""
-        for asked, language in (("de-CH, en;q=0.5", "de"), ("fr", "en"), ("", "en"), (";q=x", "en")):
+        for asked, language in (
+            ("de-CH, en;q=0.5", "de"),
+            ("DE", "de"),
+            ("fr", "en"),
+            ("", "en"),
+            (";q=x", "en"),
+        ):
             answer = site.send("GET", HOME, headers=(("Accept-Language", asked),))
             assert answer.headers["content-language"] == language
             assert f'<html lang="{language}" dir="ltr">' in answer.text
