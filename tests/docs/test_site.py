@@ -186,8 +186,9 @@ def test_pages_ask_nobody_else(served: str, page: Page) -> None:
     ["index", "tutorials/fastapi", "reference/settings", "reference/events", "explanation/comparison"],
 )
 def test_nobody_is_kept_out(name: str, scheme: Literal["light", "dark"], served: str, page: Page) -> None:
-    """Axe finds nothing serious, in light and dark, on a desktop and a phone: what is left is the theme's, and
-    moderate at most. Nor does a page scroll sideways; a table or block of code that does takes the keyboard.
+    """Axe finds nothing serious on a desktop or a phone: what is left is the theme's, and moderate at most.
+
+    Nor does a page scroll sideways; a table or a block of code that does takes the keyboard.
     """
     page.emulate_media(color_scheme=scheme)
     for width in WIDTHS:
