@@ -60,7 +60,7 @@ Usage: python3 dev.py COMMAND [ARGUMENTS]
   check               lint, format, mypy and pyright, without the tests
   lint                lint and format only
   docs                build the documentation as a site, and say where it is
-  js [SCRIPT]         run the browser client's checks and tests, or another script of js/package.json
+  js [SCRIPT]         run the browser client's checks and tests (test), or build, lint or format it
   long [ARGUMENTS]    run the long storms (pytest -m slow)
   wheel [ARGUMENTS]   build the wheel, install it into .venv-wheel and run all tests against it; the
                       arguments are pytest's, behind `--built WHEEL` where it is built already
@@ -70,6 +70,9 @@ Usage: python3 dev.py COMMAND [ARGUMENTS]
 
 The first run fills .venv beside this file; later runs reuse it. Deleting .venv* is always safe.
 """
+
+# What is run there has a help of its own, which says more.
+ANSWER_THEMSELVES: Final = ("serve", "test", "bench")
 
 # Each check is a name and the arguments of the virtual environment's Python.
 LINT: Final = {
@@ -139,7 +142,8 @@ def main(arguments: Sequence[str]) -> int:
         "bench": _bench,
     }
     name = arguments[0] if arguments else ""
-    if name in ("-h", "--help", "help"):
+    asks_us = name in commands and name not in ANSWER_THEMSELVES and set(arguments[1:]) & {"-h", "--help"}
+    if name in ("-h", "--help", "help") or asks_us:
         print(HELP, end="")
         return 0
     if name not in commands:

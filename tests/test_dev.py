@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -34,6 +35,21 @@ def test_help_names_all_commands() -> None:
     result = run("--help")
     assert (result.returncode, result.stderr) == (0, "")
     assert all(f"\n  {command}" in result.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["check", "lint", "docs", "js", "long", "wheel"])
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_a_command_is_explained_without_being_run(command: str, flag: str) -> None:
+    """Who asks what a command does gets the list, before anything is set up."""
+    result = run(command, flag)
+    assert (result.returncode, result.stdout, result.stderr) == (0, dev.HELP, "")
+
+
+def test_the_scripts_of_the_browser_client_are_named() -> None:
+    """Nobody has to look into js/package.json; `prepack` is npm's own."""
+    scripts = json.loads((ROOT / "js" / "package.json").read_text("utf-8"))["scripts"].keys() - {"prepack"}
+    line = next(line for line in dev.HELP.splitlines() if line.startswith("  js "))
+    assert scripts <= set(re.findall(r"\w+", line.partition("]")[2]))
 
 
 def test_arguments_are_not_swallowed() -> None:
