@@ -90,6 +90,13 @@ def test_a_login_check_that_gives_no_user_id_is_a_mistake(accepted: Any) -> None
         endpoints(World(), login=lambda _u, _p: accepted).handle(login())
 
 
+@pytest.mark.parametrize("key", [17, None, b"ann"])
+def test_a_primary_key_is_no_user_id_until_it_is_text(key: Any) -> None:
+    """Told to the application, where it is written: the client's request is not what is wrong."""
+    with pytest.raises(ConfigurationError, match=r"write SignIn\(str\(user\.id\)\)"):
+        endpoints(World(), login=lambda _u, _p: SignIn(key)).handle(login())
+
+
 def test_a_mistake_of_the_application_is_not_hidden() -> None:
     """A configuration error is raised, to be seen by whoever runs the server."""
     with pytest.raises(ConfigurationError):

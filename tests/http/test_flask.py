@@ -161,6 +161,21 @@ def test_a_blueprint_is_guarded_in_the_idiom_of_flask() -> None:
     assert app.test_client().get("/page").status_code == 401
 
 
+def test_who_asks_is_not_known_where_nothing_guards() -> None:
+    """The error says that a guard is missing; whether somebody is there may be asked, also in no request."""
+    app = Flask(__name__)
+    app.testing = True
+    Keyturn(World().manager(), login=check_password).init_app(app)
+    app.add_url_rule("/open", view_func=lambda: str(current_principal.user_id), endpoint="open")
+    app.add_url_rule("/asks", view_func=lambda: str(bool(current_principal)), endpoint="asks")
+    bearer = {"Authorization": f"Bearer {log_in(app)}"}
+    with pytest.raises(ConfigurationError, match="guard the route"):
+        app.test_client().get("/open", headers=bearer)
+    assert app.test_client().get("/asks", headers=bearer).text == "False"
+    assert not current_principal
+    assert not hasattr(current_principal, "__wrapped__")  # doctest asks this of all that a module names
+
+
 def test_a_guarded_view_that_returns_nothing_is_a_mistake() -> None:
     """Flask itself says so, as of any view."""
     app = Flask(__name__)

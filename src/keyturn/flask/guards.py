@@ -14,7 +14,7 @@ from werkzeug.local import LocalProxy
 
 from keyturn.errors import ConfigurationError
 from keyturn.flask.endpoints import extension, read, written
-from keyturn.http import Admitted, Headers, HttpReply, NeedsOptions, needs, put_headers
+from keyturn.http import Admitted, Headers, HttpReply, NeedsOptions, needs, put_headers, signed_in
 from keyturn.results import Principal
 
 P = ParamSpec("P")
@@ -29,8 +29,21 @@ def asking() -> Principal[Any] | None:
     return request.environ.get(_PRINCIPAL) if has_request_context() else None
 
 
-current_principal = cast("Principal[Any]", LocalProxy(asking))
-"""Who the request's access token speaks for; false where nobody is signed in."""
+class _Asking(LocalProxy[Any]):
+    """Who asks, which may be nobody; whoever wants to know more of nobody has forgotten the guard."""
+
+    def __getattr__(self, name: str) -> object:  # tools that look at a module ask for names with an underscore
+        found = self._get_current_object()
+        return getattr(found if name.startswith("_") else signed_in(found), name)
+
+
+current_principal = cast("Principal[Any]", _Asking(asking))
+"""Who the request's access token speaks for; false where nobody is signed in.
+
+Raises:
+    ConfigurationError: Something is asked of it where nothing guards the view, or nobody need be signed in
+        and nobody is.
+"""
 
 
 def auth_required(

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
-from keyturn.errors import KeyturnError
+from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.manager import AsyncTokenManager, TokenManager
 
 AnswerT = TypeVar("AnswerT")
@@ -29,12 +29,26 @@ class SignIn:
         holds: Asked once more when the session has begun: whether what was accepted still holds. A password
             that was changed while it was being checked would otherwise leave a session behind that the change
             could not end. With asyncio it is a coroutine function. None: not asked.
+
+    Raises:
+        ConfigurationError: The user's id is no text.
+
+    Examples:
+        >>> SignIn(17)
+        Traceback (most recent call last):
+        keyturn.errors.ConfigurationError: user_id must be text, not int: write SignIn(str(user.id))
     """
 
     user_id: str
     claims: Any = None
     device: dict[str, Any] | None = None
     holds: Callable[[], Any] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a primary key as it is: the client would be told that its request is malformed."""
+        kind = type(cast("object", self.user_id))
+        if not issubclass(kind, str):
+            raise ConfigurationError(f"user_id must be text, not {kind.__name__}: write SignIn(str(user.id))")
 
 
 Accepted: TypeAlias = SignIn | str | None
