@@ -129,7 +129,7 @@ def test_of_many_sessions_the_newest_are_shown_and_the_readers_own() -> None:
     """However old that is; a sentence says that there are more, which end with all others too."""
     world = World()
     cookie = signed_in(world)
-    own = world.manager().inspect(cookie).id
+    newest = own = world.manager().inspect(cookie).id
     for count, more in ((99, False), (1, True), (30, True)):
         for _ in range(count):
             world.clock.advance(60)

@@ -1,6 +1,6 @@
 // Signing in and out, and who is signed in: what both pages at "/" have. It keeps no token.
 
-import { act, onPress, show } from "./acting.js";
+import { onceAtATime, onPress, show } from "./acting.js";
 import { byId } from "./dom.js";
 import { say } from "./texts.js";
 
@@ -39,15 +39,17 @@ async function showUser(auth, session) {
 }
 
 function wire(auth) {
-  byId("sign-in").addEventListener("submit", (event) => {
+  const form = byId("sign-in");
+  const signIn = onceAtATime(async () => {
+    const { username, password } = form.elements;
+    await auth.login({ username: username.value, password: password.value });
+    password.value = "";
+    byId("you-title").focus();
+    return say("signed_in");
+  });
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const { username, password } = event.target.elements;
-    act(async () => {
-      await auth.login({ username: username.value, password: password.value });
-      password.value = "";
-      byId("you-title").focus();
-      return say("signed_in");
-    });
+    signIn();
   });
   onPress(byId("sign-out"), async () => {
     await auth.logout();
