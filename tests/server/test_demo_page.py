@@ -276,6 +276,12 @@ def test_the_story_is_told_again_after_a_reload(person: Person) -> None:
     expect(drawing.locator("desc")).to_contain_text("Generations 0 to 1. Rotations: 1.")
 
 
+def test_people_are_named(person: Person) -> None:
+    """By the claim `name` (OpenID Connect Core, section 5.1), with the id beside it."""
+    expect(person.page.locator("#user")).to_have_text("Alice")
+    expect(person.page.locator("#user-id")).to_have_text(re.compile(r"^[0-9a-f-]{36}$"))
+
+
 def test_a_second_tab_sees_the_same_story(person: Person) -> None:
     """A real second tab is signed in by itself, and what ends in one is ended, and told, in both."""
     with person.page.context.expect_page() as opened:

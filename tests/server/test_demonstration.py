@@ -204,6 +204,18 @@ def places(catalogue: Mapping[str, Any], above: str = "") -> Iterator[tuple[str,
             yield from places(found, f"{above}{name}.")
 
 
+def test_a_text_is_no_part_and_a_part_no_text() -> None:
+    """What is asked for as the other, or lies below a text, is not there: a page does not show a dict."""
+    texts = texts_in("en")
+    for ask in (
+        lambda: texts.say("page"),
+        lambda: texts.part("page.title"),
+        lambda: texts.say("page.title.more"),
+    ):
+        with pytest.raises(KeyError):
+            ask()
+
+
 def test_catalogues_are_of_one_shape() -> None:
     """Every language has every text, and the same braces in it."""
     parts = ("page", "facts", "demo", "tab", "moments", "script")

@@ -15,7 +15,7 @@ export function followSession(auth) {
     byId("signed-out").hidden = now !== "signed-out";
     byId("signed-in").hidden = now !== "signed-in";
     if (now === "signed-in") showUser(auth, session);
-    else for (const id of ["user", "claims", "token", "expires"]) byId(id).replaceChildren();
+    else for (const id of ["user", "user-id", "claims", "token", "expires"]) byId(id).replaceChildren();
     if (now === "signed-out" && was === "signed-in") {
       if (session.reason === "ended") show("message", say("over"));
       byId("sign-in-title").focus({ preventScroll: true });
@@ -30,7 +30,8 @@ export function followSession(auth) {
 async function showUser(auth, session) {
   const ends = new Date(session.expiresAt);
   const own = Object.entries(session.claims).filter(([name]) => !REGISTERED.has(name));
-  byId("user").textContent = session.userId;
+  byId("user").textContent = session.claims.name ?? "";
+  byId("user-id").textContent = session.userId;
   byId("claims").textContent = JSON.stringify(Object.fromEntries(own));
   byId("expires").textContent = ends.toLocaleTimeString(document.documentElement.lang);
   byId("expires").dateTime = ends.toISOString();

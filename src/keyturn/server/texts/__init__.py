@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from babel.units import format_unit
 
@@ -40,12 +40,21 @@ class Texts:
             >>> Texts("en", {"page": {"hello": "Hello, {name}!"}}).say("page.hello", name="Ann")
             'Hello, Ann!'
         """
-        return str(self._find(place)).format_map(values)
+        found = self._find(place)
+        if not isinstance(found, str):
+            raise KeyError(place)
+        return found.format_map(values)
 
     def part(self, place: str) -> Mapping[str, Any]:
-        """Give a part of the catalogue as it is."""
-        found: Mapping[str, Any] = self._find(place)
-        return found
+        """Give a part of the catalogue as it is.
+
+        Raises:
+            KeyError: There is none of that name.
+        """
+        found = self._find(place)
+        if not isinstance(found, Mapping):
+            raise KeyError(place)
+        return cast("Mapping[str, Any]", found)
 
     def span(self, seconds: float) -> str:
         """Write a span in its largest unit.
@@ -57,10 +66,12 @@ class Texts:
         size, unit = next((each for each in _UNITS if seconds >= each[0]), (1, "second"))
         return format_unit(int(seconds // size), f"duration-{unit}", locale=self.language)
 
-    def _find(self, place: str) -> Any:  # noqa: ANN401 - a text or a part
-        found: Any = self._catalogue
+    def _find(self, place: str) -> object:
+        found: object = self._catalogue
         for name in place.split("."):
-            found = found[name]
+            if not isinstance(found, Mapping):
+                raise KeyError(place)
+            found = cast("Mapping[str, object]", found)[name]
         return found
 
 
