@@ -12,14 +12,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, cast
 
-from babel.units import format_unit
-
 from keyturn.pages.languages import choose
+from keyturn.server.words import span
 
 LANGUAGES: Final = ("en", "de")
 """The languages that there is a catalogue of; the first is for everybody else."""
-
-_UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 class Texts:
@@ -57,14 +54,13 @@ class Texts:
         return cast("Mapping[str, Any]", found)
 
     def span(self, seconds: float) -> str:
-        """Write a span in its largest unit.
+        """Write a span in words.
 
         Examples:
             >>> Texts("en", {}).span(900), Texts("de", {}).span(86_400)
             ('15 minutes', '1 Tag')
         """
-        size, unit = next((each for each in _UNITS if seconds >= each[0]), (1, "second"))
-        return format_unit(int(seconds // size), f"duration-{unit}", locale=self.language)
+        return span(seconds, self.language)
 
     def _find(self, place: str) -> object:
         found: object = self._catalogue
