@@ -42,6 +42,7 @@ _UNWRITTEN: Final = HttpReply(
     b"This page could not be shown.",
 )
 _UNAUTHORIZED: Final = 401
+_CONFLICT: Final = 409
 _SIGNED_OUT: Final = frozenset({"this", "all"})
 
 
@@ -153,7 +154,13 @@ class _Visit:
         refusal = refusal_of(error)
         if refusal.status == _UNAUTHORIZED:
             return self.answer(cookies, asks_password=self.site.has_login)
-        return self.answer((*refusal.headers, *cookies), status=refusal.status, problem=refusal.error)
+        return self.answer(
+            (*refusal.headers, *cookies),
+            status=refusal.status,
+            problem=refusal.error,
+            # Where the other tab's answer was lost, only a new sign-in leads on.
+            asks_password=refusal.status == _CONFLICT and self.site.has_login,
+        )
 
     def not_signed_in(self, error: KeyturnError) -> HttpReply:
         """Show why nobody has been signed in, with the form once more."""
