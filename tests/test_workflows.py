@@ -145,11 +145,6 @@ def test_what_is_published_has_been_tested() -> None:
     ]
 
 
-def test_the_variable_of_a_release_is_the_one_that_is_read() -> None:
-    """What packs the browser client takes the file that the workflow names."""
-    assert "process.env.KEYTURN_TARBALL" in (ROOT / "js" / "tools" / "pack.mjs").read_text("utf-8")
-
-
 def test_what_is_published_is_what_was_built() -> None:
     """One job builds; those that sign or publish have no source, and so nothing to build from."""
     jobs = release()
