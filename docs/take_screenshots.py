@@ -81,6 +81,8 @@ def show_demo(page: Page, server: Server) -> None:
         expect(page.locator(f"#{said}-said")).to_have_text(re.compile(r"\.$"), timeout=30_000)
     expect(page.locator("#timeline li[data-code=rejected]")).to_have_count(1)
     page.evaluate("scrollTo(0, 0)")
+    generations = page.get_by_role("heading", name="Generations")
+    generations.evaluate("(heading) => innerWidth < 500 && heading.parentElement.scrollIntoView()")
 
 
 SHOTS: Final = (Shot("devices", show_devices), Shot("demo", show_demo))
