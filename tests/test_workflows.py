@@ -136,7 +136,7 @@ def test_what_is_published_has_been_tested() -> None:
     test = release()["test"]
     commands = [step.get("run", "") for step in test["steps"] if "dev.py" in step.get("run", "")]
     client, wheel = commands  # in this order: the wheel's suite has browsers run the client that lies there
-    assert client.startswith("KEYTURN_TARBALL=$(echo \"$PWD\"/dist/*.tgz)\nexport KEYTURN_TARBALL\n")
+    assert client.startswith('KEYTURN_TARBALL=$(echo "$PWD"/dist/*.tgz)\nexport KEYTURN_TARBALL\n')
     assert client.endswith("python3 dev.py js\n")
     assert wheel.startswith("python3 dev.py wheel --built dist/*.whl")
     assert uses(test, "actions/download-artifact") == [

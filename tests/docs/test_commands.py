@@ -58,7 +58,9 @@ def test_commands_are_what_the_program_takes() -> None:
     assert [each for each in found if each[2] is not None] == []
 
 
-@pytest.mark.parametrize("command", ["keyturn serv", "keyturn keys turn", "keyturn serve --demos", "keyturn -x"])
+@pytest.mark.parametrize(
+    "command", ["keyturn serv", "keyturn keys turn", "keyturn serve --demos", "keyturn -x"]
+)
 def test_an_unknown_command_is_seen(command: str) -> None:
     """The reader above would notice."""
     assert unknown(command)
