@@ -52,7 +52,7 @@ def test_links_are_found() -> None:
 
 
 def test_each_refusal_is_explained() -> None:
-    """Who looks for a status or an error finds it where symptoms are listed, but for what only programmers meet."""
+    """Where symptoms are listed is each status and error, but for what only programmers meet."""
     refusal = re.compile(r"^\| (\d{3})[^|]*\| `(\w+)`", re.MULTILINE)
     wanted = refusal.findall((ROOT / "docs" / "reference" / "http.md").read_text("utf-8"))
     found = refusal.findall((ROOT / "docs" / "how-to" / "troubleshooting.md").read_text("utf-8"))
