@@ -67,14 +67,34 @@ test("the sign-in says what to tell the user", async () => {
 test("the step-up asks for the password where the server wants a recent sign-in, and there only", async () => {
   const { deleteAccount } = await import("./examples/delete-account.ts");
   await signIn();
-  const ask = vi.fn(async () => "right");
+  const ask = vi.fn(async () => "");
   expect((await deleteAccount(ask)).status).toBe(200);
   expect(ask).not.toHaveBeenCalled();
+  expect(auth.session().status).toBe("signed-out");
+  await signIn();
   const header = { "WWW-Authenticate": 'Bearer error="insufficient_user_authentication"' };
-  server.next("/account", () => refusal(401, "insufficient_user_authentication", header));
-  expect((await deleteAccount(ask)).status).toBe(200);
+  const stale = () => refusal(401, "insufficient_user_authentication", header);
+  server.next("/account", stale);
+  expect((await deleteAccount(ask)).status).toBe(401);
   expect(ask).toHaveBeenCalledOnce();
-  expect(server.log.slice(-3)).toEqual(["DELETE /account", "POST /auth/step-up", "DELETE /account"]);
+  expect(server.log.at(-1)).toBe("DELETE /account");
+  expect(auth.session().status).toBe("signed-in");
+  ask.mockResolvedValue("right");
+  server.next("/account", stale);
+  expect((await deleteAccount(ask)).status).toBe(200);
+  const ended = ["DELETE /account", "POST /auth/step-up", "DELETE /account", "POST /auth/logout"];
+  expect(server.log.slice(-4)).toEqual(ended);
+});
+
+test("the menu is by role, and shorter for who is not signed in", async () => {
+  const { menu } = await import("./examples/menu.ts");
+  expect(menu()).toEqual(["Orders"]);
+  server.next("/auth/login", () => {
+    server.user = "ann";
+    return server.grant({ roles: ["admin"] });
+  });
+  await signIn();
+  expect(menu()).toEqual(["Orders", "Everything"]);
 });
 
 test("the socket offers the token as a subprotocol", async () => {

@@ -32,7 +32,8 @@ def asking() -> Principal[Any] | None:
 class _Asking(LocalProxy[Any]):
     """Who asks, which may be nobody; whoever wants to know more of nobody has forgotten the guard."""
 
-    def __getattr__(self, name: str) -> object:  # tools that look at a module ask for names with an underscore
+    def __getattr__(self, name: str) -> object:
+        # Tools that look into a module ask for names with an underscore.
         found = self._get_current_object()
         return getattr(found if name.startswith("_") else signed_in(found), name)
 
