@@ -21,7 +21,9 @@ import shutil
 import subprocess
 import time
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -58,7 +60,7 @@ Usage: python3 dev.py COMMAND [ARGUMENTS]
   check               lint, format, mypy and pyright, without the tests
   lint                lint and format only
   docs                build the documentation as a site, and say where it is
-  js [SCRIPT]         run the browser client's checks and tests, or another script, such as `pack`
+  js [SCRIPT]         run the browser client's checks and tests, or a script: build, lint, format, pack
   long [ARGUMENTS]    run the long storms (pytest -m slow)
   wheel [ARGUMENTS]   build the wheel, install it into .venv-wheel and run all tests against it; the
                       arguments are pytest's, behind `--built WHEEL` where it is built already
@@ -68,6 +70,9 @@ Usage: python3 dev.py COMMAND [ARGUMENTS]
 
 The first run fills .venv beside this file; later runs reuse it. Deleting .venv* is always safe.
 """
+
+# What is run there has a help of its own, which says more.
+ANSWER_THEMSELVES: Final = ("serve", "test", "bench")
 
 # Each check is a name and the arguments of the virtual environment's Python.
 LINT: Final = {
@@ -137,7 +142,8 @@ def main(arguments: Sequence[str]) -> int:
         "bench": _bench,
     }
     name = arguments[0] if arguments else ""
-    if name in ("-h", "--help", "help"):
+    asks_us = name in commands and name not in ANSWER_THEMSELVES and set(arguments[1:]) & {"-h", "--help"}
+    if name in ("-h", "--help", "help") or asks_us:
         print(HELP, end="")
         return 0
     if name not in commands:
@@ -233,15 +239,12 @@ def _run_all(checks: dict[str, list[str]], *, with_tests: bool = False) -> int:
     summary: list[str] = []
     failed = 0
     closing = ""
-    for name, command in checks.items():
-        print(f"\n=== {name}", flush=True)
-        start = time.monotonic()
-        status, last = _pass_through([str(PYTHON), *command])
-        closing = last or closing
-        verdict = "ok" if status == 0 else f"FAILED (exit status {status})"
-        failed += status != 0
-        summary.append(f"  {name:<26} {time.monotonic() - start:6.1f} s   {verdict}")
-        print(summary[-1], flush=True)
+    still = {name: command for name, command in checks.items() if name not in TESTS}
+    tests = {name: command for name, command in checks.items() if name in TESTS}
+    for name, outcome in (*_side_by_side(still), *_one_by_one(tests)):
+        closing = outcome.closing or closing
+        failed += outcome.status != 0
+        summary.append(outcome.line(name))
     print("\n=== Summary")
     print("\n".join(summary))
     print(f"{failed} of {len(checks)} checks failed" if failed else f"All {len(checks)} checks passed")
@@ -250,16 +253,72 @@ def _run_all(checks: dict[str, list[str]], *, with_tests: bool = False) -> int:
     return 1 if failed else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a check ended.
+
+    Attributes:
+        status: Its exit status.
+        closing: Pytest's closing line, or an empty string.
+        seconds: How long it took.
+    """
+
+    status: int
+    closing: str
+    seconds: float
+
+    def line(self, name: str) -> str:
+        """Say it in one line."""
+        verdict = "ok" if self.status == 0 else f"FAILED (exit status {self.status})"
+        return f"  {name:<26} {self.seconds:6.1f} s   {verdict}"
+
+
+def _side_by_side(checks: dict[str, list[str]]) -> Iterator[tuple[str, Outcome]]:
+    """Run checks that only look, two at a time; what each prints is shown when it has ended."""
+
+    def run(command: list[str]) -> tuple[bytes, Outcome]:
+        start = time.monotonic()
+        done = subprocess.run(
+            [PYTHON, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_colours(), check=False
+        )
+        return done.stdout, Outcome(done.returncode, "", time.monotonic() - start)
+
+    with ThreadPoolExecutor(2) as pool:
+        running = {name: pool.submit(run, command) for name, command in checks.items()}
+        for name, check in running.items():
+            print(f"\n=== {name}", flush=True)
+            output, outcome = check.result()
+            sys.stdout.buffer.write(output)
+            print(outcome.line(name), flush=True)
+            yield name, outcome
+
+
+def _one_by_one(checks: dict[str, list[str]]) -> Iterator[tuple[str, Outcome]]:
+    """Run tests, which take the whole machine, and show what they print as it comes."""
+    for name, command in checks.items():
+        print(f"\n=== {name}", flush=True)
+        start = time.monotonic()
+        status, closing = _pass_through([str(PYTHON), *command])
+        outcome = Outcome(status, closing, time.monotonic() - start)
+        print(outcome.line(name), flush=True)
+        yield name, outcome
+
+
+def _colours() -> dict[str, str]:
+    """Give the environment, with colours where somebody looks."""
+    wanted = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return os.environ | ({"FORCE_COLOR": "1"} if wanted else {})
+
+
 def _pass_through(command: list[str]) -> tuple[int, str]:
     """Run a command, show its output as it comes, and pick pytest's closing line out of it.
 
     Returns:
         The exit status, and the closing line or an empty string.
     """
-    colour = {"FORCE_COLOR": "1"} if sys.stdout.isatty() and "NO_COLOR" not in os.environ else {}
     output = bytearray()
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | colour
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_colours()
     ) as process:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         while chunk := os.read(process.stdout.fileno(), 65_536):

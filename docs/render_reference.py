@@ -120,12 +120,17 @@ def _refusals() -> str:
     for kind, _ in _tree(errors.KeyturnError):
         if (refusal := _answer_to(kind)) is not None:
             _, told = causes.setdefault((refusal.status, refusal.error), (refusal, []))
-            told.append(f"`{kind.__name__}`")
+            told.append(f"`{kind.__name__}`{_when(kind)}")
     rows = ["| status | `error` | `error_description` | headers | when |", "| --- | --- | --- | --- | --- |"]
     for (status, code), (refusal, told) in sorted(causes.items()):
-        headers = "<br>".join(f"`{name}: {value}`" for name, value in refusal.headers)
+        headers = "<br>".join(f"`{name}: {_without(refusal, value)}`" for name, value in refusal.headers)
         rows.append(f"| {status} | `{code}` | {refusal} | {headers} | {'; '.join(told)} |")
     return "\n".join(rows) + "\n"
+
+
+def _without(refusal: replies.Refusal, value: str) -> str:
+    """Leave out of a header what the column beside it says."""
+    return value.replace(f'error_description="{refusal}"', "error_description=…")
 
 
 # ----------------------------------------------------------------------------------------------- errors
@@ -136,7 +141,8 @@ def _errors() -> str:
     for kind, depth in _tree(errors.KeyturnError):
         refusal = _answer_to(kind)
         answer = "-" if refusal is None else f"{refusal.status} `{refusal.error}`"
-        rows.append(f"| {'&nbsp;' * 4 * depth}`{kind.__name__}` | `{kind.code}` | {answer} | {_told(kind)} |")
+        name = f"{'&nbsp;' * 4 * depth}`{kind.__name__}`"
+        rows.append(f"| {name} | `{kind.code}` | {answer}{_when(kind)} | {_told(kind)} |")
     return "\n".join(rows) + "\n"
 
 
@@ -145,6 +151,12 @@ def _tree(kind: type[errors.KeyturnError], depth: int = 0) -> Iterator[tuple[typ
         yield kind, depth
         for below in kind.__subclasses__():
             yield from _tree(below, depth + 1)
+
+
+def _when(kind: type[errors.KeyturnError]) -> str:
+    """Say under which setting alone there is such an error, if its description does."""
+    found = re.search(r"^ *Only (with `[^`]+`)", kind.__doc__ or "", re.MULTILINE)
+    return f", only {found[1]}" if found else ""
 
 
 def _answer_to(kind: type[errors.KeyturnError]) -> replies.Refusal | None:

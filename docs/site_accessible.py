@@ -9,6 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 _AFTER_THE_THEME: Final = 900
+_TABLES: Final = re.compile(r'<div class="table-wrapper[^"]*"')
 _PARAMETERS: Final = re.compile(r'<dl>\s*((?:<dd><em class="sig-param">.*?</dd>\s*)+)</dl>', re.DOTALL)
 
 
@@ -17,7 +18,9 @@ def mend(_: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctre
     for part in ("body", "furo_navigation_tree"):
         html = str(context.get(part, ""))
         html = html.replace('class="caption" role="heading"', 'class="caption" role="heading" aria-level="2"')
-        html = html.replace("<pre>", '<pre tabindex="0">')  # it may scroll, and not everybody has a mouse
+        # What may scroll: not everybody has a mouse.
+        html = html.replace("<pre>", '<pre tabindex="0">')
+        html = _TABLES.sub(r'\g<0> tabindex="0" role="group" aria-label="Table"', html)
         context[part] = _PARAMETERS.sub(_lines, html)
 
 

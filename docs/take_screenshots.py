@@ -29,8 +29,8 @@ from tests.support.processes import Server  # noqa: E402  (the same)
 
 PICTURES: Final = ROOT / "docs" / "screenshots"
 SIZES: Final[dict[str, ViewportSize]] = {
-    "desktop": {"width": 1080, "height": 720},
-    "phone": {"width": 375, "height": 720},
+    "desktop": {"width": 1080, "height": 900},
+    "phone": {"width": 375, "height": 812},
 }
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 OTHERS: Final = {  # what alice is signed in with besides, and how long she has been, in hours
@@ -81,6 +81,8 @@ def show_demo(page: Page, server: Server) -> None:
         expect(page.locator(f"#{said}-said")).to_have_text(re.compile(r"\.$"), timeout=30_000)
     expect(page.locator("#timeline li[data-code=rejected]")).to_have_count(1)
     page.evaluate("scrollTo(0, 0)")
+    generations = page.get_by_role("heading", name="Generations")
+    generations.evaluate("(heading) => innerWidth < 500 && heading.parentElement.scrollIntoView()")
 
 
 SHOTS: Final = (Shot("devices", show_devices), Shot("demo", show_demo))
@@ -125,7 +127,7 @@ def main() -> None:
                     page = context.new_page()
                     shot.prepare(page, server)
                     path = PICTURES / f"{shot.name}-{scheme}-{size}.png"
-                    page.screenshot(path=path, full_page=True, animations="disabled")
+                    page.screenshot(path=path, animations="disabled")  # what one sees first
                     print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} KiB")
                     leave(page)
                     context.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 
@@ -33,6 +35,21 @@ def test_help_names_all_commands() -> None:
     result = run("--help")
     assert (result.returncode, result.stderr) == (0, "")
     assert all(f"\n  {command}" in result.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["check", "lint", "docs", "js", "long", "wheel"])
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_a_command_is_explained_without_being_run(command: str, flag: str) -> None:
+    """Who asks what a command does gets the list, before anything is set up."""
+    result = run(command, flag)
+    assert (result.returncode, result.stdout, result.stderr) == (0, dev.HELP, "")
+
+
+def test_the_scripts_of_the_browser_client_are_named() -> None:
+    """Nobody has to look into js/package.json; `prepack` is npm's own."""
+    scripts = json.loads((ROOT / "js" / "package.json").read_text("utf-8"))["scripts"].keys() - {"prepack"}
+    line = next(line for line in dev.HELP.splitlines() if line.startswith("  js "))
+    assert scripts <= set(re.findall(r"\w+", line.partition("]")[2]))
 
 
 def test_arguments_are_not_swallowed() -> None:
@@ -82,6 +99,23 @@ def test_output_passes_through_with_its_status_and_closing_line(
     )
     assert (status, found) == (1, "=== 1 failed, 2 passed in 0.10s ===")
     assert capfdbinary.readouterr().out.decode() == f"{closing}\n3 passed\n"
+
+
+def test_checks_side_by_side_are_told_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Each with its own output and status, in their order, whichever ends first."""
+    monkeypatch.setattr(dev, "PYTHON", sys.executable)
+    checks = {
+        "first": ["-c", "import time; time.sleep(0.2); print('one'); exit(3)"],
+        "second": ["-c", "print('two')"],
+    }
+    ended = {name: outcome.status for name, outcome in dev._side_by_side(checks)}
+    assert ended == {"first": 3, "second": 0}
+    said = capfdbinary.readouterr().out.decode()
+    assert re.fullmatch(
+        r"\n=== first\none\n  first .* FAILED \(exit status 3\)\n\n=== second\ntwo\n  second .* ok\n", said
+    )
 
 
 def test_the_tests_that_are_named_are_there() -> None:

@@ -129,12 +129,20 @@ def test_a_workflow_runs_the_whole_check(path: Path) -> None:
 
 
 def test_what_is_published_has_been_tested() -> None:
-    """Nothing is attested or published before the whole check, the wheel's suite and its installations."""
+    """Nothing is attested or published before the whole check, both packages' suites and installations."""
     for job in MORE:
         assert {"build", "test", "install"} <= needs(job)
     assert needs("announce") >= {"attest", "pypi", "npm"}
-    commands = [step.get("run", "") for step in release()["test"]["steps"]]
-    assert any(command.startswith("python3 dev.py wheel --built dist/") for command in commands)
+    test = release()["test"]
+    commands = [step.get("run", "") for step in test["steps"] if "dev.py" in step.get("run", "")]
+    client, wheel = commands  # in this order: the wheel's suite has browsers run the client that lies there
+    assert client.startswith('KEYTURN_TARBALL=$(echo "$PWD"/dist/*.tgz)\nexport KEYTURN_TARBALL\n')
+    assert client.endswith("python3 dev.py js\n")
+    assert wheel.startswith("python3 dev.py wheel --built dist/*.whl")
+    assert uses(test, "actions/download-artifact") == [
+        {"name": "python", "path": "dist/"},
+        {"name": "npm", "path": "dist/"},
+    ]
 
 
 def test_what_is_published_is_what_was_built() -> None:

@@ -50,6 +50,11 @@ describe("the package", () => {
     expect(existsSync(`${installed}/src`)).toBe(false);
   });
 
+  test.runIf(process.env.KEYTURN_TARBALL)("is the very file that a release publishes", () => {
+    const published = readFileSync(process.env.KEYTURN_TARBALL ?? "");
+    expect(published.equals(readFileSync(`${installed}.tgz`))).toBe(true);
+  });
+
   test(`is smaller than ${LIMIT} bytes, minified and compressed`, async () => {
     const size = gzipSync(await bundle('export * from "keyturn"'), { level: 9 }).length;
     expect(size).toBeLessThan(LIMIT);

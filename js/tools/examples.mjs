@@ -10,7 +10,11 @@ rmSync(target, { recursive: true, force: true });
 mkdirSync(target);
 for (const name of ["browser-client.md", "server-side-rendering.md"]) {
   const guide = readFileSync(new URL(`../../docs/how-to/${name}`, import.meta.url), "utf8");
-  for (const [, file, code] of guide.matchAll(/^```tsx?\n\/\/ ([\w-]+\.tsx?)\n(.*?)^```$/gms)) {
-    writeFileSync(new URL(file, target), code, { flag: "wx" });
+  for (const [, info, code] of guide.matchAll(/^ *`{3,}(tsx?\b.*?)\n(.*?)^ *`{3,}$/gms)) {
+    const named = /^\/\/ ([\w-]+\.(tsx?))\n/.exec(code);
+    if (named?.[2] !== info) {
+      throw new Error(`${name}: a block of ${info} whose first line names no file of that kind:\n${code}`);
+    }
+    writeFileSync(new URL(named[1], target), code.slice(named[0].length), { flag: "wx" });
   }
 }

@@ -63,6 +63,23 @@ def milliseconds(value: float) -> int:
     return round(value * 1000)
 
 
+def parts(value: float) -> list[tuple[int, str]]:
+    """Take seconds apart, exact to the millisecond: how many of each unit, the largest first.
+
+    Weeks are left out: nobody counts a session's life in them.
+
+    Examples:
+        >>> parts(5400), parts(0.25), parts(0)
+        ([(1, 'h'), (30, 'm')], [(250, 'ms')], [])
+    """
+    found: list[tuple[int, str]] = []
+    rest = milliseconds(value)
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, rest = divmod(rest, milliseconds(_UNIT_SECONDS[unit]))
+        found += [(count, unit)] if count else []
+    return found
+
+
 def _parse(text: str, name: str) -> float:
     if len(text) <= _LONGEST_TEXT and _NUMBER.fullmatch(text):
         return float(text)

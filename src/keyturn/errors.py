@@ -109,7 +109,10 @@ class ReusedToken(RefreshError):
 
 
 class RefreshConflict(RefreshError):
-    """Another request refreshed this session at the same time; try again."""
+    """Another request refreshed this session at the same time; try again.
+
+    Only with `on_race="conflict"`; else it gets the same successor.
+    """
 
     code = "conflict"
     http_status = 409

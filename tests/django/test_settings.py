@@ -20,6 +20,7 @@ from keyturn import KEEP_CLAIMS, AccessTokenError, InvalidToken, KeyRing, Revoke
 from keyturn.django import get_async_manager, get_http_settings, get_manager
 from keyturn.django.conf import get_settings, successor_of
 from keyturn.django.keys import derived
+from keyturn.django.settings import examine
 from keyturn.django.store import DjangoStore
 from keyturn.django.users import find_user, find_users, user_id_of
 from keyturn.errors import ConfigurationError, KeyturnError
@@ -328,3 +329,11 @@ def test_the_page_of_devices_is_a_setting(given: object) -> None:
         pytest.raises(ConfigurationError, match=r"KEYTURN\['SESSIONS_PAGE'\] is not usable: sessions_page"),
     ):
         get_settings()
+
+
+def test_a_page_that_hides_an_endpoint_is_refused_at_the_start() -> None:
+    """Django's check says it by the key's name, before any endpoint is asked."""
+    _, problems = examine({**BASE, "SESSIONS_PAGE": SessionsPage(path="/sessions")})
+    (problem,) = problems
+    wrong = "sessions_page: its path would hide the endpoint at /auth/sessions"
+    assert problem.message == f"KEYTURN['SESSIONS_PAGE'] is not usable: {wrong}."

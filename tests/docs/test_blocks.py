@@ -14,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from keyturn.http import HttpSettings, openapi
-from tests.support.blocks import Block, blocks
+from tests.support.blocks import Block, blocks, documents
 from tests.support.sources import ROOT
 from tests.support.tutorials import TUTORIALS
 
@@ -97,6 +98,13 @@ def test_no_example_escapes(block: Block) -> None:
     )
     if block.language in CHECKS and not is_run(block):
         CHECKS[block.language](block.text)
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_code_is_fenced(document: Path) -> None:
+    """Code that is only indented has no language, so nothing would check it."""
+    tokens = MarkdownIt("commonmark").parse(document.read_text("utf-8"))
+    assert [token.content for token in tokens if token.type == "code_block"] == []
 
 
 @pytest.mark.parametrize("block", [each for each in blocks() if each.language in WORDS], ids=str)

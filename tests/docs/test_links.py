@@ -49,3 +49,12 @@ def test_links_are_found() -> None:
     readme = ROOT / "README.md"
     assert "docs/tutorials/fastapi.md" in links(readme)
     assert "what-it-does" in anchors(readme)
+
+
+def test_each_refusal_is_explained() -> None:
+    """Where symptoms are listed is each status and error, but for what only programmers meet."""
+    refusal = re.compile(r"^\| (\d{3})[^|]*\| `(\w+)`", re.MULTILINE)
+    wanted = refusal.findall((ROOT / "docs" / "reference" / "http.md").read_text("utf-8"))
+    found = refusal.findall((ROOT / "docs" / "how-to" / "troubleshooting.md").read_text("utf-8"))
+    assert set(wanted) - set(found) == {("404", "not_found"), ("405", "method_not_allowed")}
+    assert set(found) <= set(wanted)

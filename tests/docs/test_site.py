@@ -22,7 +22,7 @@ from sphinx.util.inventory import InventoryFile
 import dev
 from keyturn import events
 from keyturn.cli.root import keyturn
-from tests.support.accessibility import ask_axe
+from tests.support.accessibility import WIDTHS, ask_axe
 from tests.support.sources import ROOT
 
 # The modules whose names users import, each with an `__all__`.
@@ -181,13 +181,32 @@ def test_pages_ask_nobody_else(served: str, page: Page) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["index", "tutorials/fastapi", "reference/settings", "reference/events"])
+@pytest.mark.parametrize(
+    "name",
+    ["index", "tutorials/fastapi", "reference/settings", "reference/events", "explanation/comparison"],
+)
 def test_nobody_is_kept_out(name: str, scheme: Literal["light", "dark"], served: str, page: Page) -> None:
-    """Axe finds nothing serious, in light and dark: what is left is the theme's, and moderate at most."""
+    """Axe finds nothing serious on a desktop or a phone: what is left is the theme's, and moderate at most.
+
+    Nor does a page scroll sideways; a table or a block of code that does takes the keyboard.
+    """
     page.emulate_media(color_scheme=scheme)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 720})
+        page.goto(f"{served}/{name}.html")
+        found = ask_axe(page)["violations"]
+        assert [each["id"] for each in found if each["impact"] in {"serious", "critical"}] == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["reference/http", "reference/settings", "reference/errors", "genindex"])
+def test_a_desktop_shows_what_is_looked_up_whole(name: str, served: str, page: Page) -> None:
+    """No column of a table of the reference is out of sight, and no page is wider than the window."""
+    page.set_viewport_size({"width": max(WIDTHS), "height": 720})
     page.goto(f"{served}/{name}.html")
-    found = ask_axe(page)["violations"]
-    assert [each["id"] for each in found if each["impact"] in {"serious", "critical"}] == []
+    boxes = "[...document.querySelectorAll('html, .table-wrapper')]"
+    assert page.evaluate(f"{boxes}.every((box) => box.scrollWidth <= box.clientWidth)")
 
 
 @pytest.mark.browser

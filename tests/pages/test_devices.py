@@ -59,6 +59,13 @@ def test_a_device_in_words(user_agent: str, expected: tuple[str, str]) -> None:
     assert (found.name(), found.kind) == expected
 
 
+def test_reading_a_user_agent_is_bounded() -> None:
+    """What a client says of itself is read as far as real ones need: the time grows with its length."""
+    linux = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 "
+    assert recognise(f"{linux}{' ' * 150}Firefox/140.0").browser == "Firefox"
+    assert recognise(f"{linux}{' ' * 200}Firefox/140.0").browser == "Mozilla"
+
+
 def test_words_are_a_languages() -> None:
     """How a browser runs on a system, and that nothing is known, each language says in its way."""
     firefox = recognise(next(iter(NAMED)))

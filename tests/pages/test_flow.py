@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from keyturn import ConfigurationError, Policy
-from keyturn.http import Guard, HttpReply, HttpSettings
-from keyturn.http.places import Places, places_of
+from keyturn.http import Guard, HttpReply, HttpRequest, HttpSettings, PageView
+from keyturn.http.places import Places
+from keyturn.http.routes import places_of
 from keyturn.pages import SessionsPage
+from keyturn.testing.faults import BEFORE
 from keyturn.testing.http_suite import SESSIONS_PAGE, World
 from tests.http.neutral import PASSWORD, endpoints, request, values
 
@@ -68,9 +71,11 @@ def test_what_lies_outside_is_listed_once() -> None:
 
 @pytest.mark.parametrize("path", ["/login", "/sessions", "/sessions/x", "/auth/me"])
 def test_a_page_hides_no_endpoint(path: str) -> None:
-    """Neither where the application wants it nor where it would live."""
-    with pytest.raises(ConfigurationError, match="sessions_page: its path would hide the endpoint"):
-        endpoints(World(), sessions_page=SessionsPage(path=path))
+    """Neither where the application wants it nor where it would live; endpoints and guard say so."""
+    page = SessionsPage(path=path)
+    for make in (lambda: endpoints(World(), sessions_page=page), lambda: _guard(page)):
+        with pytest.raises(ConfigurationError, match="sessions_page: its path would hide the endpoint"):
+            make()
 
 
 @pytest.mark.parametrize("page", [SessionsPage, "page", 7], ids=["class", "text", "number"])
@@ -96,14 +101,58 @@ def test_without_a_page_there_is_none() -> None:
         assert not isinstance(within, HttpReply)
 
 
+class Broken(SessionsPage):
+    """A page whose template fails."""
+
+    def show(self, request: HttpRequest, view: PageView, /) -> HttpReply:
+        """Fail, as a template does that asks for what is not there."""
+        raise LookupError(f"no {view.address} for {request.method}")
+
+
+def test_a_page_that_cannot_be_written_loses_no_rotation(caplog: pytest.LogCaptureFixture) -> None:
+    """A bare 500 with the new cookie, and the mistake is logged; whoever was signed in still is."""
+    world = World()
+    name, cookie = world.settings.cookie, signed_in(world)
+    site = endpoints(world, sessions_page=Broken())
+    for _ in range(2):
+        reply = site.handle(request("GET", HOME, ("cookie", f"{name}={cookie}")))
+        (line,) = values(reply, "Set-Cookie")
+        assert (reply.status, values(reply, "Cache-Control")) == (500, ["no-store"])
+        cookie = line.partition(";")[0].removeprefix(f"{name}=")
+        world.clock.advance(60)
+    assert "LookupError: no sessions" in caplog.text
+    assert cookie not in caplog.text
+    assert opened(world, cookie).status == 200
+
+
+def test_of_many_sessions_the_newest_are_shown_and_the_readers_own() -> None:
+    """However old that is; a sentence says that there are more, which end with all others too."""
+    world = World()
+    cookie = signed_in(world)
+    newest = own = world.manager().inspect(cookie).id
+    for count, more in ((99, False), (1, True), (30, True)):
+        for _ in range(count):
+            world.clock.advance(60)
+            newest = world.manager().issue("ann").session_id
+        reply = opened(world, cookie)
+        (line,) = values(reply, "Set-Cookie")
+        cookie = line.partition(";")[0].partition("=")[2]
+        ids = re.findall(r'name="end" value="([^"]+-[^"]+)"', reply.body.decode())
+        assert (len(ids), ids[:2]) == (100, [own, newest])
+        assert (b"More devices are signed in than are shown here." in reply.body) is more
+    world.plan.next(BEFORE, method="lookup")
+    assert opened(world, cookie).status == 503
+
+
 def test_a_race_may_be_a_conflict() -> None:
-    """With `on_race="conflict"` the later tab is told to try again; its cookie stays."""
+    """With `on_race="conflict"` the later tab is told to try again, or to sign in; its cookie stays."""
     world = World(policy=Policy(on_race="conflict"))
     cookie = signed_in(world)
     assert opened(world, cookie).status == 200
     later = opened(world, cookie)
     assert (later.status, values(later, "Set-Cookie"), values(later, "Retry-After")) == (409, [], ["1"])
-    assert b"Another tab was a moment faster." in later.body
+    for way_on in (b"Another tab was a moment faster.", b'href="sessions"', b'type="password"'):
+        assert way_on in later.body
 
 
 def test_without_rotation_the_cookie_lives_on() -> None:

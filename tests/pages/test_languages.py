@@ -26,6 +26,10 @@ NOW = 1_800_000_000.0  # 2027-01-15 08:00 UTC
         ("fr, de;q=0.5, en;q=0.8", "en"),
         ("en;q=0, de;q=0.1", "de"),
         ("pt-BR;q=0.9, pt;q=0.8, de;q=0.7", "pt-BR"),
+        ("DE", "de"),
+        ("De-at", "de"),
+        ("EN-us", "en"),
+        ("pt-br", "pt-BR"),
         ("*", "en"),
         ("de;q=nan", "en"),
         ("de;q=2", "en"),
@@ -36,6 +40,12 @@ NOW = 1_800_000_000.0  # 2027-01-15 08:00 UTC
 def test_a_reader_gets_the_language_asked_for(accepted: str | None, language: str) -> None:
     """The most wanted that is there; the first one where none is. Nothing that is sent takes long."""
     assert choose(accepted, ("en", "de", "pt-BR")) == language
+
+
+def test_a_language_is_found_in_its_country() -> None:
+    """Where only one country's variety is there, it serves the language: babel spells it in its own way."""
+    assert choose("de", ("en", "de-DE")) == "de-DE"
+    assert choose("DE", ("en", "DE-de")) == "DE-de"
 
 
 def test_a_moment_is_written_as_its_language_does() -> None:

@@ -122,6 +122,16 @@ def test_a_place_is_the_applications_word() -> None:
     assert shown(page, session()) == shown(SessionsPage(), session())
 
 
+def test_a_place_that_fails_is_unknown(caplog: pytest.LogCaptureFixture) -> None:
+    """The device is shown without it, and the mistake is logged."""
+
+    def place(device: Mapping[str, Any]) -> str:
+        raise LookupError(f"no place of {len(device)}")
+
+    assert shown(SessionsPage(place=place), session()) == shown(SessionsPage(), session())
+    assert "LookupError: no place of 1" in caplog.text
+
+
 def test_words_of_ones_own() -> None:
     """A word changed, a language added; right-to-left ones are written so."""
     arabic = replace(ENGLISH, title="أجهزتك")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.support.accessibility import ask_axe, check_page
 from tests.support.keyturn_server import demo_password, keyturn_server
+from tests.support.people import Person
 from tests.support.processes import Server
 
 pytestmark = pytest.mark.browser
@@ -24,6 +24,7 @@ IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/18.5 Mobile/15E148 Safari/604.1"
 )
+PATH = "/account/sessions"
 SIZES = {"desktop": (1280, 800), "phone": (320, 640)}
 
 
@@ -51,46 +52,25 @@ def sign_in_elsewhere(server: Server, user: str, user_agent: str = "curl/8.5.0")
     return tokens
 
 
-@dataclass(slots=True)
-class Reader:
-    """A person with a browser profile of their own, and what their browser did."""
-
-    page: Page
-    server: Server
-    console: list[str] = field(default_factory=list[str])
-    asked: list[str] = field(default_factory=list[str])
-
-    def watch(self) -> None:
-        """Take down what the page complains about, and whom it asks."""
-        self.page.on("console", lambda message: self.console.append(message.text))
-        self.page.on("pageerror", lambda error: self.console.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-
-    def open(self) -> None:
-        """Open the page."""
-        self.page.goto(f"{self.server.url}/account/sessions")
-
-    def sign_in(self, user: str = "alice") -> None:
-        """Open the page, and sign in there."""
-        self.open()
-        self.page.get_by_label("Username").fill(user)
-        self.page.get_by_label("Password").fill(demo_password(self.server, user))
-        self.page.get_by_role("button", name="Sign in").click()
-        expect(self.page.get_by_text("Active now")).to_be_visible()
-
-
 @contextmanager
-def reading(chromium: Browser, server: Server, **options: Any) -> Iterator[Reader]:
-    """Let somebody read the page, who must hear no complaint, and whose browser must ask nobody else."""
+def reading(chromium: Browser, server: Server, **options: Any) -> Iterator[Person]:
+    """Let somebody read the page, who must hear no complaint, and whose browser must ask for little else."""
     context = chromium.new_context(**options)
-    reader = Reader(context.new_page(), server)
+    reader = Person(context.new_page(), server, PATH)
     reader.watch()
     yield reader
     context.close()
+    reader.check()
     assert reader.console == []
-    paths = {urlsplit(url).path for url in reader.asked}
-    assert all(url.startswith(f"{server.url}/") for url in reader.asked), reader.asked
-    assert paths <= {"/account/sessions", "/auth/account/sessions", "/static/icon.svg"}
+    paths = {urlsplit(url).path for url in reader.requests}
+    assert paths <= {PATH, f"/auth{PATH}", "/static/icon.svg"}
+
+
+def enter(reader: Person) -> None:
+    """Open the page, and sign in there."""
+    reader.open()
+    reader.sign_in()
+    expect(reader.page.get_by_text("Active now")).to_be_visible()
 
 
 def test_the_whole_walk_without_javascript(chromium: Browser, server: Server) -> None:
@@ -101,7 +81,7 @@ def test_the_whole_walk_without_javascript(chromium: Browser, server: Server) ->
         page = reader.page
         reader.open()
         expect(page.get_by_role("heading", name="You are not signed in here")).to_be_visible()
-        reader.sign_in()
+        enter(reader)
         devices = page.get_by_role("listitem")
         expect(devices).to_have_count(3)
         expect(devices.first).to_contain_text("Chrome on Linux")
@@ -183,8 +163,8 @@ def test_axe_finds_what_is_wrong(chromium: Browser, server: Server) -> None:
 def test_a_link_on_another_site_leads_here_in_two_steps(chromium: Browser, server: Server) -> None:
     """The browser withholds the SameSite=Strict cookie from its visit; a click within the site brings it."""
     context = chromium.new_context()
-    reader = Reader(context.new_page(), server)
-    reader.sign_in()
+    reader = Person(context.new_page(), server, PATH)
+    enter(reader)
     other_site = server.url.replace("127.0.0.1", "localhost")
     reader.page.goto(f"{other_site}/auth/account/sessions")
     reader.page.evaluate(f"location.href = '{server.url}/account/sessions'")

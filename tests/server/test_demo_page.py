@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.support.accessibility import SCHEMES, WIDTHS, Scheme, check_page
 from tests.support.keyturn_server import demo_password, keyturn_server
 from tests.support.people import Person, meet
-from tests.support.processes import Server
+from tests.support.processes import Server, wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -87,6 +88,7 @@ def test_six_tabs_with_the_lock_ask_once(person: Person, server: Server) -> None
     assert said.startswith("The server saw one refresh request, and six tabs have a new token")
     assert codes(person.page) == ["issued", "rotated"]
     assert server.output().count("POST /auth/refresh") - before == 1
+    expect(person.page.get_by_title("Tab 6")).to_have_count(1)
     answers = [frame.locator("#answer").inner_text() for frame in person.page.frames[1:]]
     assert sorted(answers) == ["asked the server"] + 5 * ["told by another tab"]
     tokens = {frame.locator("#token").inner_text() for frame in person.page.frames[1:]}
@@ -119,6 +121,113 @@ def test_a_dropped_response_recovers(person: Person) -> None:
     assert reason in said
     assert said.endswith("you are still signed in.")
     assert person.page.evaluate("fetch('/auth/demo/moments').then(answer => answer.status)") == 200
+
+
+OTHER_TAB = """async () => {
+    const { createAuth } = await import("/auth/keyturn.js");
+    window.other = createAuth({ url: "/auth" });
+    await window.other.token();
+    await new Promise((held) => navigator.locks.request(`keyturn:${location.origin}/auth`, () => {
+        held();
+        return new Promise((release) => { window.release = release; });
+    }));
+    window.refreshing = window.other.refresh();
+}"""
+BOTH_WAIT = "async () => (await navigator.locks.query()).pending.length === 2"
+
+
+def test_no_answer_is_dropped_where_another_tab_asks(person: Person) -> None:
+    """Where another tab was first, its token arrives, and the sentence does not say that one was lost."""
+    second = person.page.context.new_page()
+    second.goto(f"{person.server.url}/demo/tab")
+    second.evaluate(OTHER_TAB)
+    person.page.get_by_role("button", name="Drop a response").click()
+    second.wait_for_function(BOTH_WAIT)
+    second.evaluate("window.release()")
+    sentence = person.page.locator("#drop-said")
+    expect(sentence).to_have_text(re.compile(r"^No answer was thrown away"), timeout=PATIENCE)
+    assert "dropped" not in codes(person.page)
+
+
+def end_elsewhere(one: Person) -> None:
+    """End the session as another device does; the page hears nothing of it from its own client."""
+    (cookie,) = one.page.context.cookies()
+    headers = {"Cookie": f"{cookie.get('name')}={cookie.get('value')}", "X-Keyturn": "1"}
+    assert httpx.post(f"{one.server.url}/auth/logout", headers=headers, timeout=20).status_code == 204
+
+
+def check_over(one: Person) -> None:
+    """Hold that the page says that the session is over."""
+    expect(one.page.get_by_role("alert")).to_have_text("Your session is over. Sign in again.", timeout=15_000)
+    expect(one.page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_session_that_ended_elsewhere_is_over_at_the_next_press(person: Person) -> None:
+    """The demonstration's own routes refuse, and the client then finds out why; no status is read out."""
+    end_elsewhere(person)
+    person.page.get_by_role("button", name="Steal the token").click()
+    check_over(person)
+
+
+def test_a_session_that_ended_elsewhere_is_over_when_its_story_is(person: Person) -> None:
+    """Nobody presses anything: the stream ends, and the page says what that means."""
+    end_elsewhere(person)
+    expect(lines(person.page, "logout")).to_have_count(1)
+    check_over(person)
+
+
+def test_a_step_is_told_when_it_happened(person: Person) -> None:
+    """The session ends before the owner's refresh: the story stops there, and tells no step that was none."""
+
+    def end_first(route: Route) -> None:
+        end_elsewhere(person)
+        route.continue_()
+
+    person.page.route("**/auth/refresh", end_first, times=1)
+    press(person.page, "Steal the token", "steal")
+    said = press(person.page, "Replay it outside the windows", "outside")
+    assert said.startswith("This stopped halfway")
+    expect(person.page.locator("#outside-steps li")).to_have_count(1)
+    check_over(person)
+
+
+def test_tabs_that_do_not_open_are_said_to_be_missing(person: Person) -> None:
+    """No tab refreshes, and no number of requests is made up."""
+    person.page.clock.install()
+    person.page.route("**/demo/tab*", lambda route: route.fulfill(body="", content_type="text/html"))
+    person.page.get_by_role("button", name="Refresh in six tabs at once").click()
+    expect(person.page.locator("#frames iframe")).to_have_count(6)
+    person.page.clock.fast_forward("00:31")
+    expect(person.page.locator("#tabs-said")).to_have_text(re.compile(r"^Only 0 of 6 tabs opened in time"))
+    expect(person.page.get_by_role("alert")).to_be_hidden()
+    assert codes(person.page) == ["issued"]
+
+
+def test_signing_out_is_possible_during_an_experiment(person: Person) -> None:
+    """No other experiment can begin meanwhile, and says so; signing out can."""
+    press(person.page, "Drop a response", "drop")
+    person.page.get_by_role("button", name="Drop a response").click()  # which waits for the race window
+    expect(person.page.get_by_role("button", name="Steal the token")).to_be_disabled()
+    person.page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(person.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(person.page.get_by_text("You are signed out:")).to_be_visible()
+
+
+def test_the_story_goes_on_when_there_is_room_again(person: Person) -> None:
+    """Where too many watch a session, the page says that it waits, and comes back by itself."""
+    (cookie,) = person.page.context.cookies()
+    headers = {"Cookie": f"{cookie.get('name')}={cookie.get('value')}"}
+    person.page.goto("about:blank")
+    url = f"{person.server.url}/auth/demo/events"
+    with ExitStack() as readers:
+        statuses: list[int] = []
+        while 503 not in statuses:
+            answer = readers.enter_context(httpx.stream("GET", url, headers=headers, timeout=20))
+            statuses.append(answer.status_code)
+        person.open()
+        expect(person.page.get_by_text("The timeline is not connected")).to_be_visible()
+    expect(lines(person.page, "issued")).to_have_count(1)
+    expect(person.page.get_by_text("The timeline is not connected")).to_be_hidden()
 
 
 def test_a_thief_inside_the_window(person: Person) -> None:
@@ -165,6 +274,12 @@ def test_the_story_is_told_again_after_a_reload(person: Person) -> None:
     expect(drawing.locator(".link.race, .link.recovered")).to_have_count(1)
     expect(drawing.locator(".cut")).to_have_count(1)
     expect(drawing.locator("desc")).to_contain_text("Generations 0 to 1. Rotations: 1.")
+
+
+def test_people_are_named(person: Person) -> None:
+    """By the claim `name` (OpenID Connect Core, section 5.1), with the id beside it."""
+    expect(person.page.locator("#user")).to_have_text("Alice")
+    expect(person.page.locator("#user-id")).to_have_text(re.compile(r"^[0-9a-f-]{36}$"))
 
 
 def test_a_second_tab_sees_the_same_story(person: Person) -> None:
@@ -267,6 +382,32 @@ def test_a_stream_ends_when_its_session_has(server: Server, cookie: dict[str, st
     assert rest.rstrip().endswith("event: end\ndata: {}")
     assert "ktr_" not in rest
     assert httpx.get(url, headers=cookie).status_code == 204
+
+
+def test_readers_of_one_session_are_few(server: Server, cookie: dict[str, str]) -> None:
+    """Eight; the next is refused for now, and finds room when one has gone."""
+    url = f"{server.url}/auth/demo/events"
+    with ExitStack() as readers:
+        for _ in range(8):
+            assert readers.enter_context(httpx.stream("GET", url, headers=cookie)).status_code == 200
+        with httpx.stream("GET", url, headers=cookie) as refused:
+            assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+    wait_until(lambda: _status(url, cookie) == 200, what="room for a reader")
+
+
+def _status(url: str, headers: dict[str, str]) -> int:
+    with httpx.stream("GET", url, headers=headers) as answer:
+        return answer.status_code
+
+
+def test_a_dropped_answer_without_news_is_no_lost_one(server: Server, cookie: dict[str, str]) -> None:
+    """Just after a rotation the session stays: the answer that is thrown away has the token that was sent."""
+    answer = httpx.post(f"{server.url}/auth/refresh", headers=cookie)
+    fresh = {**cookie, "Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.post(f"{server.url}/auth/demo/drop", headers=fresh)
+    moments = httpx.get(f"{server.url}/auth/demo/moments", headers=fresh).json()["moments"]
+    assert [moment["code"] for moment in moments] == ["issued", "rotated", "kept", "dropped-kept"]
 
 
 @pytest.mark.parametrize("route", ["drop", "steal", "thief"])

@@ -138,7 +138,10 @@ EXAMPLES: Mapping[type, Any] = {
         events.RefreshConverged(NOW, "alice", "one", 1, "race"),
         events.RefreshConverged(NOW, "alice", "one", 1, "recovered"),
     ],
-    events.RefreshRejected: [events.RefreshRejected(NOW, "revoked", "one")],
+    events.RefreshRejected: [
+        events.RefreshRejected(NOW, "revoked", "one"),
+        events.RefreshRejected(NOW, "conflict", "one"),
+    ],
     events.RefreshForged: [events.RefreshForged(NOW, "alice", "one", "key")],
     events.ReuseDetected: [
         events.ReuseDetected(NOW, "alice", "one", 1, "fork"),
@@ -150,10 +153,11 @@ EXAMPLES: Mapping[type, Any] = {
         events.Revoked(NOW, "alice", "one", "logout"),
         events.Revoked(NOW, "alice", "one", "reuse"),
         events.Revoked(NOW, "alice", "one", "admin"),
+        events.Revoked(NOW, "alice", "one", "user"),
     ],
     events.StoreRolledBack: [events.StoreRolledBack(NOW, "alice", "one", 1, recovered=True)],
     Stolen: [Stolen(NOW, "one", 1)],
-    Dropped: [Dropped(NOW, "one", 1)],
+    Dropped: [Dropped(NOW, "one", 1), Dropped(NOW, "one", 1, lost=False)],
 }
 
 
@@ -177,6 +181,20 @@ def test_every_moment_is_a_line(language: str) -> None:
         assert "Firefox" not in json.dumps(line)
 
 
+def test_a_line_says_what_is_true_of_it() -> None:
+    """A conflict ends no session, a sign-out everywhere came from its user, theft shows in two ways."""
+    texts = texts_in("en")
+
+    def text(told: Told) -> str:
+        return str(tell(Moment(7, told, "owner"), texts, Policy())["text"])
+
+    assert "the session goes on" in text(events.RefreshRejected(NOW, "conflict", "one"))
+    assert "administrator" not in text(events.Revoked(NOW, "alice", "one", "user"))
+    late = text(events.ReuseDetected(NOW, "alice", "one", 1, "previous"))
+    assert "after its windows had passed or its successor was in use" in late
+    assert "holds the current token" in text(Dropped(NOW, "one", 1, lost=False))
+
+
 def places(catalogue: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
     """Give each text of a catalogue by its place, with what is to be filled in."""
     for name, found in catalogue.items():
@@ -184,6 +202,18 @@ def places(catalogue: Mapping[str, Any], above: str = "") -> Iterator[tuple[str,
             yield f"{above}{name}", tuple(sorted(re.findall(r"{(\w+)}", found)))
         else:
             yield from places(found, f"{above}{name}.")
+
+
+def test_a_text_is_no_part_and_a_part_no_text() -> None:
+    """What is asked for as the other, or lies below a text, is not there: a page does not show a dict."""
+    texts = texts_in("en")
+    for ask in (
+        lambda: texts.say("page"),
+        lambda: texts.part("page.title"),
+        lambda: texts.say("page.title.more"),
+    ):
+        with pytest.raises(KeyError):
+            ask()
 
 
 def test_catalogues_are_of_one_shape() -> None:

@@ -12,15 +12,16 @@ from tests.support.keyturn_server import demo_password
 from tests.support.processes import Server
 
 # What Chromium itself writes down of answers that a test provokes: the page has to cope with them.
-_EXPECTED = re.compile(r"status of 40[13]|ERR_CONTENT_LENGTH_MISMATCH")
+_EXPECTED = re.compile(r"status of (?:40[13]|503)|ERR_CONTENT_LENGTH_MISMATCH")
 
 
 @dataclass(slots=True)
 class Person:
-    """A person before a page."""
+    """A person before a page: that at a path of a server."""
 
     page: Page
     server: Server
+    path: str = "/"
     console: list[str] = field(default_factory=list[str])
     requests: list[str] = field(default_factory=list[str])
 
@@ -34,7 +35,7 @@ class Person:
 
     def open(self) -> None:
         """Open the page."""
-        self.page.goto(self.server.url)
+        self.page.goto(f"{self.server.url}{self.path}")
 
     def sign_in(self, user: str = "alice", password: str | None = None) -> None:
         """Fill the form in and send it, with the keyboard."""

@@ -19,9 +19,9 @@ from keyturn._core.claims import codec_for
 from keyturn.django.rates import Rate
 from keyturn.errors import ConfigurationError
 from keyturn.http import HttpSettings
-from keyturn.http.given import check_page
 from keyturn.http.guard import check_paths
-from keyturn.http.places import Places, places_of
+from keyturn.http.places import Places
+from keyturn.http.routes import places_of
 from keyturn.policy import Policy
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def examine(given: object) -> tuple[Settings | None, list[Problem]]:
         ("CLAIMS", "LOAD_CLAIMS", "USER_IS_ALLOWED", "LOGIN", "THROTTLE", "SESSIONS_PAGE", "ASYNC_STORE"),
         problems,
     )
-    _check_own(own, problems)
+    _check_own(own, http, problems)
     if policy is None or http is None or problems:
         return None, problems
     rest: dict[str, Any] = {key.lower(): own[key] for key in OWN}
@@ -247,7 +247,7 @@ def _resolved(values: Mapping[str, Any], keys: Iterable[str], problems: list[Pro
     return found
 
 
-def _check_own(own: Mapping[str, Any], problems: list[Problem]) -> None:
+def _check_own(own: Mapping[str, Any], http: HttpSettings | None, problems: list[Problem]) -> None:
     called = {key: own[key] for key in ("LOAD_CLAIMS", "USER_IS_ALLOWED", "LOGIN") if own[key] is not None}
     wrong = [
         (key, "cannot be called")
@@ -267,7 +267,7 @@ def _check_own(own: Mapping[str, Any], problems: list[Problem]) -> None:
         ("REQUIRE", lambda: check_paths(free, cast("Requirements", require or {}))),
         ("LOGIN_RATE", lambda: Rate.read(own["LOGIN_RATE"])),
         ("CLAIMS", lambda: codec_for(own["CLAIMS"])),
-        ("SESSIONS_PAGE", lambda: check_page(own["SESSIONS_PAGE"])),
+        ("SESSIONS_PAGE", lambda: places_of(http or HttpSettings(), own["SESSIONS_PAGE"])),
     ):
         try:
             check()

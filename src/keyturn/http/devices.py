@@ -9,6 +9,7 @@ Rule 3: what changes something is a `POST` of our own page's form, and ends in a
 
 from __future__ import annotations
 
+import logging
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -27,11 +28,21 @@ from keyturn.http.signing_in import begin_session, checked, redeem
 from keyturn.http.site import Answer, Site, cleared, kept
 from keyturn.results import Principal, SessionInfo, TokenPair
 
+_LOG: Final = logging.getLogger("keyturn")
+MOST_SHOWN: Final = 100
+"""How many sessions the page lists: those of the newest sign-ins, and the reader's own however old it is."""
+
 _MAX_QUERY: Final = 64
 _MAX_TARGET: Final = 64  # a session's id has 36 characters
 _CREDENTIALS: Final = frozenset({"username", "password"})
 _NO_STORE: Final = ("Cache-Control", "no-store")
+_UNWRITTEN: Final = HttpReply(
+    500,
+    (("Content-Type", "text/plain; charset=utf-8"), _NO_STORE, ("X-Content-Type-Options", "nosniff")),
+    b"This page could not be shown.",
+)
 _UNAUTHORIZED: Final = 401
+_CONFLICT: Final = 409
 _SIGNED_OUT: Final = frozenset({"this", "all"})
 
 
@@ -55,14 +66,34 @@ def show(site: Site, request: HttpRequest, *, page: Page) -> Answer:
     if token is None:
         return visit.answer(done=done if done in _SIGNED_OUT else None, asks_password=site.has_login)
 
-    def listed(found: Iterable[SessionInfo], cookies: Headers) -> HttpReply:
-        return visit.answer(cookies, sessions=_ordered(found), done=None if done in _SIGNED_OUT else done)
-
     def go_on(who: Principal[Any], cookies: Headers) -> Answer:
+        def listed(found: Iterable[SessionInfo]) -> HttpReply:
+            ordered = _ordered(found)
+            return visit.answer(
+                cookies,
+                sessions=ordered[:MOST_SHOWN],
+                more=len(ordered) > MOST_SHOWN,
+                done=None if done in _SIGNED_OUT else done,
+            )
+
+        def with_own(found: list[SessionInfo]) -> Answer:
+            if any(session.current for session in found):
+                return listed(found)
+            return call(
+                lambda backend: backend.manager.inspect(token),
+                lambda own: listed([replace(own, current=True), *found] if own.active else found),
+                failed,
+            )
+
+        def failed(error: KeyturnError) -> HttpReply:
+            return visit.refused(error, cookies)
+
         return call(
-            lambda backend: backend.manager.sessions(who.user_id, current=who.session_id),
-            lambda found: listed(found, cookies),
-            lambda error: visit.refused(error, cookies),
+            lambda backend: backend.manager.sessions(
+                who.user_id, current=who.session_id, limit=MOST_SHOWN + 1
+            ),
+            with_own,
+            failed,
         )
 
     return visit.redeemed(token, go_on)
@@ -105,8 +136,13 @@ class _Visit:
         return posixpath.basename(self.request.path)
 
     def answer(self, headers: Headers = (), **shown: Any) -> HttpReply:  # noqa: ANN401 - as PageView takes them
+        """Show the page. Whatever it raises, the headers go out: no rotation is lost for want of a page."""
         view = PageView(self.address, self.site.manager.now(), **shown)
-        reply = self.page.show(self.request, view)
+        try:
+            reply = self.page.show(self.request, view)
+        except Exception:  # noqa: BLE001  (templates and texts may be the application's)
+            _LOG.exception("the page of a user's sessions could not be written")
+            reply = _UNWRITTEN
         return replace(reply, headers=(*reply.headers, *headers))
 
     def back(self, done: Done | None = None, headers: Headers = ()) -> HttpReply:
@@ -118,7 +154,13 @@ class _Visit:
         refusal = refusal_of(error)
         if refusal.status == _UNAUTHORIZED:
             return self.answer(cookies, asks_password=self.site.has_login)
-        return self.answer((*refusal.headers, *cookies), status=refusal.status, problem=refusal.error)
+        return self.answer(
+            (*refusal.headers, *cookies),
+            status=refusal.status,
+            problem=refusal.error,
+            # Where the other tab's answer was lost, only a new sign-in leads on.
+            asks_password=refusal.status == _CONFLICT and self.site.has_login,
+        )
 
     def not_signed_in(self, error: KeyturnError) -> HttpReply:
         """Show why nobody has been signed in, with the form once more."""

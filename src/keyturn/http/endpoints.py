@@ -19,10 +19,10 @@ from keyturn.http.calls import (
     is_awaited,
     nobody,
 )
-from keyturn.http.given import check_login, check_manager, check_page, settings_of
+from keyturn.http.given import check_login, check_manager, settings_of
 from keyturn.http.messages import HttpReply, HttpRequest
 from keyturn.http.page import Page
-from keyturn.http.places import Places, places_of
+from keyturn.http.places import Places
 from keyturn.http.settings import HttpSettings
 from keyturn.http.signing_in import sign_in
 from keyturn.http.site import Answer, LoginThrottle, Site, Transport
@@ -157,10 +157,7 @@ def _site_of(
     throttle: LoginThrottle | None,
     page: Page | None,
 ) -> Site:
-    check_page(page)
-    places = places_of(settings, page)
-    routes.check_places(places)
-    return Site(manager, settings, has_login, throttle, places, page)
+    return Site(manager, settings, has_login, throttle, routes.places_of(settings, page), page)
 
 
 def _awaitable(login: AsyncLogin) -> Callable[[str, str], Awaitable[Accepted]]:

@@ -15,14 +15,14 @@ from typing import Any, Final, TypeAlias
 from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.http.calls import AsyncBackend, Backend, Step, call, drive, drive_async
 from keyturn.http.credentials import SOCKET_HEADER, is_socket, read_bearer
-from keyturn.http.given import check_manager, check_page, settings_of
+from keyturn.http.given import check_manager, settings_of
 from keyturn.http.messages import Headers, HttpReply, HttpRequest
 from keyturn.http.needs import EVERYBODY, Needs, Requirements, all_of, holds, needs_at, scopes_of
 from keyturn.http.origins import CORS_HEADERS, REFRESHED_HEADER, cors_headers, is_preflight, preflight_reply
 from keyturn.http.page import Page
-from keyturn.http.places import Places, places_of
+from keyturn.http.places import Places
 from keyturn.http.replies import insufficient_scope, no_credentials, refuse, stale_sign_in
-from keyturn.http.routes import is_endpoint
+from keyturn.http.routes import is_endpoint, places_of
 from keyturn.http.settings import HttpSettings
 from keyturn.http.site import authenticate
 from keyturn.http.sockets import Ending, until_over
@@ -206,7 +206,6 @@ def rules_of(
     if isinstance(exempt, str):
         raise ConfigurationError(f"exempt must be a tuple such as ({exempt!r},)")
     patterns = tuple(exempt)
-    check_page(page)
     return Rules(manager, settings, patterns, check_paths(patterns, require), places_of(settings, page))
 
 

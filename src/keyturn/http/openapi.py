@@ -57,6 +57,7 @@ _REFRESH_TOKEN: Final[Json] = {"refresh_token": {**_TEXT, "description": "where 
 
 _UNAUTHORIZED: Final = "The token is missing or not acceptable."
 _OUTAGE: Final = "The store cannot be asked; try again."
+_ORIGIN: Final = "Another site's page may have sent this."
 _COMMON: Final = {"400": "The request is malformed.", "503": _OUTAGE}
 _REFUSALS: Final = {"401": _UNAUTHORIZED, "403": "The token does not allow this.", "503": _OUTAGE}
 
@@ -96,7 +97,11 @@ _ENDPOINTS: Final = (
         body=_object(_NAME_AND_PASSWORD, transport={"enum": ["cookie", "body"], "default": "cookie"}),
         answer=_TOKENS,
         needs_login=True,
-        errors={"401": "The user name or the password is wrong.", "429": "Too many attempts."},
+        errors={
+            "401": "The user name or the password is wrong.",
+            "403": f"{_ORIGIN} Or the user has as many sessions as are allowed.",
+            "429": "Too many attempts.",
+        },
     ),
     Endpoint(
         "post",
@@ -114,7 +119,11 @@ _ENDPOINTS: Final = (
         "Get a fresh access token for the refresh token in the cookie or in the body.",
         body=_object({}, **_REFRESH_TOKEN),
         answer=_TOKENS,
-        errors={"401": "The refresh token is not acceptable.", "409": "Another request was first."},
+        errors={
+            "401": "The refresh token is not acceptable.",
+            "403": _ORIGIN,
+            "409": 'Another request was first; only with `on_race="conflict"`.',
+        },
     ),
     Endpoint(
         "post",
@@ -123,6 +132,7 @@ _ENDPOINTS: Final = (
         body=_object({}, **_REFRESH_TOKEN),
         status=204,
         bearer=True,
+        errors={"403": _ORIGIN},
     ),
     Endpoint(
         "post",

@@ -21,6 +21,7 @@ class PageView:
         now: The moment, POSIX seconds.
         sessions: The user's live sessions in the order in which they are shown; None where nobody is signed
             in, or nothing is known because of a problem.
+        more: Whether there are more than these.
         done: What has just been done.
         problem: The code of an error (`Refusal.error`); None where there is none.
         status: The status of the answer.
@@ -30,6 +31,7 @@ class PageView:
     address: str
     now: float
     sessions: tuple[SessionInfo, ...] | None = None
+    more: bool = False
     done: Done | None = None
     problem: str | None = None
     status: int = 200

@@ -10,9 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from keyturn.http.page import Page
-from keyturn.http.settings import HttpSettings
-
 JWKS_PATH: Final = "/.well-known/jwks.json"
 
 
@@ -39,18 +36,6 @@ class Places:
     def hold(self, path: str) -> bool:
         """Tell whether the endpoints answer a path, if only by saying that nothing is there."""
         return is_below(path, self.prefix) or path in self.outside
-
-
-def places_of(settings: HttpSettings, page: Page | None) -> Places:
-    """Say where the endpoints are.
-
-    An application that is mounted below another path has a longer `cookie_path`, which still ends with the
-    prefix: so what is below the prefix is reached by the cookie, wherever that is.
-    """
-    if page is None:
-        return Places(settings.prefix)
-    reached = any(is_below(page.path, base) for base in (settings.prefix, settings.cookie_path))
-    return Places(settings.prefix, page.path, page.path if reached else settings.prefix + page.path)
 
 
 def is_below(path: str, base: str) -> bool:

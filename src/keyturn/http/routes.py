@@ -9,10 +9,13 @@ from typing import Final, TypeAlias
 from keyturn.errors import ConfigurationError, KeyturnError
 from keyturn.http import account, browser, devices, signing_in, signing_out
 from keyturn.http.bodies import check_size
+from keyturn.http.given import check_page
 from keyturn.http.messages import HttpReply, HttpRequest
 from keyturn.http.origins import cors_headers, preflight_reply
-from keyturn.http.places import JWKS_PATH, Places
+from keyturn.http.page import Page
+from keyturn.http.places import JWKS_PATH, Places, is_below
 from keyturn.http.replies import method_not_allowed, not_found, refuse
+from keyturn.http.settings import HttpSettings
 from keyturn.http.site import Answer, Site
 
 Endpoint: TypeAlias = Callable[[Site, HttpRequest], Answer]
@@ -36,15 +39,24 @@ def is_endpoint(places: Places, path: str) -> bool:
     return path in {JWKS_PATH, places.page, places.home} or bool(_below(places.prefix, path))
 
 
-def check_places(places: Places) -> None:
-    """Accept a page that hides no endpoint.
+def places_of(settings: HttpSettings, page: Page | None) -> Places:
+    """Say where the endpoints are, and where a page that is none of theirs.
+
+    An application that is mounted below another path has a longer `cookie_path`, which still ends with the
+    prefix: so what is below the prefix is reached by the cookie, wherever that is.
 
     Raises:
-        ConfigurationError: It would.
+        ConfigurationError: It is no page, or would hide an endpoint.
     """
-    for path in (places.page, places.home):
-        if path is not None and (path == JWKS_PATH or _below(places.prefix, path)):
+    check_page(page)
+    if page is None:
+        return Places(settings.prefix)
+    reached = any(is_below(page.path, base) for base in (settings.prefix, settings.cookie_path))
+    home = page.path if reached else settings.prefix + page.path
+    for path in (page.path, home):
+        if path == JWKS_PATH or _below(settings.prefix, path):
             raise ConfigurationError(f"sessions_page: its path would hide the endpoint at {path}")
+    return Places(settings.prefix, page.path, home)
 
 
 def begin(site: Site, request: HttpRequest) -> Answer:

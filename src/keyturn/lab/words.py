@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final, assert_never
 
 from keyturn import events
+from keyturn.durations import parts
 
-_UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60}
 _END: Final = 8  # characters of a session's id: its beginning is a moment, which many share
 
 
@@ -57,14 +57,12 @@ def span(seconds: float) -> str:
         >>> span(0), span(0.25), span(906), span(90 * 86400 + 3600), span(-1)
         ('+0s', '+0.25s', '+15m6s', '+90d1h', '-1s')
     """
-    rest = round(abs(seconds), 3)
-    parts: list[str] = []
-    for unit, length in _UNITS.items():
-        count, rest = divmod(rest, length)
-        parts += [f"{count:g}{unit}"] if count else []
-    if rest or not parts:
-        parts.append(f"{round(rest, 3):g}s")
-    return ("-" if seconds < 0 else "+") + "".join(parts)
+    counts = {unit: count for count, unit in parts(abs(seconds))}
+    rest = counts.pop("s", 0) + counts.pop("ms", 0) / 1000
+    written = [f"{count}{unit}" for unit, count in counts.items()]
+    if rest or not written:
+        written.append(f"{rest:g}s")
+    return ("-" if seconds < 0 else "+") + "".join(written)
 
 
 def _alarm(

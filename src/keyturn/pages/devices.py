@@ -16,6 +16,7 @@ Kind: TypeAlias = Literal["desktop", "phone", "tablet", "program"]
 ON: Final = "{browser} on {system}"
 UNNAMED: Final = "An unnamed client"
 
+_MAX_READ: Final = 256  # real browsers have told it all by then; reading takes time in proportion
 _MAX_NAME: Final = 128
 _MAX_PRODUCT: Final = 64
 _APPLES: Final = frozenset({"iPhone", "iPad", "iPod"})  # which people call by these names, not by "iOS"
@@ -68,7 +69,7 @@ def recognise(user_agent: str) -> Device:
         >>> recognise("curl/8.5.0")
         Device(browser='curl', system=None, kind='program')
     """
-    bounded = user_agent[: clients.MAX_USER_AGENT]
+    bounded = user_agent[:_MAX_READ]
     found = parse(bounded)
     model = found.device.family if found.device else ""
     browser = found.user_agent.family if found.user_agent else None

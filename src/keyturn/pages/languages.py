@@ -29,6 +29,7 @@ ENGLISH: Final = Texts(
     sign_out="Sign out",
     others_title="All at once",
     others_text="Sign out on all other devices, or on this one too.",
+    more="More devices are signed in than are shown here. Signing out all others signs those out, too.",
     only_here="You are signed in on this device only.",
     sign_out_others="Sign out all others",
     sign_out_all="Sign out everywhere",
@@ -69,6 +70,7 @@ GERMAN: Final = Texts(
     sign_out="Abmelden",
     others_title="Alle auf einmal",
     others_text="Alle anderen Geräte abmelden, oder auch dieses.",
+    more="Es sind mehr Geräte angemeldet, als hier zu sehen sind. Mit allen anderen enden auch sie.",
     only_here="Sie sind nur auf diesem Gerät angemeldet.",
     sign_out_others="Alle anderen abmelden",
     sign_out_all="Überall abmelden",
@@ -142,8 +144,9 @@ def choose(accepted: str | None, tags: Iterable[str]) -> str:
         >>> choose("fr;q=0.9, de-AT;q=0.8, en;q=0.7", ("en", "de"))
         'de'
     """
-    there = list(tags)
-    return negotiate_locale(_wanted(accepted or ""), there, sep="-") or there[0]
+    by_name = {tag.lower(): tag for tag in tags}  # tags have no case (RFC 5646, section 2.1.1)
+    found = negotiate_locale(_wanted(accepted or ""), by_name, sep="-")
+    return by_name[(found or next(iter(by_name))).lower()]
 
 
 def moment(at: float, now: float, locale: Locale, zone: tzinfo) -> Moment:
@@ -167,13 +170,13 @@ def moment(at: float, now: float, locale: Locale, zone: tzinfo) -> Moment:
 
 
 def _wanted(accepted: str) -> list[str]:
-    """Give the tags of a header, the most wanted first; what cannot be read, and `q=0`, is left out."""
+    """Give the tags of a header in lower case, the most wanted first, without `q=0` and what is not read."""
     found: list[tuple[float, str]] = []
-    for part in accepted[:_MAX_ACCEPTED].split(",")[:_MOST_LANGUAGES]:
+    for part in accepted[:_MAX_ACCEPTED].lower().split(",")[:_MOST_LANGUAGES]:
         tag, _, parameter = part.partition(";")
         name, _, value = parameter.strip().partition("=")
         try:
-            quality = float(value) if name.strip().lower() == "q" else 1.0
+            quality = float(value) if name.strip() == "q" else 1.0
         except ValueError:
             continue
         if tag.strip() and 0 < quality <= 1:

@@ -6,6 +6,7 @@ It has no script, and asks nobody but its own site.
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from keyturn.pages.texts import Texts
 from keyturn.policy import check_switch
 from keyturn.results import SessionInfo
 
+_LOG: Final = logging.getLogger("keyturn")
 TEMPLATE: Final = "sessions.html"
 _ADDRESS: Final = re.compile(r"[!#-;=?-~]+")  # what a URL may have; no quotes, no "<", no ">"
 _STATIC: Final = files("keyturn.pages") / "static"
@@ -162,10 +164,17 @@ class SessionsPage:
             name=given_name(session.device) or device.name(texts.device, texts.unnamed_device),
             kind=device.kind,
             current=session.current,
-            place=self.place(session.device),
+            place=self._place(session.device),
             signed_in=when(session.created_at),
             last_seen=when(session.last_seen_at),
         )
+
+    def _place(self, device: Mapping[str, Any]) -> str | None:
+        try:
+            return self.place(device)
+        except Exception:  # noqa: BLE001  (a page is not worth less for what an application's function raises)
+            _LOG.exception("a device is shown without its place")
+            return None
 
 
 def _checked(texts: object) -> Mapping[str, Texts]:

@@ -45,6 +45,7 @@ class Texts:
     sign_out: str
     others_title: str
     others_text: str
+    more: str
     only_here: str
     sign_out_others: str
     sign_out_all: str

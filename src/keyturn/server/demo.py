@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from keyturn.errors import ConfigurationError, InvalidInput
 from keyturn.server.users import Users
@@ -48,9 +48,13 @@ def prepare_demo(users: Users) -> list[DemoUser]:
     return shown
 
 
+def _claims_of(username: str) -> dict[str, Any]:
+    return {"name": username.title(), "roles": _ROLES[username], _MARK: True}
+
+
 def _is_added(users: Users, user: DemoUser) -> bool:
     try:
-        users.add(user.username, user.password, {"roles": _ROLES[user.username], _MARK: True})
+        users.add(user.username, user.password, _claims_of(user.username))
     except InvalidInput:  # another start on the same database was first
         return False
     return True

@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import keyturn
-from keyturn.http.places import places_of
+from keyturn.http.routes import places_of
 from keyturn.pages import SessionsPage, environment
 from keyturn.policy import Policy
 from keyturn.server.settings import Settings

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
-_UNITS = ((86_400, "d", "day"), (3_600, "h", "hour"), (60, "m", "minute"), (1, "s", "second"))
+from babel.units import format_unit
+
+from keyturn.durations import parts
+
+_NAMES: Final = {
+    "d": "day",
+    "h": "hour",
+    "m": "minute",
+    "s": "second",
+    "ms": "millisecond",
+}  # as CLDR has them
+_MOST_PARTS: Final = 2
 
 
 def short_span(seconds: float) -> str:
@@ -14,29 +26,27 @@ def short_span(seconds: float) -> str:
         >>> short_span(900), short_span(5400), short_span(0), short_span(0.25)
         ('15m', '1h30m', '0s', '250ms')
     """
-    whole, rest = divmod(round(seconds * 1000), 1000)
-    parts: list[str] = []
-    for size, unit, _ in _UNITS:
-        count, whole = divmod(whole, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    if rest:
-        parts.append(f"{rest}ms")
-    return "".join(parts) or "0s"
+    return "".join(f"{count}{unit}" for count, unit in parts(seconds)) or "0s"
 
 
-def span(seconds: float) -> str:
-    """Write a span in words, in its largest unit.
+def span(seconds: float, language: str = "en", *, most: int = 2) -> str:
+    """Write a span in words, in its largest units.
+
+    Args:
+        seconds: It; of either sign.
+        language: In which language.
+        most: In how many units at most.
 
     Examples:
-        >>> span(900), span(86_400), span(1), span(0)
-        ('15 minutes', '1 day', '1 second', '0 seconds')
+        >>> span(900), span(5400), span(0.25), span(0)
+        ('15 minutes', '1 hour, 30 minutes', '250 milliseconds', '0 seconds')
+        >>> span(86_400 + 7200, "de")
+        '1 Tag, 2 Stunden'
     """
-    for size, _, word in _UNITS:
-        count = int(abs(seconds) // size)
-        if count:
-            return f"{count} {word}{'' if count == 1 else 's'}"
-    return "0 seconds"
+    largest = parts(abs(seconds))[:most] or [(0, "s")]
+    return ", ".join(
+        format_unit(count, f"duration-{_NAMES[unit]}", locale=language) for count, unit in largest
+    )
 
 
 def moment(at: float) -> str:
@@ -61,5 +71,6 @@ def relative(at: float, now: float) -> str:
         >>> relative(1_800_000_000, 1_800_000_060)
         '2027-01-15 08:00:00 UTC, 1 minute ago'
     """
-    where = f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
+    away = span(int(abs(at - now)), most=1)
+    where = f"in {away}" if at > now else f"{away} ago"
     return f"{moment(at)}, {where}"

@@ -35,11 +35,19 @@ class Stolen:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The answer of a refresh was thrown away, after the store had rotated."""
+    """The answer of a refresh was thrown away.
+
+    Attributes:
+        at: When, POSIX seconds.
+        session_id: Of which session.
+        generation: The session's.
+        lost: Whether the answer had a token that the client has not.
+    """
 
     at: float
     session_id: str
     generation: int
+    lost: bool = True
 
 
 Told: TypeAlias = Event | Stolen | Dropped

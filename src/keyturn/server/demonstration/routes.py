@@ -7,7 +7,9 @@ holds no token. What changes something is a POST that only our own page may send
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -33,6 +35,9 @@ from keyturn.server.texts import texts_for
 from keyturn.starlette.base import answer
 
 MOST_STREAMS: Final = 64
+MOST_STREAMS_OF_ONE: Final = 8
+"""How many readers there may be, and how many of one session."""
+
 _OK: Final = 200
 _RUN_BYTES: Final = 4
 _NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -59,7 +64,7 @@ class Demonstration:
         self._recorder = Recorder()
         self._pockets = Pockets()
         self._run = secrets.token_hex(_RUN_BYTES)
-        self._streams = 0
+        self._streams = Counter[str]()
         service.manager.events.watch(self._recorder.record)
         below = f"{service.settings.prefix}/demo"
         self.routes = [
@@ -80,7 +85,7 @@ class Demonstration:
             owner = await self._owner(read_scope(request.scope))
         except InvalidToken:
             return Response(status_code=204)  # which tells a reader not to come back
-        if self._streams >= MOST_STREAMS:
+        if self._streams.total() >= MOST_STREAMS or self._streams[owner.session_id] >= MOST_STREAMS_OF_ONE:
             raise StoreError(detail="too_many_streams")
         watch = Watch(
             self._recorder, self._run, owner.session_id, lambda: self._lives(owner), self._teller(request)
@@ -106,7 +111,8 @@ class Demonstration:
             return answer(reply)
         LOG.info("the demonstration throws the answer of a refresh away, and breaks the connection off")
         generation = (await self._manager.inspect(owner.token)).generation
-        self._recorder.record(Dropped(self._manager.now(), owner.session_id, generation))
+        lost = generation > owner.generation
+        self._recorder.record(Dropped(self._manager.now(), owner.session_id, generation, lost))
         return _BrokenOff()
 
     async def _steal(self, request: Request) -> Response:
@@ -182,9 +188,15 @@ class Demonstration:
     def _answer(body: Mapping[str, Any]) -> Response:
         return JSONResponse(body, headers=_NO_STORE)
 
-    def count_stream(self, change: int) -> None:
-        """Count a stream that begins or ends."""
-        self._streams += change
+    @contextmanager
+    def counting(self, session_id: str) -> Generator[None]:
+        """Count a reader of a session while the block runs."""
+        self._streams[session_id] += 1
+        try:
+            yield
+        finally:
+            self._streams[session_id] -= 1
+            self._streams += Counter()  # which forgets what is zero
 
 
 class _Stream(StreamingResponse):
@@ -192,14 +204,11 @@ class _Stream(StreamingResponse):
 
     def __init__(self, demonstration: Demonstration, watch: Watch, after: int) -> None:
         super().__init__(follow(watch, after), media_type="text/event-stream", headers=_NO_STORE)
-        self._demonstration = demonstration
+        self._counted = demonstration.counting(watch.session_id)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._demonstration.count_stream(+1)
-        try:
+        with self._counted:
             await super().__call__(scope, receive, send)
-        finally:
-            self._demonstration.count_stream(-1)
 
 
 class _BrokenOff(Response):

@@ -54,11 +54,15 @@ def code_of(told: Told) -> str:
             return kind
         case events.Revoked(reason=reason):
             return reason if reason in _NAMED_ENDS else "revoked"
+        case events.RefreshRejected(reason="conflict"):
+            return "conflict"
+        case Dropped(lost=False):
+            return "dropped-kept"
         case _:
             return _CODES[type(told)]
 
 
-_NAMED_ENDS: Final = frozenset({"logout", "reuse"})
+_NAMED_ENDS: Final = frozenset({"logout", "reuse", "user"})
 _CODES: Final[Mapping[type, str]] = {
     events.Issued: "issued",
     events.SteppedUp: "stepped-up",

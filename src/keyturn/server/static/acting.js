@@ -1,4 +1,4 @@
-// One button, one piece of work at a time, one sentence about how it went. It knows no session.
+// One button, its work once at a time, one sentence about how it went. It knows no session.
 
 import { byId } from "./dom.js";
 import { sayError } from "./texts.js";
@@ -12,27 +12,39 @@ export function show(id, text) {
   byId(id).hidden = !text;
 }
 
-let busy = false;
+let going = 0; // pieces of work: one may begin while another is being done, such as signing out
 
-/** Do the work, while no other is being done; what it returns is said, and what it throws too. */
-export async function act(work) {
-  if (busy) return;
-  busy = true;
+async function act(work) {
+  going += 1;
   document.body.setAttribute("aria-busy", "true");
   show("message");
   show("done");
   try {
-    show("done", await work());
+    const said = await work();
+    if (said) show("done", said);
   } catch (error) {
     show("message", sayError(error));
   } finally {
-    busy = false;
-    document.body.removeAttribute("aria-busy");
+    going -= 1;
+    if (going === 0) document.body.removeAttribute("aria-busy");
   }
 }
 
+/** Give what does the work, unless it is being done; what it returns is said, and what it throws too. */
+export function onceAtATime(work) {
+  let busy = false;
+  return async () => {
+    if (busy) return;
+    busy = true;
+    await act(work);
+    busy = false;
+  };
+}
+
 /** Have a button do work when it is pressed. */
-export const onPress = (button, work) =>
+export function onPress(button, work) {
+  const begin = onceAtATime(work);
   button.addEventListener("click", () => {
-    if (button.getAttribute("aria-disabled") !== "true") act(() => work(button));
+    if (button.getAttribute("aria-disabled") !== "true") begin();
   });
+}

@@ -14,14 +14,20 @@ import { openTimeline } from "./timeline.js";
 
 const auth = openAuth({ fetch: fetchWithFaults });
 const empty = byId("picture").firstElementChild;
-const timeline = openTimeline((moments) => {
-  const lineage = readLineage(moments);
-  byId("generation").textContent = lineage.current;
-  if (moments.length > 0) showPicture(byId("picture"), lineage);
-  else byId("picture").replaceChildren(empty);
-});
+/** Have the client find out that the session may have ended elsewhere; where it has, that is said. */
+const lookAgain = () => auth.refresh().catch(() => auth.session());
+const timeline = openTimeline(
+  (moments) => {
+    const lineage = readLineage(moments);
+    byId("generation").textContent = lineage.current;
+    if (moments.length > 0) showPicture(byId("picture"), lineage);
+    else byId("picture").replaceChildren(empty);
+  },
+  () => auth.session().status === "signed-in" && lookAgain(),
+);
 
 let shown; // the session that all this is about
+let running = false; // an experiment, during which no other can begin
 
 function follow(session) {
   if (session.sessionId && session.sessionId !== shown) {
@@ -29,9 +35,9 @@ function follow(session) {
     for (const element of document.querySelectorAll(".said, .steps")) element.replaceChildren();
     timeline.follow(shown);
   }
-  const signedIn = session.status === "signed-in";
-  for (const id of ["tabs", "drop", "steal"]) if (byId(id)) allow(byId(id), signedIn);
-  for (const id of ["inside", "outside"]) if (byId(id)) allow(byId(id), signedIn && isStolen(session.sessionId));
+  const ready = session.status === "signed-in" && !running;
+  for (const id of ["tabs", "drop", "steal"]) if (byId(id)) allow(byId(id), ready);
+  for (const id of ["inside", "outside"]) if (byId(id)) allow(byId(id), ready && isStolen(session.sessionId));
 }
 
 /** Have a button run an experiment; its sentence stands behind it, where it stays. */
@@ -41,12 +47,16 @@ function onExperiment(id, run) {
   button.disabled = false;
   const said = byId(`${id}-said`);
   onPress(button, async () => {
+    running = true;
+    follow(auth.session());
     try {
       said.replaceChildren(await run(said));
     } catch (error) {
       said.replaceChildren();
-      throw error;
+      const { status } = error.status === 401 ? await lookAgain() : auth.session();
+      if (status === "signed-in") throw error; // else it is said that the session is over
     } finally {
+      running = false;
       follow(auth.session());
     }
   });

@@ -10,12 +10,16 @@ export async function dropAnswer(said, auth) {
   said.textContent = say("working");
   const { last } = await seenSince(0);
   const end = dropNext();
+  let dropped = false;
   try {
     await auth.refresh();
   } finally {
-    end();
+    dropped = end();
   }
   const codes = (await seenSince(last)).moments.map(({ code }) => code);
-  const kind = codes.slice(codes.indexOf("dropped")).find((code) => code === "race" || code === "recovered");
+  if (!dropped) return say("drop.none");
+  const lost = codes.indexOf("dropped");
+  const after = lost < 0 ? [] : codes.slice(lost);
+  const kind = after.find((code) => code === "race" || code === "recovered");
   return say(`drop.${kind ?? "other"}`, { race_window: document.body.dataset.raceWindowText });
 }

@@ -1,7 +1,7 @@
 // What a session's moments say of its generations: nodes, links between them, an end. It knows no page.
 
 const THEFTS = new Set(["fork", "previous", "stale"]);
-const ENDS = new Set(["logout", "reuse", "revoked", "expired"]);
+const ENDS = new Set(["logout", "user", "reuse", "revoked", "expired"]);
 
 /** Read moments, the oldest first. */
 export function readLineage(moments) {

@@ -7,7 +7,7 @@ const raceWindow = Number(document.body.dataset.raceWindow); // seconds
 const HANDS_OUT = new Set(["rotated", "race", "recovered"]);
 
 /** What of a session's moments is the answer to a request for a refresh: each request is exactly one of these. */
-export const REFRESHES = new Set([...HANDS_OUT, "kept", "rejected", "fork", "previous", "stale"]);
+export const REFRESHES = new Set([...HANDS_OUT, "kept", "rejected", "conflict", "fork", "previous", "stale"]);
 
 async function ask(method, path) {
   const answer = await fetch(`${url}/demo/${path}`, { method, headers: { "X-Keyturn": "1" }, cache: "no-store" });

@@ -1,6 +1,6 @@
 // Signing in and out, and who is signed in: what both pages at "/" have. It keeps no token.
 
-import { act, onPress, show } from "./acting.js";
+import { onceAtATime, onPress, show } from "./acting.js";
 import { byId } from "./dom.js";
 import { say } from "./texts.js";
 
@@ -15,7 +15,7 @@ export function followSession(auth) {
     byId("signed-out").hidden = now !== "signed-out";
     byId("signed-in").hidden = now !== "signed-in";
     if (now === "signed-in") showUser(auth, session);
-    else for (const id of ["user", "claims", "token", "expires"]) byId(id).replaceChildren();
+    else for (const id of ["user", "user-id", "claims", "token", "expires"]) byId(id).replaceChildren();
     if (now === "signed-out" && was === "signed-in") {
       if (session.reason === "ended") show("message", say("over"));
       byId("sign-in-title").focus({ preventScroll: true });
@@ -30,7 +30,8 @@ export function followSession(auth) {
 async function showUser(auth, session) {
   const ends = new Date(session.expiresAt);
   const own = Object.entries(session.claims).filter(([name]) => !REGISTERED.has(name));
-  byId("user").textContent = session.userId;
+  byId("user").textContent = session.claims.name ?? "";
+  byId("user-id").textContent = session.userId;
   byId("claims").textContent = JSON.stringify(Object.fromEntries(own));
   byId("expires").textContent = ends.toLocaleTimeString(document.documentElement.lang);
   byId("expires").dateTime = ends.toISOString();
@@ -39,15 +40,17 @@ async function showUser(auth, session) {
 }
 
 function wire(auth) {
-  byId("sign-in").addEventListener("submit", (event) => {
+  const form = byId("sign-in");
+  const signIn = onceAtATime(async () => {
+    const { username, password } = form.elements;
+    await auth.login({ username: username.value, password: password.value });
+    password.value = "";
+    byId("you-title").focus();
+    return say("signed_in");
+  });
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const { username, password } = event.target.elements;
-    act(async () => {
-      await auth.login({ username: username.value, password: password.value });
-      password.value = "";
-      byId("you-title").focus();
-      return say("signed_in");
-    });
+    signIn();
   });
   onPress(byId("sign-out"), async () => {
     await auth.logout();

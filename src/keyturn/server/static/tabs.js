@@ -11,14 +11,15 @@ const PATIENCE = 30_000; // milliseconds
 export async function refreshInTabs(said, { locked }) {
   said.textContent = say("working");
   const frames = Array.from({ length: TABS }, (_, index) => openTab(index + 1, locked));
-  const ready = heardFromAll(frames, "ready");
+  const ready = heardFrom(frames, "ready");
   byId("frames").hidden = false;
   byId("frames").replaceChildren(...frames);
-  await ready;
+  const opened = (await ready).length;
+  if (opened < TABS) return say("tabs.unopened", { tabs: opened });
   await windowPassed(said);
   said.textContent = say("working");
   const { last } = await seenSince(0);
-  const done = heardFromAll(frames, "done");
+  const done = heardFrom(frames, "done");
   for (const frame of frames) frame.contentWindow.postMessage("refresh", location.origin);
   const tabs = (await done).filter(({ renewed }) => renewed).length;
   return sentence(tabs, (await seenSince(last)).moments, locked);
@@ -43,23 +44,24 @@ function sentence(tabs, moments, locked) {
 function openTab(number, locked) {
   const frame = document.createElement("iframe");
   frame.src = `demo/tab?number=${number}&lock=${locked ? "on" : "off"}`;
-  frame.title = `${number}`;
+  frame.title = say("tab.title", { number });
   return frame;
 }
 
-/** Wait for one message of a kind from each of the frames. */
-function heardFromAll(frames, kind) {
+/** Wait for one message of a kind from each of the frames; gives those that came in time. */
+async function heardFrom(frames, kind) {
   const over = new AbortController();
   const heard = new Map();
-  const all = new Promise((resolve, reject) => {
+  await new Promise((resolve) => {
     const listen = ({ source, origin, data }) => {
       const frame = frames.find((each) => each.contentWindow === source);
       if (!frame || origin !== location.origin || data.kind !== kind) return;
       heard.set(frame, data);
-      if (heard.size === frames.length) resolve([...heard.values()]);
+      if (heard.size === frames.length) resolve();
     };
     addEventListener("message", listen, { signal: over.signal });
-    setTimeout(() => reject(new Error(say("tabs.other", { requests: 0, tabs: heard.size }))), PATIENCE);
+    setTimeout(resolve, PATIENCE);
   });
-  return all.finally(() => over.abort());
+  over.abort();
+  return [...heard.values()];
 }

@@ -21,11 +21,11 @@ export async function stealToken(auth) {
 export async function replayInside(said, steps, auth) {
   const story = begin("inside", steps, said);
   await story.copy(auth);
-  await story.turn(auth, "turned");
+  if (!(await story.turn(auth, "turned"))) return story.stopped();
   if (!(await story.thief(200, "followed"))) return story.missed();
   await windowPassed(said);
   story.step("waited");
-  await story.turn(auth, "turned_again");
+  if (!(await story.turn(auth, "turned_again"))) return story.stopped();
   if (!(await story.thief(401, "caught"))) return story.missed();
   return story.end(auth);
 }
@@ -34,8 +34,8 @@ export async function replayInside(said, steps, auth) {
 export async function replayOutside(said, steps, auth) {
   const story = begin("outside", steps, said);
   await story.copy(auth);
-  await story.turn(auth, "turned");
-  await auth.fetch(`${url}/me`);
+  if (!(await story.turn(auth, "turned"))) return story.stopped();
+  if (!(await auth.fetch(`${url}/me`)).ok) return story.stopped();
   story.step("used");
   await windowPassed(said);
   story.step("waited");
@@ -62,10 +62,11 @@ function begin(name, list, said) {
       if (stolen?.generation !== current) await stealToken(auth);
       step("stolen", { generation: stolen.generation });
     },
-    /** The owner refreshes. */
+    /** The owner refreshes; gives whether the session goes on. */
     async turn(auth, what) {
-      const { claims } = await auth.refresh();
-      step(what, { generation: claims?.gen });
+      const { status, claims } = await auth.refresh();
+      if (status === "signed-in") step(what, { generation: claims.gen });
+      return status === "signed-in";
     },
     /** The thief refreshes; gives whether it was answered as expected. */
     async thief(expected, what) {
@@ -82,6 +83,9 @@ function begin(name, list, said) {
       step("victim");
       return say(`${name}.done`);
     },
+    /** It went otherwise for the thief. */
     missed: () => say("theft.missed", { status }),
+    /** It went otherwise for the owner. */
+    stopped: () => say("theft.stopped"),
   };
 }

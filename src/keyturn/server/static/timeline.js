@@ -3,6 +3,7 @@
 import { show } from "./acting.js";
 import { url } from "./client.js";
 import { byId, icon, make } from "./dom.js";
+import { seenSince } from "./server.js";
 import { say } from "./texts.js";
 
 const ICONS = {
@@ -12,23 +13,32 @@ const ICONS = {
   race: "race",
   recovered: "recovered",
   dropped: "dropped",
+  "dropped-kept": "dropped",
   stolen: "stolen",
   fork: "alarm",
   previous: "alarm",
   stale: "alarm",
   forged: "alarm",
   logout: "signed-out",
+  user: "signed-out",
 };
 const MOST_LINES = 200; // as many as the server keeps
+const PAUSE = 3000; // milliseconds; after a refusal an EventSource does not come back by itself
 
-/** Follow one session after the other; `changed` is given all moments of the one that is followed. */
-export function openTimeline(changed) {
+/**
+ * Follow one session after the other.
+ *
+ * `changed` is given all moments of the one that is followed; `ended` is called when that may be over.
+ */
+export function openTimeline(changed, ended) {
   let source;
+  let again;
   let following = null;
   let place = "";
   let moments = [];
 
   const close = () => {
+    clearTimeout(again);
     source?.close();
     source = undefined;
   };
@@ -38,18 +48,27 @@ export function openTimeline(changed) {
     if (!following || document.hidden) return;
     source = new EventSource(`${url}/demo/events?after=${place}`);
     source.addEventListener("open", () => show("paused"));
-    source.addEventListener("error", () =>
-      show("paused", source?.readyState === EventSource.CONNECTING && say("paused")),
-    );
+    source.addEventListener("error", () => {
+      show("paused", say("paused"));
+      if (source?.readyState === EventSource.CLOSED) again = setTimeout(comeBack, PAUSE);
+    });
     source.addEventListener("message", ({ data, lastEventId }) => {
       place = lastEventId;
       add(JSON.parse(data));
     });
-    source.addEventListener("end", () => {
-      following = null;
-      close();
-    });
+    source.addEventListener("end", finish);
   };
+  const finish = () => {
+    following = null;
+    close();
+    show("paused");
+    ended();
+  };
+  const comeBack = () =>
+    seenSince(0).then(open, ({ status }) => {
+      if (status === 401) finish();
+      else open();
+    });
   const add = (moment) => {
     moments = [...moments, moment].slice(-MOST_LINES);
     byId("timeline").prepend(line(moment));

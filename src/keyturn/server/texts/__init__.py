@@ -10,16 +10,13 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
-
-from babel.units import format_unit
+from typing import Any, Final, cast
 
 from keyturn.pages.languages import choose
+from keyturn.server.words import span
 
 LANGUAGES: Final = ("en", "de")
 """The languages that there is a catalogue of; the first is for everybody else."""
-
-_UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 class Texts:
@@ -40,27 +37,37 @@ class Texts:
             >>> Texts("en", {"page": {"hello": "Hello, {name}!"}}).say("page.hello", name="Ann")
             'Hello, Ann!'
         """
-        return str(self._find(place)).format_map(values)
+        found = self._find(place)
+        if not isinstance(found, str):
+            raise KeyError(place)
+        return found.format_map(values)
 
     def part(self, place: str) -> Mapping[str, Any]:
-        """Give a part of the catalogue as it is."""
-        found: Mapping[str, Any] = self._find(place)
-        return found
+        """Give a part of the catalogue as it is.
+
+        Raises:
+            KeyError: There is none of that name.
+        """
+        found = self._find(place)
+        if not isinstance(found, Mapping):
+            raise KeyError(place)
+        return cast("Mapping[str, Any]", found)
 
     def span(self, seconds: float) -> str:
-        """Write a span in its largest unit.
+        """Write a span in words.
 
         Examples:
             >>> Texts("en", {}).span(900), Texts("de", {}).span(86_400)
             ('15 minutes', '1 Tag')
         """
-        size, unit = next((each for each in _UNITS if seconds >= each[0]), (1, "second"))
-        return format_unit(int(seconds // size), f"duration-{unit}", locale=self.language)
+        return span(seconds, self.language)
 
-    def _find(self, place: str) -> Any:  # noqa: ANN401 - a text or a part
-        found: Any = self._catalogue
+    def _find(self, place: str) -> object:
+        found: object = self._catalogue
         for name in place.split("."):
-            found = found[name]
+            if not isinstance(found, Mapping):
+                raise KeyError(place)
+            found = cast("Mapping[str, object]", found)[name]
         return found
 
 

@@ -275,6 +275,7 @@ class PageRules(Rules):
         assert (wrong.status_code, said(wrong)) == (401, "That username or password is not right.")
         assert (hasty.status_code, said(hasty)) == (429, "Too many attempts. Wait a little, then try again.")
         assert hasty.headers["retry-after"] == "31"
+        assert "came here from another site" not in wrong.text
         assert sign_in(site, "", PASSWORD).status_code == 400
         assert sign_in(site, "carl", "a" * 1025).status_code == 400
         site.world.plan.next(BEFORE, method="create")
@@ -318,7 +319,13 @@ class PageRules(Rules):
 
     def test_it_speaks_its_readers_language(self, site: Site) -> None:
         """As `Accept-Language` asks; English to everybody else."""
-        for asked, language in (("de-CH, en;q=0.5", "de"), ("fr", "en"), ("", "en"), (";q=x", "en")):
+        for asked, language in (
+            ("de-CH, en;q=0.5", "de"),
+            ("DE", "de"),
+            ("fr", "en"),
+            ("", "en"),
+            (";q=x", "en"),
+        ):
             answer = site.send("GET", HOME, headers=(("Accept-Language", asked),))
             assert answer.headers["content-language"] == language
             assert f'<html lang="{language}" dir="ltr">' in answer.text
