@@ -172,7 +172,7 @@ def test_who_asks_is_not_known_where_nothing_guards() -> None:
     with pytest.raises(ConfigurationError, match="guard the route"):
         app.test_client().get("/open", headers=bearer)
     assert app.test_client().get("/asks", headers=bearer).text == "False"
-    assert not current_principal
+    assert bool(current_principal) is False
     assert not hasattr(current_principal, "__wrapped__")  # doctest asks this of all that a module names
 
 
