@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 
-DOCS = Path(__file__).parents[1] / "docs"
+from tests.support.doc_scripts import DOCS, load
+
 RENDERING = sorted(path.stem for path in DOCS.glob("render_*.py"))
-
-
-def load(script: str) -> ModuleType:
-    """Import a script of the documents."""
-    spec = importlib.util.spec_from_file_location(script, DOCS / f"{script}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("script", RENDERING)
