@@ -54,7 +54,7 @@ export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
   const isLeaving = () => !!mark()?.startsWith("leaving");
   const isOut = () => isLeaving() || mark() === "out";
 
-  const state = createState<C>(!!page() && (!restore || isOut()), failed);
+  const state = createState<C>(!!page() && (!restore || isLeaving()), failed);
   const ask = createTransport(send, base, accessHeader);
 
   // -------------------------------------------------------------------------------------------- other tabs
@@ -111,7 +111,11 @@ export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
       if (mark() === "leaving") await ask("/logout");
       else await ask("/logout-all", undefined, (await ask("/refresh")).access_token as string);
     } catch (error) {
-      if (!isOver(error)) throw error; // else there was nothing left to end
+      if (!isOver(error)) throw error;
+      if (mark() !== "leaving") {
+        setMark("out");
+        throw error; // this session has ended, so nobody could end the others with it
+      }
     }
     setMark("out");
   };
@@ -215,6 +219,7 @@ export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
     usable,
     refresh,
     held: () => state.grant()?.token,
+    user: () => state.session().userId,
     renewed(old: string, fresh: string, sent: number) {
       const { iat, exp }: Claims = readClaims(fresh) ?? {};
       const grant = { token: fresh, at: state.tick(), ends: sent + (Number(exp) - Number(iat)) * 1000 };

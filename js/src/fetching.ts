@@ -1,5 +1,6 @@
 /** `fetch` with the access token: for whom, and what a 401 means. It knows no other tab and no auth server. */
 
+import { AuthError } from "./errors.ts";
 import { absolute } from "./platform.ts";
 import { authorize, isStandard } from "./transport.ts";
 
@@ -9,6 +10,8 @@ export interface Tokens {
   usable(): Promise<string | undefined>;
   /** Give the token that is held now. */
   held(): string | undefined;
+  /** Say whose it is. */
+  user(): string | null;
   /** Get a token that is newer than the one held. */
   refresh(): Promise<unknown>;
   /** Take over what a server sent in the place of a token that was about to end. */
@@ -39,12 +42,16 @@ export const createFetch =
       return response;
     };
 
+    // What one user has asked for is not done as another, who has signed in in another tab meanwhile.
+    const user = tokens.user();
     const first = await unlessAborted(tokens.usable(), signal);
+    const asking = tokens.user();
+    if (user && first && asking !== user) throw new AuthError("user_changed");
     const response = await attempt(kept.clone(), first);
     if (response.status !== 401 || needsStepUp(response)) return response;
     if (first && tokens.held() === first) await unlessAborted(tokens.refresh(), signal);
     const second = tokens.held();
-    if (!second || second === first) return response;
+    if (!second || second === first || tokens.user() !== asking) return response;
     response.body?.cancel().catch(() => undefined);
     return attempt(kept, second);
   };

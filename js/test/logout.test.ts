@@ -65,10 +65,21 @@ test("a session that was over already is over", async () => {
   const auth = world.tab();
   await pass(0);
   world.server.user = undefined;
-  const going = auth.logout({ everywhere: true });
+  const going = auth.logout();
   await pass(0);
   await going;
   expect(mark()).toBe("out");
+});
+
+test("a session that was over already cannot end the others, and the caller is told", async () => {
+  const auth = world.tab();
+  await pass(0);
+  world.server.user = undefined;
+  const going = failure(auth.logout({ everywhere: true }));
+  await pass(0);
+  expect(await going).toMatchObject({ status: 401 });
+  expect(mark()).toBe("out");
+  expect(auth.session().status).toBe("signed-out");
 });
 
 test("the server is told once, whoever else would tell it meanwhile", async () => {
