@@ -1,14 +1,14 @@
 /** The client: who may ask the auth server when, and what its answers change. It knows no storage of tokens. */
 
-import { openTabs } from "./channel.ts";
+import { type Failure, openTabs } from "./channel.ts";
 import { AuthError } from "./errors.ts";
 import { createFetch } from "./fetching.ts";
-import { alone } from "./lock.ts";
+import { createLock } from "./lock.ts";
 import { absolute, keep, kept, originOf, page, pageOrigin, sleep } from "./platform.ts";
 import { createSchedule } from "./schedule.ts";
-import { createState, PENDING } from "./state.ts";
+import { createState, type Grant, PENDING } from "./state.ts";
 import { readClaims } from "./token.ts";
-import { type Body, createTransport, isOver, pause } from "./transport.ts";
+import { createTransport, isOver, pause } from "./transport.ts";
 import type { Auth, AuthOptions, Claims, Credentials, Session, SignedIn, SignedOut } from "./types.ts";
 
 /**
@@ -17,32 +17,27 @@ import type { Auth, AuthOptions, Claims, Credentials, Session, SignedIn, SignedO
  */
 const ASK_AFTER_WAITING = 1000;
 const ASK = 100;
+/** Milliseconds that are more than any timer is set to. */
+const NEVER = 1e9;
 
-/** What the next page must know, in one word; no secret. */
-type Mark = "in" | "out" | "leaving" | "leaving-everywhere";
+/** What the next page must know; no secret. The last one names the session, if it was known. */
+type Mark = "in" | "out" | "leaving" | `leaving-everywhere ${string}`;
 
 /** Make a client; a page needs one. */
 export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
-  const { url = "/auth", origins = [], accessHeader = "Authorization", lock = alone } = options;
+  const { url = "/auth", origins = [], accessHeader = "Authorization", lock = createLock() } = options;
   const { restore = !!page(), onError } = options;
   const send: typeof fetch = (input, init) => (options.fetch ?? fetch)(input, init);
   const base = absolute(url).replace(/\/+$/, "");
   const name = `keyturn:${base}`;
 
-  const reached = new Set([pageOrigin(), originOf(base)]); // undefined is nobody's origin
-  for (const each of origins) {
-    const origin = originOf(each);
-    if (!origin) throw new TypeError(`not an origin: ${each}`);
-    reached.add(origin);
-  }
+  const reached = new Set(origins.map(originOf));
+  if (reached.has(undefined)) throw new TypeError(`not all are origins: ${origins}`);
+  reached.add(pageOrigin()).add(originOf(base)).delete(undefined); // which is nobody's origin
 
   const failed = (error: unknown): void => {
     if (onError) onError(error);
-    else if (!(error instanceof AuthError)) {
-      queueMicrotask(() => {
-        throw error; // a listener's: the page's own business, but never lost
-      });
-    }
+    else if (!(error instanceof AuthError)) throw error; // a listener's: the page's own business, but never lost
   };
 
   let remembered: Mark | undefined; // where nothing can be kept
@@ -52,29 +47,36 @@ export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
     keep(name, word);
   };
   const isLeaving = () => !!mark()?.startsWith("leaving");
-  const isOut = () => isLeaving() || mark() === "out";
+  /** What is true of everybody who holds a token, until somebody signs out: a page may have been frozen meanwhile. */
+  const isIn = () => mark() === "in";
 
-  const state = createState<C>(!!page() && (!restore || isOut()), failed);
+  const state = createState<C>(!!page() && (!restore || isLeaving()), failed);
   const ask = createTransport(send, base, accessHeader);
 
   // -------------------------------------------------------------------------------------------- other tabs
 
   let company = true; // nobody knows yet
-  let failure: { error: AuthError; heard: number } | undefined;
+  let failure: AuthError | undefined;
+  let patient = 0; // until this moment the server wants to be left alone
   let heard: () => void = () => undefined;
+
+  const fail = ({ code, status, retryAfter }: Failure): void => {
+    failure = new AuthError(code, status, retryAfter);
+    patient = performance.now() + 1000 * (retryAfter ?? 0);
+  };
 
   const tabs = openTabs(name, (message) => {
     const { type } = message;
     const grant = state.grant();
     company = true;
     if (type === "ask") {
-      const isNewer = grant && grant.at > message.at && state.isUsable();
-      tabs.post(isNewer ? { type: "token", ...grant } : { type: "here" });
+      const isNewer = grant && grant.at > message.at && state.isUsable() && isIn();
+      tabs.post(isNewer ? grant : { type: "here" });
     } else if (type === "failed") {
-      const error = new AuthError(message.code, message.status, message.retryAfter);
-      failure = { error, heard: performance.now() };
+      fail(message);
       heard();
     } else if (type === "token" ? state.adopt(message) : type === "out" && state.leave(message.at, message.reason)) {
+      remembered = type === "token" ? "in" : "out"; // what is kept is the other tab's to say
       heard();
       schedule.done();
     }
@@ -85,19 +87,26 @@ export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
     new Promise((resolve) => {
       heard = resolve;
       company = false;
-      if (tabs.post({ type: "ask", at: state.at() })) setTimeout(resolve, ms);
-      else resolve();
+      setTimeout(resolve, tabs.post({ type: "ask", at: state.at() }) ? ms : 0);
     });
 
   // ------------------------------------------------------------------------------------------ auth server
 
-  const take = (at: number, sent: number, { access_token: token, expires_in: seconds }: Body): void => {
-    const grant = { token: token as string, at, ends: sent + Number(seconds) * 1000 };
-    const isNews = at > state.at();
-    if (!(grant.ends > sent) || (isNews && !state.adopt(grant))) throw new AuthError("invalid_response", 200);
-    if (!isNews) return;
+  /** Ask for a token. */
+  const get = async (...request: Parameters<typeof ask>): Promise<Grant> => {
+    const at = state.tick();
+    const sent = Date.now();
+    const { access_token, expires_in } = await ask(...request);
+    const ends = sent + Number(expires_in) * 1000;
+    // One that has ended on its way is of no more use.
+    if (!(readClaims(access_token) && ends > Date.now())) throw new AuthError("invalid_response", 200);
+    return { type: "token", token: access_token as string, at, ends };
+  };
+  const take = (grant: Grant): void => {
+    if (isLeaving() || !state.adopt(grant)) return;
     setMark("in");
-    tabs.post({ type: "token", ...grant });
+    tabs.post(grant);
+    schedule.done();
   };
   const leave = (at: number, word: Mark, reason: SignedOut["reason"]): void => {
     if (!state.leave(at, reason)) return;
@@ -107,11 +116,18 @@ export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
 
   /** Tell the server of a sign-out. With the cookie alone: an access token may be another session's by now. */
   const tell = async (): Promise<void> => {
-    try {
-      if (mark() === "leaving") await ask("/logout");
-      else await ask("/logout-all", undefined, (await ask("/refresh")).access_token as string);
-    } catch (error) {
-      if (!isOver(error)) throw error; // else there was nothing left to end
+    const [word, id] = `${mark()}`.split(" ");
+    if (word === "leaving") await ask("/logout");
+    else {
+      const grant = await get("/refresh").catch((error) => {
+        if (isOver(error)) setMark("out"); // this session has ended, so nobody could end the others with it
+        throw error;
+      });
+      if (id && readClaims(grant.token)?.sid !== id) {
+        setMark("out"); // somebody has signed in by the server itself, and has not asked for it
+        return take(grant);
+      }
+      await ask("/logout-all", undefined, grant.token);
     }
     setMark("out");
   };
@@ -122,9 +138,9 @@ export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
     const leaving = isLeaving();
     for (let failures = 1; ; failures++) {
       const since = performance.now();
-      /** Whether another tab has done it meanwhile, or has just tried. */
+      /** Whether another tab has done it meanwhile, or has just tried; the server may want to be left alone. */
       const isSettled = (): boolean => {
-        if (failure && failure.heard > since) throw failure.error;
+        if (failure && patient > since) throw failure;
         return leaving || state.at() !== known;
       };
       const work = async (waited?: boolean): Promise<void> => {
@@ -146,13 +162,12 @@ export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
   };
   const refreshed = async (): Promise<void> => {
     const at = state.tick();
-    const sent = Date.now();
     try {
-      take(at, sent, await ask("/refresh"));
+      take(await get("/refresh"));
     } catch (error) {
-      const { code, status, retryAfter } = error as AuthError;
-      if (isOver(error)) return leave(at, "out", state.grant() || mark() === "in" ? "ended" : undefined);
-      tabs.post({ type: "failed", code, status, retryAfter });
+      if (isOver(error)) return leave(at, "out", state.grant() || isIn() ? "ended" : undefined);
+      fail(error as AuthError);
+      tabs.post({ ...(error as AuthError), type: "failed" });
       throw error;
     }
   };
@@ -167,10 +182,8 @@ export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
 
   const signIn = (path: string, credentials: Credentials, token?: string): Promise<SignedIn<C>> =>
     lock(name, async () => {
-      const at = state.tick();
-      const sent = Date.now();
-      take(at, sent, await ask(path, credentials, token));
-      schedule.done();
+      if (isLeaving()) await tell(); // or it would be forgotten
+      take(await get(path, credentials, token));
       const session = state.session();
       if (session.status !== "signed-in") throw new AuthError("signed_out"); // by another tab, meanwhile
       return session;
@@ -180,20 +193,17 @@ export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
 
   const untilDue = (): number => {
     if (state.grant()) return state.untilDue();
-    return restore && state.session() === PENDING ? 0 : Number.POSITIVE_INFINITY;
+    const isUnknown = restore && (state.session() === PENDING || isIn());
+    return isUnknown || isLeaving() ? 0 : NEVER;
   };
-  const quietly = () => {
-    const going = refresh();
-    going.catch(failed);
-    return going;
-  };
-  const schedule = createSchedule(untilDue, quietly, () => {
-    if (state.grant() && isOut()) state.leave(state.tick(), "logout"); // nobody tells a page that is frozen
-    if (isLeaving() || (restore && !state.grant() && mark() === "in")) quietly();
+  const schedule = createSchedule(untilDue, refresh, failed, (event) => {
+    if (event.type === "online") patient = 0;
+    if (state.grant() && !isIn()) state.leave(state.tick(), "logout"); // nobody tells a page that is frozen
+    if (state.grant() && (event as PageTransitionEvent).persisted)
+      refresh().catch(failed); // it may be long over
     else tabs.post({ type: "ask", at: state.at() });
   });
-  if (isLeaving()) quietly();
-  else schedule.look(restore);
+  schedule.look(true);
 
   // ------------------------------------------------------------------------------------------- to be used
 
@@ -201,10 +211,10 @@ export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
     if (state.isUsable()) schedule.look(true);
     else if (state.grant() || state.session() === PENDING) {
       await refresh().catch((error) => {
-        if (!(state.left() > 0)) throw error;
+        if (!state.held()) throw error;
       });
     }
-    return state.left() > 0 ? state.grant()?.token : undefined;
+    return state.held();
   };
   const token = async (): Promise<string> => {
     const found = await usable();
@@ -214,14 +224,18 @@ export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
   const tokens = {
     usable,
     refresh,
-    held: () => state.grant()?.token,
+    held: state.held,
+    user: () => state.session().userId,
     renewed(old: string, fresh: string, sent: number) {
       const { iat, exp }: Claims = readClaims(fresh) ?? {};
-      const grant = { token: fresh, at: state.tick(), ends: sent + (Number(exp) - Number(iat)) * 1000 };
-      if (tokens.held() === old && grant.ends > sent && state.adopt(grant)) {
-        tabs.post({ type: "token", ...grant });
-        schedule.done();
-      }
+      const grant: Grant = {
+        type: "token",
+        token: fresh,
+        at: state.at() + 0.5,
+        ends: sent + (Number(exp) - Number(iat)) * 1000,
+      };
+      // It follows the token that it replaces, and nothing that was asked for since.
+      if (state.held() === old && isIn()) take(grant);
     },
   };
 
@@ -232,7 +246,8 @@ export function createAuth<C = Claims>(options: AuthOptions = {}): Auth<C> {
     token,
     refresh,
     async logout({ everywhere = false } = {}) {
-      leave(state.tick(), everywhere ? "leaving-everywhere" : "leaving", "logout");
+      const word: Mark = everywhere ? `leaving-everywhere ${state.session().sessionId ?? ""}` : "leaving";
+      leave(state.tick(), word, "logout");
       await settle();
     },
     session: state.session,

@@ -6,17 +6,18 @@ export class AuthError extends Error {
   /**
    * The `error` of the server's answer, such as `invalid_credentials`, `slow_down`, `temporarily_unavailable` or
    * `csrf_failed`; `network` where no answer came; `invalid_response` where the answer was not the auth server's;
-   * `signed_out` where a token was asked for and nobody is signed in.
+   * `signed_out` where a token was asked for and nobody is signed in; `user_changed` where somebody else has signed in
+   * since a request was made.
    */
-  readonly code: string;
+  declare readonly code: string;
   /** The HTTP status of the answer; 0 where there was none. */
-  readonly status: number;
+  declare readonly status: number;
   /** Seconds to wait before the next attempt, where the server named them. */
-  readonly retryAfter: number | undefined;
+  declare readonly retryAfter: number | undefined;
 
   /** Make one; see the properties. */
   constructor(code: string, status = 0, retryAfter?: number) {
-    super(status ? `${code} (HTTP ${status})` : code);
+    super(code);
     this.code = code;
     this.status = status;
     this.retryAfter = retryAfter;

@@ -1,7 +1,11 @@
 /** `fetch` with the access token: for whom, and what a 401 means. It knows no other tab and no auth server. */
 
-import { absolute } from "./platform.ts";
-import { authorize, isStandard } from "./transport.ts";
+import { AuthError } from "./errors.ts";
+import { absolute, originOf } from "./platform.ts";
+import { authorize, isStandard, unlessAborted } from "./transport.ts";
+
+/** Milliseconds between two refreshes because of a 401: an API that refuses every token gains nothing by more. */
+const AGAIN = 10_000;
 
 /** What it works with. */
 export interface Tokens {
@@ -9,6 +13,8 @@ export interface Tokens {
   usable(): Promise<string | undefined>;
   /** Give the token that is held now. */
   held(): string | undefined;
+  /** Say whose it is. */
+  user(): string | null;
   /** Get a token that is newer than the one held. */
   refresh(): Promise<unknown>;
   /** Take over what a server sent in the place of a token that was about to end. */
@@ -16,11 +22,16 @@ export interface Tokens {
 }
 
 /** Make the function. */
-export const createFetch =
-  (send: typeof fetch, tokens: Tokens, origins: ReadonlySet<string | undefined>, accessHeader: string) =>
-  async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+export const createFetch = (
+  send: typeof fetch,
+  tokens: Tokens,
+  origins: ReadonlySet<string | undefined>,
+  accessHeader: string,
+) => {
+  let next = 0;
+  return async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     const given = input instanceof Request ? input : undefined;
-    const target = new URL(given?.url ?? absolute(input as string | URL)).origin;
+    const target = originOf(given?.url ?? absolute(input as string | URL));
     // Not for others' eyes, or the caller brings credentials of its own.
     if (!origins.has(target) || new Headers(init?.headers ?? given?.headers).has(accessHeader)) {
       return send(input, init);
@@ -35,29 +46,29 @@ export const createFetch =
       // Browsers take Authorization away where a redirect leaves the origin, but no other header.
       const response = await send(request, token && !isStandard(accessHeader) ? { redirect: "error" } : undefined);
       const fresh = response.headers.get("Authorization-Refreshed");
-      if (token && fresh) tokens.renewed(token, fresh, asked);
+      // A redirect may have led to somebody who must not say who is signed in.
+      if (token && fresh && origins.has(originOf(response.url))) tokens.renewed(token, fresh, asked);
       return response;
     };
 
+    // What one user has asked for is not done as another, who has signed in in another tab meanwhile.
+    const user = tokens.user();
     const first = await unlessAborted(tokens.usable(), signal);
+    const asking = tokens.user();
+    if (user && first && asking !== user) throw new AuthError("user_changed");
     const response = await attempt(kept.clone(), first);
     if (response.status !== 401 || needsStepUp(response)) return response;
-    if (first && tokens.held() === first) await unlessAborted(tokens.refresh(), signal);
+    if (first && tokens.held() === first && performance.now() >= next) {
+      await unlessAborted(tokens.refresh(), signal);
+      next = performance.now() + AGAIN;
+    }
     const second = tokens.held();
-    if (!second || second === first) return response;
-    response.body?.cancel().catch(() => undefined);
+    if (!second || second === first || tokens.user() !== asking) return response;
+    await response.body?.cancel().catch(() => undefined); // all that is under way counts, where it is `keepalive`
     return attempt(kept, second);
   };
+};
 
 /** A fresh token of the same sign-in would not do: the user must sign in again (RFC 9470, section 3). */
 const needsStepUp = (response: Response): boolean =>
   !!response.headers.get("WWW-Authenticate")?.includes("insufficient_user_authentication");
-
-/** Wait for what others wait for too: an abort ends this wait, and nothing else. */
-const unlessAborted = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject);
-  });

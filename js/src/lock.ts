@@ -8,45 +8,46 @@ import type { Lock } from "./types.ts";
  * better to go without: two refreshes at a time are what the server's race window is for.
  */
 const PATIENCE = 30_000;
+/** How long after that was in vain, until the lock was free once. */
+const IMPATIENCE = 1000;
 /** A lease ends in time, also where its tab died: longer than any work lasts. */
 const LEASE = 25_000;
 
-/** Run work alone, as far as this place can have it. */
-export const alone: Lock = (name, work) => {
-  const locks = webLocks();
-  return locks ? byWebLock(locks, name, work) : byLease(name, work);
-};
-
-const byWebLock = async <T>(locks: LockManager, name: string, work: (waited?: boolean) => Promise<T>): Promise<T> => {
-  let result: Promise<T> | undefined;
-  const run = (waited: boolean) => async (held: unknown) => {
-    if (!held) return;
-    result = work(waited);
-    await result.catch(() => undefined);
+/** Make what runs work alone, as far as this place can have it. */
+export const createLock = (): Lock => {
+  let ms = PATIENCE;
+  return async (name, work) => {
+    const locks = webLocks();
+    if (!locks) return byLease(name, work);
+    let result: ReturnType<typeof work> | undefined;
+    const run = (waited: boolean) => async (held: unknown) => {
+      if (!held) return;
+      ms = PATIENCE;
+      result = work(waited);
+      await result.catch(() => undefined);
+    };
+    try {
+      await locks.request(name, { ifAvailable: true }, run(false));
+      if (!result) await locks.request(name, { signal: AbortSignal.timeout(ms) }, run(true));
+    } catch {
+      ms = IMPATIENCE; // none left, or no locks for this page
+    }
+    return result ?? work();
   };
-  const patience = new AbortController();
-  const timer = setTimeout(() => patience.abort(), PATIENCE);
-  try {
-    await locks.request(name, { ifAvailable: true }, run(false));
-    if (!result) await locks.request(name, { signal: patience.signal }, run(true));
-  } catch {
-    // no patience left, or no locks for this page
-  }
-  clearTimeout(timer);
-  return result ?? work();
 };
 
 const byLease = async <T>(name: string, work: (waited?: boolean) => Promise<T>): Promise<T> => {
   const key = `${name}#lock`;
-  const mine = `${Math.random()}`;
-  const holder = () => kept(key)?.split(" ") ?? [];
+  let mine: string | undefined;
+  const isFree = () => !(Number.parseFloat(`${kept(key)}`) > Date.now());
   const deadline = Date.now() + PATIENCE;
   let waited = false;
   while (Date.now() < deadline) {
-    if (!(Number(holder()[1]) > Date.now())) {
-      keep(key, `${mine} ${Date.now() + LEASE}`);
+    if (isFree()) {
+      mine = `${Date.now() + LEASE} ${Math.random()}`;
+      keep(key, mine);
       await sleep(10 + Math.random() * 20); // who writes at the same time overwrites it
-      if (kept(key) === undefined || holder()[0] === mine) break;
+      if (kept(key) === mine || isFree()) break; // still free: nothing can be kept
     }
     waited = true;
     await sleep(20 + Math.random() * 30);
@@ -54,6 +55,6 @@ const byLease = async <T>(name: string, work: (waited?: boolean) => Promise<T>):
   try {
     return await work(waited);
   } finally {
-    if (holder()[0] === mine) keep(key, "");
+    if (kept(key) === mine) keep(key, "");
   }
 };

@@ -2,7 +2,7 @@
 
 // Servers that render pages serve many users from one process: what browsers share between the tabs of one
 // user, channels and locks, must not be shared there. Browsers and their workers have a location; servers have none.
-const inBrowser = (): boolean => "location" in globalThis;
+const inBrowser = (): boolean => !!globalThis.location; // Deno has the name, and nothing behind it
 
 /** The origin of the page, if it has one. */
 export const pageOrigin = (): string | undefined => (inBrowser() ? originOf(location.href) : undefined);

@@ -8,6 +8,7 @@ const LAST_SECONDS = 5000;
 
 /** A token as tabs hand it on. */
 export interface Grant {
+  type: "token";
   token: string;
   /** Orders what happens over all tabs: see `tick`. */
   at: number;
@@ -35,18 +36,20 @@ export const createState = <C>(known: boolean, failed: (error: unknown) => void)
   let grant: Grant | undefined;
   let at = 0;
   let deadline = 0; // by a clock that nobody can set, but that may stand still while the machine sleeps
-  let life = 0;
-  let share = 0;
+  let due = 0; // milliseconds before its end
 
   const change = (moment: number, next: Session<C>): void => {
     at = moment;
     session = next;
-    for (const { listener } of [...listeners]) {
-      try {
-        listener(next);
-      } catch (error) {
-        failed(error);
-      }
+    // When all that belongs to the change is done: a listener may undo it, and may throw.
+    for (const own of listeners) {
+      queueMicrotask(() => {
+        try {
+          if (listeners.has(own)) own.listener(next);
+        } catch (error) {
+          failed(error);
+        }
+      });
     }
   };
   /** Milliseconds that the token can still be used, by the clock that says less: one may have stood still. */
@@ -59,21 +62,21 @@ export const createState = <C>(known: boolean, failed: (error: unknown) => void)
     at: () => at,
     /** Give a moment after all that has happened; it is the time of day, unless somebody has set the clock back. */
     tick: () => Math.max(Date.now(), at + 1),
-    left,
+    /** Give the token, if it has not ended. */
+    held: () => (left() > 0 ? grant?.token : undefined),
     /** Tell whether the token lives long enough to reach anybody. */
-    isUsable: () => left() > Math.min(LAST_SECONDS, life / 10),
+    isUsable: () => left() > Math.min(LAST_SECONDS, due),
     /** Milliseconds until a new one should be had: chance keeps tabs and machines from coming at the same moment. */
-    untilDue: () => left() - life * share,
-    /** Take a token over, unless something newer is known. */
+    untilDue: () => left() - due,
+    /** Take a token over, unless something newer is known or it has ended, such as on its way. */
     adopt(given: Grant): boolean {
       const { token, at: moment, ends } = given;
       const claims = readClaims(token);
-      if (moment <= at || !claims) return false;
-      const now = Date.now();
-      grant = { token, at: moment, ends };
-      deadline = performance.now() + ends - now;
-      life = Math.max(ends - now, ends - moment);
-      share = 0.1 + Math.random() * 0.15;
+      if (!(claims && moment > at && ends > Date.now())) return false;
+      grant = given;
+      const life = ends - Date.now();
+      deadline = performance.now() + life;
+      due = life * (0.1 + Math.random() * 0.15);
       const session: SignedIn<C> = {
         status: "signed-in",
         userId: claims.sub,

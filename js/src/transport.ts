@@ -17,13 +17,12 @@ export type Body = Record<string, unknown>;
 export const createTransport =
   (send: typeof fetch, base: string, accessHeader: string) =>
   async (path: string, json?: Credentials, token?: string): Promise<Body> => {
-    const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(), LIMIT);
+    const signal = AbortSignal.timeout(LIMIT);
     const headers = new Headers({ "X-Keyturn": "1" });
     if (json) headers.set("Content-Type", "application/json");
     if (token) authorize(headers, accessHeader, token);
     try {
-      const response = await send(base + path, {
+      const request = send(base + path, {
         method: "POST",
         headers,
         body: json ? JSON.stringify({ username: json.username, password: json.password }) : null,
@@ -31,10 +30,12 @@ export const createTransport =
         cache: "no-store",
         redirect: "error", // no password goes where somebody points
         keepalive: true, // a new cookie is kept, and a sign-out told, also while the page goes away
-        signal: limit.signal,
+        signal,
       });
+      const answer = request.then(async (response) => ({ response, text: await response.text() }));
+      const { response, text } = await unlessAborted(answer, signal); // also where `send` knows no signal
       const { ok, status } = response;
-      const body = parse(await response.text());
+      const body = parse(text);
       if (ok && body) return body;
       const code = body && typeof body.error === "string" && body.error;
       throw new AuthError(
@@ -44,10 +45,17 @@ export const createTransport =
       );
     } catch (error) {
       throw error instanceof AuthError ? error : new AuthError("network");
-    } finally {
-      clearTimeout(timer);
     }
   };
+
+/** Wait for what others wait for too: an abort ends this wait, and nothing else. */
+export const unlessAborted = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.throwIfAborted();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject);
+  });
 
 /** Put an access token where the server looks for it: in Authorization with its scheme, elsewhere bare. */
 export const authorize = (headers: Headers, accessHeader: string, token: string): void =>
@@ -65,18 +73,16 @@ const parse = (text: string): Body | undefined => {
   }
 };
 
-/** Read Retry-After: seconds, or a date (RFC 9110, section 10.2.3), compared with the server's own clock. */
+/** Read Retry-After: seconds, or a date (RFC 9110, section 10.2.3). */
 const retryAfter = (headers: Headers): number | undefined => {
-  const value = headers.get("Retry-After");
-  if (!value) return undefined;
-  const now = Date.parse(headers.get("Date") ?? "") || Date.now();
-  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - now) / 1000;
+  const value = headers.get("Retry-After") as string; // null is no date
+  const seconds = Number(value) || (Date.parse(value) - Date.now()) / 1000;
   return seconds >= 0 ? seconds : undefined;
 };
 
 /** Tell whether a refresh was refused by the auth server itself, so that nobody is signed in. */
 export const isOver = (error: unknown): boolean =>
-  error instanceof AuthError && error.status === 401 && error.code !== "invalid_response";
+  (error as AuthError).status === 401 && /^invalid_(grant|request)$/.test((error as AuthError).code);
 
 /** Give the milliseconds to wait after a number of failures: they double, with chance, and obey the server. */
 export const backOff = (error: unknown, failures: number): number =>
@@ -88,7 +94,7 @@ export const backOff = (error: unknown, failures: number): number =>
 /** Tell whether the same caller may wait for another attempt, and how many milliseconds; undefined: no. */
 export const pause = (error: unknown, failures: number): number | undefined => {
   const { status } = error as AuthError;
-  const passing = error instanceof AuthError && (status === 0 || status === 409 || status === 429 || status >= 500);
+  const passing = status < 300 || status === 409 || status === 429 || status >= 500;
   const ms = backOff(error, failures);
   return passing && failures < ATTEMPTS && ms <= PATIENCE ? ms : undefined;
 };

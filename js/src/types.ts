@@ -78,7 +78,8 @@ export interface Auth<C = Claims> {
   /**
    * Like `fetch`, with the access token where the request goes to the page's origin, the auth server's or one of
    * `origins`. Where nobody is signed in, it is sent without a token. A 401 is tried once more with a fresh token.
-   * @throws AuthError - A token was needed and could not be had, though nobody is signed out.
+   * @throws AuthError - A token was needed and could not be had, though nobody is signed out; or `user_changed`: it would
+   * go with the token of somebody who has signed in meanwhile, in another tab.
    */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /**
@@ -94,7 +95,8 @@ export interface Auth<C = Claims> {
   refresh(): Promise<Session<C>>;
   /**
    * Sign out: here and in all tabs at once, then at the server; with `everywhere` on all the user's devices.
-   * @throws AuthError - The server could not be told; it will be when the page is next online or opened.
+   * @throws AuthError - The server could not be told; it will be when the page is next online or opened. With `everywhere`
+   * also, for good, where this session had ended: the other devices are still signed in.
    */
   logout(options?: { everywhere?: boolean }): Promise<void>;
   /** Give the present snapshot. */

@@ -90,16 +90,16 @@ describe("a sign-in", () => {
 });
 
 describe("a refresh", () => {
-  test("that is refused signs out, and is not tried again by the next page", async () => {
+  test("that is refused signs out, and is tried again by the next page alone", async () => {
     world.server.user = undefined;
     const auth = world.tab();
     await vi.waitFor(() => expect(auth.session().status).toBe("signed-out"));
     expect(auth.session()).not.toHaveProperty("reason"); // nobody was signed in
     expect(mark()).toBe("out");
     const next = world.tab();
-    expect(next.session().status).toBe("signed-out");
     expect(await failure(next.token())).toMatchObject({ code: "signed_out", status: 0 });
-    expect(world.server.log).toHaveLength(1);
+    expect(await failure(next.token())).toMatchObject({ code: "signed_out", status: 0 });
+    expect(world.server.log).toHaveLength(2);
     world.server.user = "ann"; // by a redirect from elsewhere, for example
     expect(await next.refresh()).toMatchObject({ status: "signed-in" });
   });
@@ -165,12 +165,54 @@ describe("a refresh", () => {
     expect(auth.session().status).toBe("signed-in");
   });
 
-  test("reads a date by the clock of the server that wrote it", async () => {
+  test.each(["invalid_token", "Unauthorized"])("is refused by the codes of a refresh alone, not %s", async (code) => {
+    const auth = world.tab();
+    await auth.token();
+    world.server.next("/auth/refresh", () => refusal(401, code));
+    expect(await failure(auth.refresh())).toMatchObject({ code, status: 401 });
+    expect(auth.session().status).toBe("signed-in");
+    world.server.next("/auth/refresh", () => refusal(401, "invalid_request")); // there was no cookie
+    expect((await auth.refresh()).status).toBe("signed-out");
+  });
+
+  test.each([1, 3])("whose token has ended on its way is tried again, and is no sign-out: %d", async (times) => {
+    stopClock(world);
+    world.server.next(
+      "/auth/refresh",
+      ...Array<Plan>(times).fill(async () => {
+        await new Promise((resolve) => setTimeout(resolve, 1200));
+        const { access_token } = await world.server.grant().json();
+        return json({ access_token, expires_in: 1 });
+      }),
+    );
     const auth = world.tab({ restore: false });
-    const then = Date.parse("2001-01-01T00:00:00Z");
-    const headers = { Date: new Date(then).toUTCString(), "Retry-After": new Date(then + 90_000).toUTCString() };
-    world.server.next("/auth/refresh", () => refusal(503, "x", headers));
-    expect(await failure(auth.refresh())).toMatchObject({ retryAfter: 90 });
+    await pass(0);
+    const refreshing = auth.refresh().catch((error) => error);
+    await pass(10_000);
+    expect(await refreshing).toMatchObject(times === 1 ? { status: "signed-in" } : { code: "invalid_response" });
+  });
+
+  test.each([
+    [429, "slow_down"],
+    [503, "temporarily_unavailable"],
+  ] as const)("is not asked for again before the server allows it, whoever asks: %d", async (status, code) => {
+    stopClock(world);
+    const told: unknown[] = [];
+    const refused = () => refusal(status, code, { "Retry-After": "600" });
+    world.page.stored.set(KEY, "in");
+    world.server.next("/auth/refresh", refused);
+    const auth = world.tab({ onError: (error) => told.push(error) });
+    await pass(0);
+    for (let each = 0; each < 10; each++) {
+      world.page.event("focus");
+      const failed = failure(auth.fetch("/api"));
+      await pass(100);
+      expect(await failed).toMatchObject({ code, status, retryAfter: 600 });
+    }
+    expect([world.server.asked("/auth/refresh"), told.length]).toEqual([1, 1]);
+    world.page.event("online");
+    await pass(0);
+    expect(auth.session().status).toBe("signed-in");
   });
 
   test("that hangs gives the lock back in time", async () => {
@@ -274,6 +316,24 @@ describe("listeners", () => {
     await auth.token();
     expect(other).toHaveBeenCalledOnce();
     expect(onError).toHaveBeenCalledExactlyOnceWith(mistake);
+  });
+
+  test("may throw though nobody wants to hear of it, and so may who is told: the sign-in stands", async () => {
+    const uncaught: unknown[] = [];
+    const hear = (error: unknown) => uncaught.push(error);
+    process.on("uncaughtException", hear);
+    const mistake = new Error("mine");
+    const onError = (error: unknown) => {
+      throw error;
+    };
+    for (const auth of [world.tab({ restore: false }), world.tab({ restore: false, onError })]) {
+      auth.subscribe(() => {
+        throw mistake;
+      });
+      expect((await auth.login({ username: "ann", password: "right" })).status).toBe("signed-in");
+    }
+    await vi.waitFor(() => expect(uncaught).toEqual([mistake, mistake]));
+    process.off("uncaughtException", hear);
   });
 
   test("may ask the client itself, also for what needs the lock", async () => {

@@ -9,7 +9,7 @@ export interface Page {
   /** Show or hide the page, and say so. */
   show(visible: boolean): void;
   /** Send an event of the window. */
-  event(name: string): void;
+  event(name: string, properties?: object): void;
   stored: Map<string, string>;
 }
 
@@ -53,7 +53,7 @@ export const openPage = ({ locks = true, channels = true, keeps = true } = {}): 
       document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
       window.dispatchEvent(new Event("visibilitychange")); // where it bubbles to, in a page
     },
-    event: (name) => void window.dispatchEvent(new Event(name)),
+    event: (name, properties) => void window.dispatchEvent(Object.assign(new Event(name), properties)),
     stored,
   };
 };

@@ -133,6 +133,37 @@ describe("a 401", () => {
     expect(auth.session().status).toBe("signed-in");
   });
 
+  test("of an API that refuses every token does not cost a refresh each", async () => {
+    const auth = world.tab();
+    await auth.token();
+    world.server.next("/api", ...Array(50).fill(() => refusal(401, "a")));
+    for (let each = 0; each < 20; each++) await auth.fetch("/api");
+    expect(world.server.asked("/auth/refresh")).toBe(2);
+    const later = performance.now() + 10_001;
+    vi.spyOn(performance, "now").mockReturnValue(later);
+    await auth.fetch("/api");
+    expect(world.server.asked("/auth/refresh")).toBe(3);
+    vi.restoreAllMocks();
+  });
+
+  test("has its body cancelled before the request is sent again", async () => {
+    const auth = world.tab();
+    await auth.token();
+    world.server.revoke();
+    const steps: string[] = [];
+    const cancel = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      steps.push("cancelled");
+    };
+    world.server.next(
+      "/api",
+      () => new Response(new ReadableStream({ cancel }), { status: 401 }),
+      () => void steps.push("sent"),
+    );
+    expect((await auth.fetch("/api", { method: "POST", body: "x", keepalive: true })).status).toBe(200);
+    expect(steps).toEqual(["cancelled", "sent"]);
+  });
+
   test("that asks for a step-up is the caller's", async () => {
     const auth = world.tab();
     const token = await auth.token();
@@ -242,6 +273,78 @@ describe("otherwise", () => {
     expect(auth.session().expiresAt).toBeLessThanOrEqual(Date.now() + 600_000);
     await vi.waitFor(async () => expect(await other.token()).toBe(fresh));
     expect(fresh).not.toBe(old);
+  });
+
+  test("a token that comes renewed from where a redirect has led is not taken", async () => {
+    const auth = world.tab();
+    const old = await auth.token();
+    const fresh = tokenOf({ sub: "eve", iat: 1, exp: 1000 });
+    for (const url of ["https://evil.test/open", ""]) {
+      world.server.next("/api", () => {
+        const answer = Response.json({}, { headers: { "Authorization-Refreshed": fresh } });
+        return Object.defineProperties(answer, { url: { value: url }, redirected: { value: true } });
+      });
+      await auth.fetch("/api");
+      expect(await auth.token()).toBe(old);
+    }
+  });
+
+  test("a renewed token is not taken in the place of who has signed in or out meanwhile", async () => {
+    for (const change of ["login", "stepUp", "logout"] as const) {
+      world.close();
+      world = openWorld("ann");
+      const [one, two] = [world.tab(), world.tab()];
+      await one.token();
+      await two.token();
+      let answer = () => {};
+      const fresh = tokenOf({ sub: "ann", iat: 1, exp: 1000 });
+      world.server.next("/api", async () => {
+        await new Promise<void>((resolve) => (answer = resolve));
+        return Response.json({}, { headers: { "Authorization-Refreshed": fresh } });
+      });
+      let end = () => {};
+      const held = new Promise<undefined>((resolve) => (end = () => resolve(undefined)));
+      world.server.next({ login: "/auth/login", stepUp: "/auth/step-up", logout: "/auth/logout" }[change], () => held);
+      const asking = two.fetch("/api");
+      await vi.waitFor(() => expect(world.server.asked("/api")).toBe(1));
+      const user = change === "login" ? "bob" : "ann";
+      const changing = change === "logout" ? one.logout() : one[change]({ username: user, password: "right" });
+      await new Promise((resolve) => setTimeout(resolve, 20)); // so that the clock has gone on
+      answer();
+      await asking;
+      end();
+      await changing;
+      const status = change === "logout" ? "signed-out" : "signed-in";
+      await vi.waitFor(() => expect(world.states()).toEqual([status, status]));
+      if (change === "logout") continue;
+      await vi.waitFor(async () => expect(await two.token()).toBe(await one.token()));
+      expect(one.session().userId).toBe(user);
+      expect(await one.token()).not.toBe(fresh);
+    }
+  });
+
+  test("nothing that one user has asked for is done as another", async () => {
+    world.close();
+    world = openWorld("ann");
+    const [one, two] = [world.tab(), world.tab()];
+    await one.token();
+    await two.token();
+    const later = Date.now() + 3_600_000;
+    vi.spyOn(Date, "now").mockReturnValue(later); // so that a token is needed
+    const signingIn = one.login({ username: "bob", password: "right" });
+    const error = await failure(two.fetch("/api", { method: "POST", body: "ann's" }));
+    expect(error).toMatchObject({ code: "user_changed", status: 0 });
+    await signingIn;
+    vi.restoreAllMocks();
+    expect(world.server.asked("/api")).toBe(0);
+    world.server.next("/api", async () => {
+      await one.login({ username: "ann", password: "right" });
+      await vi.waitFor(() => expect(two.session().userId).toBe("ann"));
+      return refusal(401, "invalid_token");
+    });
+    await vi.waitFor(() => expect(two.session().userId).toBe("bob"));
+    expect((await two.fetch("/api", { method: "POST", body: "bob's" })).status).toBe(401);
+    expect(world.server.asked("/api")).toBe(1); // and not once more, as Ann
   });
 
   test.each(["garbage", tokenOf({ sub: "ann" }), tokenOf({ sub: "ann", iat: 5, exp: 5 }), tokenOf({ iat: 1, exp: 9 })])(

@@ -15,6 +15,7 @@ beforeEach(() => {
 afterEach(() => {
   world.close();
   vi.useRealTimers();
+  vi.restoreAllMocks();
 });
 
 const mark = () => world.page.stored.get(KEY);
@@ -52,7 +53,7 @@ test("everywhere is everywhere, also with an access token that has ended", async
   await pass(0);
   world.server.revoke();
   const going = auth.logout({ everywhere: true });
-  expect(mark()).toBe("leaving-everywhere");
+  expect(mark()).toBe("leaving-everywhere session-of-ann");
   await pass(0);
   await going;
   expect(world.server.log).toEqual(["POST /auth/refresh", "POST /auth/refresh", "POST /auth/logout-all"]);
@@ -65,10 +66,21 @@ test("a session that was over already is over", async () => {
   const auth = world.tab();
   await pass(0);
   world.server.user = undefined;
-  const going = auth.logout({ everywhere: true });
+  const going = auth.logout();
   await pass(0);
   await going;
   expect(mark()).toBe("out");
+});
+
+test("a session that was over already cannot end the others, and the caller is told", async () => {
+  const auth = world.tab();
+  await pass(0);
+  world.server.user = undefined;
+  const going = failure(auth.logout({ everywhere: true }));
+  await pass(0);
+  expect(await going).toMatchObject({ status: 401 });
+  expect(mark()).toBe("out");
+  expect(auth.session().status).toBe("signed-out");
 });
 
 test("the server is told once, whoever else would tell it meanwhile", async () => {
@@ -126,21 +138,55 @@ describe("a server that could not be told", () => {
 
   test("is told to end all sessions, where that was wanted", async () => {
     await failedLogout({ everywhere: true });
-    expect(mark()).toBe("leaving-everywhere");
+    expect(mark()).toBe("leaving-everywhere session-of-ann");
     world.page.event("online");
     await pass(0);
     expect(world.server.log.at(-1)).toBe("POST /auth/logout-all");
     expect([mark(), world.server.user]).toEqual(["out", undefined]);
   });
 
-  test("is not told any more once somebody signs in", async () => {
-    const auth = await failedLogout();
+  test.each([false, true])("is told before somebody signs in, and not after; everywhere: %j", async (everywhere) => {
+    const auth = await failedLogout({ everywhere });
     const signedIn = auth.login({ username: "bob", password: "right" });
     await pass(0);
     await signedIn;
+    const before = world.server.log.slice();
+    expect(before.slice(-2)).toEqual([everywhere ? "POST /auth/logout-all" : "POST /auth/logout", "POST /auth/login"]);
     world.page.event("online");
     await pass(0);
+    expect(world.server.log).toEqual(before);
     expect([mark(), world.server.user, auth.session().userId]).toEqual(["in", "bob", "bob"]);
+  });
+
+  test("and still cannot be told keeps others from signing in, who are told so", async () => {
+    const auth = await failedLogout();
+    world.server.next("/auth/logout", network);
+    const failed = failure(auth.login({ username: "bob", password: "right" }));
+    await pass(0);
+    expect(await failed).toMatchObject({ code: "network" });
+    expect([mark(), world.server.asked("/auth/login")]).toEqual(["leaving", 0]);
+  });
+
+  test("ends nobody else's sessions: who has come in by the server itself stays", async () => {
+    (await failedLogout({ everywhere: true })).close();
+    world.server.user = "bob";
+    const refreshing = world.tab().refresh();
+    await pass(0);
+    expect(await refreshing).toMatchObject({ status: "signed-in", userId: "bob" });
+    expect([mark(), world.server.asked("/auth/logout-all")]).toEqual(["in", 0]);
+  });
+
+  test("that refuses to end the others is asked again, and the caller told", async () => {
+    const auth = world.tab();
+    await pass(0);
+    world.server.next("/auth/logout-all", () => refusal(401, "invalid_token"));
+    const failed = failure(auth.logout({ everywhere: true }));
+    await pass(0);
+    expect(await failed).toMatchObject({ code: "invalid_token", status: 401 });
+    expect(mark()).toBe("leaving-everywhere session-of-ann");
+    world.page.event("online");
+    await pass(0);
+    expect([mark(), world.server.user]).toEqual(["out", undefined]);
   });
 });
 
@@ -158,6 +204,34 @@ test("a refresh that was under way brings nobody back", async () => {
   await going;
   expect(world.server.log).toEqual(["POST /auth/refresh", "POST /auth/refresh", "POST /auth/logout"]);
   expect(mark()).toBe("out");
+});
+
+test("a listener may sign out whoever signs in: the server is told", async () => {
+  world.server.user = undefined;
+  const auth = world.tab({ restore: false });
+  let going: Promise<void> | undefined;
+  auth.subscribe(({ userId }) => {
+    if (userId) going = auth.logout();
+  });
+  const signedIn = auth.login({ username: "ann", password: "right" });
+  await pass(0);
+  await signedIn;
+  await going;
+  expect([auth.session().status, mark(), world.server.user]).toEqual(["signed-out", "out", undefined]);
+});
+
+test("a page that comes back from the back-forward cache asks whether its user is still signed in", async () => {
+  const auth = world.tab();
+  await pass(0);
+  world.server.user = undefined; // the session was ended by another device
+  world.page.show(false);
+  world.page.event("pageshow", { persisted: true });
+  await pass(0);
+  expect(auth.session()).toMatchObject({ status: "signed-out", reason: "ended" });
+  expect(world.server.asked("/auth/refresh")).toBe(2);
+  world.page.event("pageshow", { persisted: true }); // nobody who could be
+  await pass(0);
+  expect(world.server.asked("/auth/refresh")).toBe(2);
 });
 
 test("a page that was frozen meanwhile sees it when it wakes", async () => {

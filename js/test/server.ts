@@ -78,7 +78,8 @@ export class Server {
         request.signal.addEventListener("abort", () => reject(request.signal.reason));
       }),
     ]);
-    return answer;
+    if (Object.hasOwn(answer, "url")) return answer; // a plan says where it was led
+    return Object.defineProperty(answer, "url", { value: request.url }); // as where nothing was redirected
   };
 
   async #answer(request: Request, path: string): Promise<Response> {

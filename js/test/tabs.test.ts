@@ -227,7 +227,7 @@ describe("without", () => {
 
   test("Web Locks: the lease of a tab that died ends", async () => {
     world = openWorld("ann", { locks: false });
-    world.page.stored.set(`${CHANNEL}#lock`, `gone ${Date.now() + 300}`);
+    world.page.stored.set(`${CHANNEL}#lock`, `${Date.now() + 300} gone`);
     expect(await world.tab().token()).toBeTruthy();
   });
 

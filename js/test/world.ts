@@ -53,6 +53,11 @@ export const failure = async (promise: Promise<unknown>): Promise<unknown> => {
 /** Stop the clock; only `pass` turns it. */
 export const stopClock = (world: World): void => {
   world.server.delay = 0;
+  vi.spyOn(AbortSignal, "timeout").mockImplementation((ms) => {
+    const limit = new AbortController();
+    setTimeout(() => limit.abort(new DOMException("late", "TimeoutError")), ms); // by the clock that tests turn
+    return limit.signal;
+  });
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date", "performance"] });
 };
 

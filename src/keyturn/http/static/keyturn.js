@@ -1,7 +1,7 @@
 // Keyturn 0.1.0: the browser client. MIT licence. Built from js/src by `npm run build`; do not edit.
 
 // src/platform.ts
-var inBrowser = () => "location" in globalThis;
+var inBrowser = () => !!globalThis.location;
 var pageOrigin = () => inBrowser() ? originOf(location.href) : void 0;
 var originOf = (url) => {
   const origin = URL.canParse(url) ? new URL(url).origin : "null";
@@ -48,29 +48,19 @@ var openTabs = (name, hear) => {
   };
 };
 var isMessage = (said) => {
-  const { type, at, ends, code } = Object(said);
+  const { type, at, code } = Object(said);
   if (type === "here") return true;
   if (type === "failed") return typeof code === "string";
   if (!Number.isFinite(at) || at > Date.now() + DAY) return false;
-  return type === "ask" || type === "out" || type === "token" && Number.isFinite(ends);
+  return type === "ask" || type === "out" || type === "token";
 };
 
 // src/errors.ts
 var AuthError = class extends Error {
   name = "AuthError";
-  /**
-   * The `error` of the server's answer, such as `invalid_credentials`, `slow_down`, `temporarily_unavailable` or
-   * `csrf_failed`; `network` where no answer came; `invalid_response` where the answer was not the auth server's;
-   * `signed_out` where a token was asked for and nobody is signed in.
-   */
-  code;
-  /** The HTTP status of the answer; 0 where there was none. */
-  status;
-  /** Seconds to wait before the next attempt, where the server named them. */
-  retryAfter;
   /** Make one; see the properties. */
   constructor(code, status = 0, retryAfter2) {
-    super(status ? `${code} (HTTP ${status})` : code);
+    super(code);
     this.code = code;
     this.status = status;
     this.retryAfter = retryAfter2;
@@ -82,13 +72,12 @@ var LIMIT = 1e4;
 var ATTEMPTS = 3;
 var PATIENCE = 1e4;
 var createTransport = (send, base, accessHeader) => async (path, json, token) => {
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(), LIMIT);
+  const signal = AbortSignal.timeout(LIMIT);
   const headers = new Headers({ "X-Keyturn": "1" });
   if (json) headers.set("Content-Type", "application/json");
   if (token) authorize(headers, accessHeader, token);
   try {
-    const response = await send(base + path, {
+    const request = send(base + path, {
       method: "POST",
       headers,
       body: json ? JSON.stringify({ username: json.username, password: json.password }) : null,
@@ -98,10 +87,12 @@ var createTransport = (send, base, accessHeader) => async (path, json, token) =>
       // no password goes where somebody points
       keepalive: true,
       // a new cookie is kept, and a sign-out told, also while the page goes away
-      signal: limit.signal
+      signal
     });
+    const answer = request.then(async (response2) => ({ response: response2, text: await response2.text() }));
+    const { response, text } = await unlessAborted(answer, signal);
     const { ok, status } = response;
-    const body = parse(await response.text());
+    const body = parse(text);
     if (ok && body) return body;
     const code = body && typeof body.error === "string" && body.error;
     throw new AuthError(
@@ -111,10 +102,14 @@ var createTransport = (send, base, accessHeader) => async (path, json, token) =>
     );
   } catch (error) {
     throw error instanceof AuthError ? error : new AuthError("network");
-  } finally {
-    clearTimeout(timer);
   }
 };
+var unlessAborted = (promise, signal) => new Promise((resolve, reject) => {
+  const abort = () => reject(signal.reason);
+  signal.throwIfAborted();
+  signal.addEventListener("abort", abort, { once: true });
+  promise.then(resolve, reject);
+});
 var authorize = (headers, accessHeader, token) => headers.set(accessHeader, isStandard(accessHeader) ? `Bearer ${token}` : token);
 var isStandard = (accessHeader) => accessHeader.toLowerCase() === "authorization";
 var parse = (text) => {
@@ -126,92 +121,96 @@ var parse = (text) => {
 };
 var retryAfter = (headers) => {
   const value = headers.get("Retry-After");
-  if (!value) return void 0;
-  const now = Date.parse(headers.get("Date") ?? "") || Date.now();
-  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - now) / 1e3;
+  const seconds = Number(value) || (Date.parse(value) - Date.now()) / 1e3;
   return seconds >= 0 ? seconds : void 0;
 };
-var isOver = (error) => error instanceof AuthError && error.status === 401 && error.code !== "invalid_response";
+var isOver = (error) => error.status === 401 && /^invalid_(grant|request)$/.test(error.code);
 var backOff = (error, failures) => Math.max(
   Math.min(6e4, 500 * 2 ** failures) * (0.5 + Math.random() / 2),
   1e3 * (error.retryAfter ?? 0)
 );
 var pause = (error, failures) => {
   const { status } = error;
-  const passing = error instanceof AuthError && (status === 0 || status === 409 || status === 429 || status >= 500);
+  const passing = status < 300 || status === 409 || status === 429 || status >= 500;
   const ms = backOff(error, failures);
   return passing && failures < ATTEMPTS && ms <= PATIENCE ? ms : void 0;
 };
 
 // src/fetching.ts
-var createFetch = (send, tokens, origins, accessHeader) => async (input, init) => {
-  const given = input instanceof Request ? input : void 0;
-  const target = new URL(given?.url ?? absolute(input)).origin;
-  if (!origins.has(target) || new Headers(init?.headers ?? given?.headers).has(accessHeader)) {
-    return send(input, init);
-  }
-  const kept2 = new Request(input, init);
-  const { signal } = kept2;
-  const attempt = async (request, token) => {
-    const asked = Date.now();
-    if (token) authorize(request.headers, accessHeader, token);
-    const response2 = await send(request, token && !isStandard(accessHeader) ? { redirect: "error" } : void 0);
-    const fresh = response2.headers.get("Authorization-Refreshed");
-    if (token && fresh) tokens.renewed(token, fresh, asked);
-    return response2;
+var AGAIN = 1e4;
+var createFetch = (send, tokens, origins, accessHeader) => {
+  let next = 0;
+  return async (input, init) => {
+    const given = input instanceof Request ? input : void 0;
+    const target = originOf(given?.url ?? absolute(input));
+    if (!origins.has(target) || new Headers(init?.headers ?? given?.headers).has(accessHeader)) {
+      return send(input, init);
+    }
+    const kept2 = new Request(input, init);
+    const { signal } = kept2;
+    const attempt = async (request, token) => {
+      const asked = Date.now();
+      if (token) authorize(request.headers, accessHeader, token);
+      const response2 = await send(request, token && !isStandard(accessHeader) ? { redirect: "error" } : void 0);
+      const fresh = response2.headers.get("Authorization-Refreshed");
+      if (token && fresh && origins.has(originOf(response2.url))) tokens.renewed(token, fresh, asked);
+      return response2;
+    };
+    const user = tokens.user();
+    const first = await unlessAborted(tokens.usable(), signal);
+    const asking = tokens.user();
+    if (user && first && asking !== user) throw new AuthError("user_changed");
+    const response = await attempt(kept2.clone(), first);
+    if (response.status !== 401 || needsStepUp(response)) return response;
+    if (first && tokens.held() === first && performance.now() >= next) {
+      await unlessAborted(tokens.refresh(), signal);
+      next = performance.now() + AGAIN;
+    }
+    const second = tokens.held();
+    if (!second || second === first || tokens.user() !== asking) return response;
+    await response.body?.cancel().catch(() => void 0);
+    return attempt(kept2, second);
   };
-  const first = await unlessAborted(tokens.usable(), signal);
-  const response = await attempt(kept2.clone(), first);
-  if (response.status !== 401 || needsStepUp(response)) return response;
-  if (first && tokens.held() === first) await unlessAborted(tokens.refresh(), signal);
-  const second = tokens.held();
-  if (!second || second === first) return response;
-  response.body?.cancel().catch(() => void 0);
-  return attempt(kept2, second);
 };
 var needsStepUp = (response) => !!response.headers.get("WWW-Authenticate")?.includes("insufficient_user_authentication");
-var unlessAborted = (promise, signal) => new Promise((resolve, reject) => {
-  const abort = () => reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort, { once: true });
-  promise.then(resolve, reject);
-});
 
 // src/lock.ts
 var PATIENCE2 = 3e4;
+var IMPATIENCE = 1e3;
 var LEASE = 25e3;
-var alone = (name, work) => {
-  const locks = webLocks();
-  return locks ? byWebLock(locks, name, work) : byLease(name, work);
-};
-var byWebLock = async (locks, name, work) => {
-  let result;
-  const run = (waited) => async (held) => {
-    if (!held) return;
-    result = work(waited);
-    await result.catch(() => void 0);
+var createLock = () => {
+  let ms = PATIENCE2;
+  return async (name, work) => {
+    const locks = webLocks();
+    if (!locks) return byLease(name, work);
+    let result;
+    const run = (waited) => async (held) => {
+      if (!held) return;
+      ms = PATIENCE2;
+      result = work(waited);
+      await result.catch(() => void 0);
+    };
+    try {
+      await locks.request(name, { ifAvailable: true }, run(false));
+      if (!result) await locks.request(name, { signal: AbortSignal.timeout(ms) }, run(true));
+    } catch {
+      ms = IMPATIENCE;
+    }
+    return result ?? work();
   };
-  const patience = new AbortController();
-  const timer = setTimeout(() => patience.abort(), PATIENCE2);
-  try {
-    await locks.request(name, { ifAvailable: true }, run(false));
-    if (!result) await locks.request(name, { signal: patience.signal }, run(true));
-  } catch {
-  }
-  clearTimeout(timer);
-  return result ?? work();
 };
 var byLease = async (name, work) => {
   const key = `${name}#lock`;
-  const mine = `${Math.random()}`;
-  const holder = () => kept(key)?.split(" ") ?? [];
+  let mine;
+  const isFree = () => !(Number.parseFloat(`${kept(key)}`) > Date.now());
   const deadline = Date.now() + PATIENCE2;
   let waited = false;
   while (Date.now() < deadline) {
-    if (!(Number(holder()[1]) > Date.now())) {
-      keep(key, `${mine} ${Date.now() + LEASE}`);
+    if (isFree()) {
+      mine = `${Date.now() + LEASE} ${Math.random()}`;
+      keep(key, mine);
       await sleep(10 + Math.random() * 20);
-      if (kept(key) === void 0 || holder()[0] === mine) break;
+      if (kept(key) === mine || isFree()) break;
     }
     waited = true;
     await sleep(20 + Math.random() * 30);
@@ -219,13 +218,13 @@ var byLease = async (name, work) => {
   try {
     return await work(waited);
   } finally {
-    if (holder()[0] === mine) keep(key, "");
+    if (kept(key) === mine) keep(key, "");
   }
 };
 
 // src/schedule.ts
 var LOOK = 6e4;
-var createSchedule = (wait, work, awake) => {
+var createSchedule = (wait, work, failed, awake) => {
   const over = new AbortController();
   let timer;
   let failures = 0;
@@ -235,11 +234,12 @@ var createSchedule = (wait, work, awake) => {
     if (over.signal.aborted || !(asked || page()?.visibilityState === "visible")) return;
     const ms = Math.max(wait(), earliest - performance.now());
     if (ms > 0) {
-      timer = setTimeout(look, Math.min(ms, LOOK));
+      if (page()) timer = setTimeout(look, Math.min(ms, LOOK));
       return;
     }
     earliest = performance.now() + LOOK;
-    work().then(done, (error) => {
+    work().catch((error) => {
+      failed(error);
       failures += 1;
       earliest = performance.now() + backOff(error, failures);
       look();
@@ -251,16 +251,23 @@ var createSchedule = (wait, work, awake) => {
     look();
   };
   if (page()) {
-    for (const event of ["visibilitychange", "pageshow", "focus", "online"]) {
-      const wake = () => {
-        if (event === "online") earliest = 0;
-        awake();
-        look();
-      };
-      addEventListener(event, wake, { signal: over.signal });
+    const wake = (event) => {
+      if (event.type === "online") earliest = 0;
+      awake(event);
+      look();
+    };
+    for (const name of ["visibilitychange", "pageshow", "focus", "online"]) {
+      addEventListener(name, wake, { signal: over.signal });
     }
   }
-  return { look, done, close: () => over.abort() };
+  return {
+    look,
+    done,
+    close() {
+      over.abort();
+      look();
+    }
+  };
 };
 
 // src/token.ts
@@ -292,17 +299,18 @@ var createState = (known, failed) => {
   let grant;
   let at = 0;
   let deadline = 0;
-  let life = 0;
-  let share = 0;
+  let due = 0;
   const change = (moment, next) => {
     at = moment;
     session = next;
-    for (const { listener } of [...listeners]) {
-      try {
-        listener(next);
-      } catch (error) {
-        failed(error);
-      }
+    for (const own of listeners) {
+      queueMicrotask(() => {
+        try {
+          if (listeners.has(own)) own.listener(next);
+        } catch (error) {
+          failed(error);
+        }
+      });
     }
   };
   const left = () => grant ? Math.min(grant.ends - Date.now(), deadline - performance.now()) : 0;
@@ -313,21 +321,21 @@ var createState = (known, failed) => {
     at: () => at,
     /** Give a moment after all that has happened; it is the time of day, unless somebody has set the clock back. */
     tick: () => Math.max(Date.now(), at + 1),
-    left,
+    /** Give the token, if it has not ended. */
+    held: () => left() > 0 ? grant?.token : void 0,
     /** Tell whether the token lives long enough to reach anybody. */
-    isUsable: () => left() > Math.min(LAST_SECONDS, life / 10),
+    isUsable: () => left() > Math.min(LAST_SECONDS, due),
     /** Milliseconds until a new one should be had: chance keeps tabs and machines from coming at the same moment. */
-    untilDue: () => left() - life * share,
-    /** Take a token over, unless something newer is known. */
+    untilDue: () => left() - due,
+    /** Take a token over, unless something newer is known or it has ended, such as on its way. */
     adopt(given) {
       const { token, at: moment, ends } = given;
       const claims = readClaims(token);
-      if (moment <= at || !claims) return false;
-      const now = Date.now();
-      grant = { token, at: moment, ends };
-      deadline = performance.now() + ends - now;
-      life = Math.max(ends - now, ends - moment);
-      share = 0.1 + Math.random() * 0.15;
+      if (!(claims && moment > at && ends > Date.now())) return false;
+      grant = given;
+      const life = ends - Date.now();
+      deadline = performance.now() + life;
+      due = life * (0.1 + Math.random() * 0.15);
       const session2 = {
         status: "signed-in",
         userId: claims.sub,
@@ -357,25 +365,19 @@ var createState = (known, failed) => {
 // src/client.ts
 var ASK_AFTER_WAITING = 1e3;
 var ASK = 100;
+var NEVER = 1e9;
 function createAuth(options = {}) {
-  const { url = "/auth", origins = [], accessHeader = "Authorization", lock = alone } = options;
+  const { url = "/auth", origins = [], accessHeader = "Authorization", lock = createLock() } = options;
   const { restore = !!page(), onError } = options;
   const send = (input, init) => (options.fetch ?? fetch)(input, init);
   const base = absolute(url).replace(/\/+$/, "");
   const name = `keyturn:${base}`;
-  const reached = /* @__PURE__ */ new Set([pageOrigin(), originOf(base)]);
-  for (const each of origins) {
-    const origin = originOf(each);
-    if (!origin) throw new TypeError(`not an origin: ${each}`);
-    reached.add(origin);
-  }
+  const reached = new Set(origins.map(originOf));
+  if (reached.has(void 0)) throw new TypeError(`not all are origins: ${origins}`);
+  reached.add(pageOrigin()).add(originOf(base)).delete(void 0);
   const failed = (error) => {
     if (onError) onError(error);
-    else if (!(error instanceof AuthError)) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+    else if (!(error instanceof AuthError)) throw error;
   };
   let remembered;
   const mark = () => kept(name) ?? remembered;
@@ -384,24 +386,29 @@ function createAuth(options = {}) {
     keep(name, word);
   };
   const isLeaving = () => !!mark()?.startsWith("leaving");
-  const isOut = () => isLeaving() || mark() === "out";
-  const state = createState(!!page() && (!restore || isOut()), failed);
+  const isIn = () => mark() === "in";
+  const state = createState(!!page() && (!restore || isLeaving()), failed);
   const ask = createTransport(send, base, accessHeader);
   let company = true;
   let failure;
+  let patient = 0;
   let heard = () => void 0;
+  const fail = ({ code, status, retryAfter: retryAfter2 }) => {
+    failure = new AuthError(code, status, retryAfter2);
+    patient = performance.now() + 1e3 * (retryAfter2 ?? 0);
+  };
   const tabs = openTabs(name, (message) => {
     const { type } = message;
     const grant = state.grant();
     company = true;
     if (type === "ask") {
-      const isNewer = grant && grant.at > message.at && state.isUsable();
-      tabs.post(isNewer ? { type: "token", ...grant } : { type: "here" });
+      const isNewer = grant && grant.at > message.at && state.isUsable() && isIn();
+      tabs.post(isNewer ? grant : { type: "here" });
     } else if (type === "failed") {
-      const error = new AuthError(message.code, message.status, message.retryAfter);
-      failure = { error, heard: performance.now() };
+      fail(message);
       heard();
     } else if (type === "token" ? state.adopt(message) : type === "out" && state.leave(message.at, message.reason)) {
+      remembered = type === "token" ? "in" : "out";
       heard();
       schedule.done();
     }
@@ -409,16 +416,21 @@ function createAuth(options = {}) {
   const hear = (ms) => new Promise((resolve) => {
     heard = resolve;
     company = false;
-    if (tabs.post({ type: "ask", at: state.at() })) setTimeout(resolve, ms);
-    else resolve();
+    setTimeout(resolve, tabs.post({ type: "ask", at: state.at() }) ? ms : 0);
   });
-  const take = (at, sent, { access_token: token2, expires_in: seconds }) => {
-    const grant = { token: token2, at, ends: sent + Number(seconds) * 1e3 };
-    const isNews = at > state.at();
-    if (!(grant.ends > sent) || isNews && !state.adopt(grant)) throw new AuthError("invalid_response", 200);
-    if (!isNews) return;
+  const get = async (...request) => {
+    const at = state.tick();
+    const sent = Date.now();
+    const { access_token, expires_in } = await ask(...request);
+    const ends = sent + Number(expires_in) * 1e3;
+    if (!(readClaims(access_token) && ends > Date.now())) throw new AuthError("invalid_response", 200);
+    return { type: "token", token: access_token, at, ends };
+  };
+  const take = (grant) => {
+    if (isLeaving() || !state.adopt(grant)) return;
     setMark("in");
-    tabs.post({ type: "token", ...grant });
+    tabs.post(grant);
+    schedule.done();
   };
   const leave = (at, word, reason) => {
     if (!state.leave(at, reason)) return;
@@ -426,11 +438,18 @@ function createAuth(options = {}) {
     tabs.post({ type: "out", at, reason });
   };
   const tell = async () => {
-    try {
-      if (mark() === "leaving") await ask("/logout");
-      else await ask("/logout-all", void 0, (await ask("/refresh")).access_token);
-    } catch (error) {
-      if (!isOver(error)) throw error;
+    const [word, id] = `${mark()}`.split(" ");
+    if (word === "leaving") await ask("/logout");
+    else {
+      const grant = await get("/refresh").catch((error) => {
+        if (isOver(error)) setMark("out");
+        throw error;
+      });
+      if (id && readClaims(grant.token)?.sid !== id) {
+        setMark("out");
+        return take(grant);
+      }
+      await ask("/logout-all", void 0, grant.token);
     }
     setMark("out");
   };
@@ -440,7 +459,7 @@ function createAuth(options = {}) {
     for (let failures = 1; ; failures++) {
       const since = performance.now();
       const isSettled = () => {
-        if (failure && failure.heard > since) throw failure.error;
+        if (failure && patient > since) throw failure;
         return leaving || state.at() !== known;
       };
       const work = async (waited) => {
@@ -462,13 +481,12 @@ function createAuth(options = {}) {
   };
   const refreshed = async () => {
     const at = state.tick();
-    const sent = Date.now();
     try {
-      take(at, sent, await ask("/refresh"));
+      take(await get("/refresh"));
     } catch (error) {
-      const { code, status, retryAfter: retryAfter2 } = error;
-      if (isOver(error)) return leave(at, "out", state.grant() || mark() === "in" ? "ended" : void 0);
-      tabs.post({ type: "failed", code, status, retryAfter: retryAfter2 });
+      if (isOver(error)) return leave(at, "out", state.grant() || isIn() ? "ended" : void 0);
+      fail(error);
+      tabs.post({ ...error, type: "failed" });
       throw error;
     }
   };
@@ -480,38 +498,33 @@ function createAuth(options = {}) {
     return flight;
   };
   const signIn = (path, credentials, token2) => lock(name, async () => {
-    const at = state.tick();
-    const sent = Date.now();
-    take(at, sent, await ask(path, credentials, token2));
-    schedule.done();
+    if (isLeaving()) await tell();
+    take(await get(path, credentials, token2));
     const session = state.session();
     if (session.status !== "signed-in") throw new AuthError("signed_out");
     return session;
   });
   const untilDue = () => {
     if (state.grant()) return state.untilDue();
-    return restore && state.session() === PENDING ? 0 : Number.POSITIVE_INFINITY;
+    const isUnknown = restore && (state.session() === PENDING || isIn());
+    return isUnknown || isLeaving() ? 0 : NEVER;
   };
-  const quietly = () => {
-    const going = refresh();
-    going.catch(failed);
-    return going;
-  };
-  const schedule = createSchedule(untilDue, quietly, () => {
-    if (state.grant() && isOut()) state.leave(state.tick(), "logout");
-    if (isLeaving() || restore && !state.grant() && mark() === "in") quietly();
+  const schedule = createSchedule(untilDue, refresh, failed, (event) => {
+    if (event.type === "online") patient = 0;
+    if (state.grant() && !isIn()) state.leave(state.tick(), "logout");
+    if (state.grant() && event.persisted)
+      refresh().catch(failed);
     else tabs.post({ type: "ask", at: state.at() });
   });
-  if (isLeaving()) quietly();
-  else schedule.look(restore);
+  schedule.look(true);
   const usable = async () => {
     if (state.isUsable()) schedule.look(true);
     else if (state.grant() || state.session() === PENDING) {
       await refresh().catch((error) => {
-        if (!(state.left() > 0)) throw error;
+        if (!state.held()) throw error;
       });
     }
-    return state.left() > 0 ? state.grant()?.token : void 0;
+    return state.held();
   };
   const token = async () => {
     const found = await usable();
@@ -521,14 +534,17 @@ function createAuth(options = {}) {
   const tokens = {
     usable,
     refresh,
-    held: () => state.grant()?.token,
+    held: state.held,
+    user: () => state.session().userId,
     renewed(old, fresh, sent) {
       const { iat, exp } = readClaims(fresh) ?? {};
-      const grant = { token: fresh, at: state.tick(), ends: sent + (Number(exp) - Number(iat)) * 1e3 };
-      if (tokens.held() === old && grant.ends > sent && state.adopt(grant)) {
-        tabs.post({ type: "token", ...grant });
-        schedule.done();
-      }
+      const grant = {
+        type: "token",
+        token: fresh,
+        at: state.at() + 0.5,
+        ends: sent + (Number(exp) - Number(iat)) * 1e3
+      };
+      if (state.held() === old && isIn()) take(grant);
     }
   };
   return {
@@ -538,7 +554,8 @@ function createAuth(options = {}) {
     token,
     refresh,
     async logout({ everywhere = false } = {}) {
-      leave(state.tick(), everywhere ? "leaving-everywhere" : "leaving", "logout");
+      const word = everywhere ? `leaving-everywhere ${state.session().sessionId ?? ""}` : "leaving";
+      leave(state.tick(), word, "logout");
       await settle();
     },
     session: state.session,
