@@ -60,7 +60,7 @@ Usage: python3 dev.py COMMAND [ARGUMENTS]
   check               lint, format, mypy and pyright, without the tests
   lint                lint and format only
   docs                build the documentation as a site, and say where it is
-  js [SCRIPT]         run the browser client's checks and tests, or a script: build, lint, format, pack
+  js [SCRIPT]         test the browser client, or run another of its scripts: build, lint, format, pack
   long [ARGUMENTS]    run the long storms (pytest -m slow)
   wheel [ARGUMENTS]   build the wheel, install it into .venv-wheel and run all tests against it; the
                       arguments are pytest's, behind `--built WHEEL` where it is built already
