@@ -5,7 +5,8 @@ export class AuthError extends Error {
   override readonly name = "AuthError";
   /**
    * The `error` of the server's answer, such as `invalid_credentials`, `slow_down`, `temporarily_unavailable` or
-   * `csrf_failed`; `network` where no answer came; `invalid_response` where the answer was not the auth server's;
+   * `csrf_failed`; `network` where no answer came; `invalid_response` where the answer was not the auth server's, or came
+   * when its token had ended;
    * `signed_out` where a token was asked for and nobody is signed in; `user_changed` where somebody else has signed in
    * since a request was made.
    */

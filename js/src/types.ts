@@ -31,7 +31,7 @@ export interface SignedOut {
 /** A frozen snapshot: the same object until something changes. */
 export type Session<C = Claims> = SignedIn<C> | SignedOut;
 
-/** What is called with each new snapshot. */
+/** What is called with each new snapshot, once the change is complete. */
 export type Listener<C = Claims> = (session: Session<C>) => void;
 
 /**
@@ -67,7 +67,8 @@ export interface Credentials {
 export interface Auth<C = Claims> {
   /**
    * Sign in.
-   * @throws AuthError - `invalid_credentials`, `slow_down`, `network`, …; whoever was signed in still is.
+   * @throws AuthError - `invalid_credentials`, `slow_down`, `network`, …; whoever was signed in still is. Also where the
+   * server must first be told of a sign-out, and could not be.
    */
   login(credentials: Credentials): Promise<SignedIn<C>>;
   /**

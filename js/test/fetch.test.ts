@@ -138,7 +138,7 @@ describe("a 401", () => {
     await auth.token();
     world.server.next("/api", ...Array(50).fill(() => refusal(401, "a")));
     for (let each = 0; each < 20; each++) await auth.fetch("/api");
-    expect(world.server.asked("/auth/refresh")).toBe(2);
+    expect([world.server.asked("/auth/refresh"), world.server.asked("/api")]).toEqual([2, 21]);
     const later = performance.now() + 10_001;
     vi.spyOn(performance, "now").mockReturnValue(later);
     await auth.fetch("/api");
@@ -287,6 +287,55 @@ describe("otherwise", () => {
       await auth.fetch("/api");
       expect(await auth.token()).toBe(old);
     }
+  });
+
+  test("a renewed token is not taken in the place of a newer one", async () => {
+    const auth = world.tab();
+    await auth.token();
+    world.server.next("/api", async () => {
+      await auth.refresh();
+      const fresh = tokenOf({ sub: "ann", iat: 1, exp: 1000 });
+      return Response.json({}, { headers: { "Authorization-Refreshed": fresh } });
+    });
+    await auth.fetch("/api");
+    expect((await (await auth.fetch("/api")).json()).token).toBe(await auth.token());
+  });
+
+  test("a token in its last seconds is used where no newer one can be had, and one that has ended is not", async () => {
+    const auth = world.tab();
+    const token = await auth.token();
+    const { expiresAt } = auth.session();
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Number(expiresAt) - 2000);
+    const down = () => refusal(503, "temporarily_unavailable", { "Retry-After": "100" });
+    world.server.next("/auth/refresh", down, down);
+    expect(await (await auth.fetch("/api")).json()).toMatchObject({ token });
+    expect(world.server.asked("/auth/refresh")).toBe(2);
+    clock.mockReturnValue(Number(expiresAt));
+    expect(await failure(auth.fetch("/api"))).toMatchObject({ status: 503 });
+    vi.restoreAllMocks();
+  });
+
+  test("a token that lives for seconds only is used for most of them", async () => {
+    world.server.ttl = 4;
+    const auth = world.tab();
+    const token = await auth.token();
+    expect(await auth.token()).toBe(token);
+    expect(world.server.asked("/auth/refresh")).toBe(1);
+  });
+
+  test("an abort ends the wait for the refresh after a 401, too", async () => {
+    const auth = world.tab();
+    await auth.token();
+    world.server.revoke();
+    let answer = () => {};
+    world.server.next("/auth/refresh", () => new Promise((resolve) => (answer = () => resolve(undefined))));
+    const controller = new AbortController();
+    const aborted = failure(auth.fetch("/api", { signal: controller.signal }));
+    await vi.waitFor(() => expect(world.server.asked("/auth/refresh")).toBe(2));
+    controller.abort(new Error("enough"));
+    expect(await aborted).toEqual(new Error("enough"));
+    answer();
+    await auth.refresh(); // the one that is under way
   });
 
   test("a renewed token is not taken in the place of who has signed in or out meanwhile", async () => {

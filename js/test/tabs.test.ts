@@ -135,7 +135,32 @@ test("a lock that is never given back stops nobody for ever", async () => {
   expect(world.server.log).toEqual([]);
   await pass(2000);
   expect(auth.session().status).toBe("signed-in");
+  const refreshing = auth.refresh();
+  await pass(2000); // no second half minute
+  expect(world.server.asked("/auth/refresh")).toBe(2);
+  await refreshing;
   release();
+  await pass(0);
+  await auth.refresh(); // has it now
+  navigator.locks.request(CHANNEL, () => new Promise<void>((resolve) => (release = resolve)));
+  auth.refresh();
+  await pass(29_000);
+  expect(world.server.asked("/auth/refresh")).toBe(3);
+  await pass(2000);
+  expect(world.server.asked("/auth/refresh")).toBe(4);
+  release();
+  vi.useRealTimers();
+});
+
+test("an answer that never comes stops nobody for ever, also where `fetch` knows no signal", async () => {
+  world = openWorld("ann", { channels: false });
+  stopClock(world);
+  let asked = 0;
+  const fetch: typeof globalThis.fetch = (input, init) =>
+    asked++ ? world.server.fetch(input, init) : new Promise(() => {});
+  const auth = world.tab({ fetch });
+  await pass(12_000);
+  expect(auth.session().status).toBe("signed-in");
   vi.useRealTimers();
 });
 
@@ -210,6 +235,56 @@ describe("sign-in and sign-out", () => {
   });
 });
 
+test("a late answer to a refresh does not undo a later sign-in, where nothing keeps the two apart", async () => {
+  world = openWorld("ann");
+  const [slow, quick] = [world.tab({ lock: noLock }), world.tab({ lock: noLock })];
+  await vi.waitFor(allAre("signed-in"));
+  let answer = () => {};
+  const asked = world.server.asked("/auth/refresh");
+  const late = world.server.grant(); // Ann's
+  world.server.next("/auth/refresh", () => new Promise((resolve) => (answer = () => resolve(late))));
+  const refreshing = slow.refresh();
+  await vi.waitFor(() => expect(world.server.asked("/auth/refresh")).toBe(asked + 1));
+  await quick.login({ username: "bob", password: "right" });
+  await vi.waitFor(() => expect(slow.session().userId).toBe("bob"));
+  answer();
+  expect(await refreshing).toMatchObject({ userId: "bob" });
+});
+
+test("a sign-in that another tab has ended while it was under way is none", async () => {
+  await open(2);
+  const [one, two] = world.tabs;
+  let answer = () => {};
+  world.server.next("/auth/login", () => new Promise((resolve) => (answer = () => resolve(undefined))));
+  const failed = failure(one?.login({ username: "bob", password: "right" }) as Promise<unknown>);
+  await vi.waitFor(() => expect(world.server.asked("/auth/login")).toBe(1));
+  await new Promise((resolve) => setTimeout(resolve, 5)); // so that the clock has gone on
+  const going = two?.logout();
+  answer();
+  expect(await failed).toMatchObject({ code: "signed_out" });
+  await going;
+  expect(world.server.user).toBeUndefined();
+  await vi.waitFor(allAre("signed-out"));
+});
+
+test("who waits for another tab's refresh hears at once that it has failed", async () => {
+  world = openWorld("ann");
+  const [one, two] = [world.tab(), world.tab()];
+  await one.token();
+  await two.token();
+  let answer = () => {};
+  const down = refusal(503, "temporarily_unavailable", { "Retry-After": "60" });
+  world.server.next("/auth/refresh", () => new Promise((resolve) => (answer = () => resolve(down))));
+  const failing = failure(one.refresh());
+  await vi.waitFor(() => expect(world.server.asked("/auth/refresh")).toBe(2));
+  const waiting = failure(two.refresh());
+  await vi.waitFor(async () => expect((await navigator.locks.query()).pending).toHaveLength(1));
+  const timers = vi.spyOn(globalThis, "setTimeout").mockImplementation(() => 0 as never); // no wait ends by time
+  answer();
+  expect(await Promise.all([failing, waiting])).toEqual(Array(2).fill(expect.objectContaining({ retryAfter: 60 })));
+  timers.mockRestore();
+});
+
 describe("without", () => {
   test("a lock: several requests, and everybody is signed in", async () => {
     world = openWorld("ann");
@@ -234,6 +309,48 @@ describe("without", () => {
   test("Web Locks and storage: it just runs", async () => {
     await open(1, { locks: false, keeps: false });
     expect(world.server.asked("/auth/refresh")).toBe(1);
+  });
+
+  test("Web Locks: a lease that another tab has taken over is not given back for it", async () => {
+    world = openWorld("ann", { locks: false, channels: false });
+    const theirs = `${Date.now() + 20_000} theirs`;
+    world.server.next("/auth/refresh", () => void world.page.stored.set(`${CHANNEL}#lock`, theirs));
+    await world.tab().token();
+    expect(world.page.stored.get(`${CHANNEL}#lock`)).toBe(theirs);
+  });
+
+  test("room in the storage and Web Locks: it just runs", async () => {
+    world = openWorld("ann", { locks: false, channels: false });
+    stopClock(world);
+    const { getItem } = localStorage;
+    const setItem = () => {
+      throw new DOMException("full", "QuotaExceededError");
+    };
+    vi.stubGlobal("localStorage", { getItem, setItem });
+    const auth = world.tab();
+    await pass(100);
+    expect(auth.session().status).toBe("signed-in");
+    vi.useRealTimers();
+  });
+
+  test("storage: a sign-out that could not be told is not undone by the other tabs", async () => {
+    world = openWorld("ann", { keeps: false });
+    const [one, two] = [world.tab(), world.tab()];
+    await one.token();
+    await two.token();
+    world.server.next("/auth/logout", () => refusal(403, "csrf_failed"));
+    expect(await failure(one.logout())).toMatchObject({ code: "csrf_failed" });
+    await vi.waitFor(allAre("signed-out"));
+    const asked = world.server.log.length;
+    world.page.event("focus");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(two.session().status).toBe("signed-out");
+    expect(world.server.asked("/auth/refresh")).toBe(1);
+    expect(world.server.log.slice(asked)).toEqual(["POST /auth/logout"]); // by the first, which knows
+    await one.login({ username: "bob", password: "right" });
+    await vi.waitFor(() => expect(two.session().userId).toBe("bob"));
+    world.page.event("focus"); // which must not take the second for signed out
+    expect(two.session().userId).toBe("bob");
   });
 
   test("channels: nothing is shared, and all works", async () => {

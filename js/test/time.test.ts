@@ -1,5 +1,6 @@
 /** When a client refreshes by itself: not too late, not all at once, and not where nobody looks. */
 
+import { createAuth } from "keyturn";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { refusal } from "./server.ts";
 import { openWorld, pass, stopClock, type World } from "./world.ts";
@@ -149,6 +150,30 @@ describe("after a sleep of eight hours", () => {
     await pass(LIFE);
     expect(refreshes()).toBe(3);
   });
+});
+
+describe("without a page", () => {
+  test.each([true, false])("no timer keeps a process alive; the place has no location at all: %j", async (none) => {
+    world.close();
+    if (!none) vi.stubGlobal("location", undefined); // Deno
+    const { fetch } = world.server;
+    const auth = createAuth({ url: "https://auth.test/auth", fetch });
+    const refreshing = auth.refresh();
+    await pass(100);
+    expect(await refreshing).toMatchObject({ status: "signed-in", userId: "ann" });
+    await auth.token();
+    await pass(10_000); // the limit of the request, which keeps none
+    expect(vi.getTimerCount()).toBe(0);
+    vi.unstubAllGlobals();
+  });
+});
+
+test("close() ends the timer", async () => {
+  const auth = world.tab();
+  await pass(20_000); // the limits of requests are over
+  expect(vi.getTimerCount()).toBe(1);
+  auth.close();
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 describe("while the server is away", () => {

@@ -89,7 +89,11 @@ class Tabs:
 async def chromium() -> AsyncIterator[Browser]:
     """A Chromium whose tabs can be told something at the same moment."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=require_chromium(), args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(
+            executable_path=require_chromium(),
+            args=["--no-sandbox", "--enable-features=BackForwardCache"],
+            ignore_default_args=["--disable-back-forward-cache"],
+        )
         yield browser
         await browser.close()
 
@@ -269,6 +273,37 @@ async def test_a_body_is_sent_again_after_a_401(tabs: Tabs) -> None:
     assert await only.evaluate(send) == 200
     assert tabs.site.bodies == [b"milk"]
     assert tabs.refreshes() == 1
+
+
+async def test_everywhere_from_an_ended_session_is_no_success(tabs: Tabs) -> None:
+    """A session that was ended before cannot end the user's others: the caller is told, and they live on."""
+    (only,) = await tabs.open(1)
+    await tabs.sign_in()
+    kept = await tabs.context.cookies()
+    await end_session(tabs)
+    await tabs.context.add_cookies(kept)
+    leave = "() => auth.logout({ everywhere: true }).catch(({ code, status }) => [code, status])"
+    assert await only.evaluate(leave) == ["invalid_grant", 401]
+    assert await tabs.statuses() == {"signed-out"}
+
+
+async def test_the_back_button_brings_no_ended_session_back(tabs: Tabs) -> None:
+    """A page that comes from the back-forward cache as it was left asks the server whether it still is so."""
+    (only,) = await tabs.open(1)
+    await tabs.sign_in()
+    await only.evaluate("() => { globalThis.sameDocument = true }")
+    await only.goto(f"{tabs.site.url}/client/index.js")
+    await end_session(tabs)
+    await only.go_back(wait_until="commit")
+    await tabs.all_are("signed-out")
+    assert await only.evaluate("() => [globalThis.sameDocument, auth.session().reason]") == [True, "ended"]
+
+
+async def end_session(tabs: Tabs) -> None:
+    """Sign out by the cookie alone, as a form of the server's own does: no client hears of it."""
+    answer = await tabs.context.request.post(f"{tabs.site.url}/auth/logout", headers={"X-Keyturn": "1"})
+    assert answer.ok
+    assert await tabs.context.cookies() == []
 
 
 async def test_slow_networks_log_nobody_out(tabs: Tabs) -> None:
