@@ -169,7 +169,7 @@ def test_who_asks_is_not_known_where_nothing_guards() -> None:
     app.add_url_rule("/open", view_func=lambda: str(current_principal.user_id), endpoint="open")
     app.add_url_rule("/asks", view_func=lambda: str(bool(current_principal)), endpoint="asks")
     bearer = {"Authorization": f"Bearer {log_in(app)}"}
-    with pytest.raises(ConfigurationError, match="guard the route"):
+    with pytest.raises(AttributeError, match="guard the view"):
         app.test_client().get("/open", headers=bearer)
     assert app.test_client().get("/asks", headers=bearer).text == "False"
     assert bool(current_principal) is False

@@ -14,7 +14,7 @@ from werkzeug.local import LocalProxy
 
 from keyturn.errors import ConfigurationError
 from keyturn.flask.endpoints import extension, read, written
-from keyturn.http import Admitted, Headers, HttpReply, NeedsOptions, needs, put_headers, signed_in
+from keyturn.http import Admitted, Headers, HttpReply, NeedsOptions, needs, put_headers
 from keyturn.results import Principal
 
 P = ParamSpec("P")
@@ -33,17 +33,19 @@ class _Asking(LocalProxy[Any]):
     """Who asks, which may be nobody; whoever wants to know more of nobody has forgotten the guard."""
 
     def __getattr__(self, name: str) -> object:
-        # Tools that look into a module ask for names with an underscore.
         found = self._get_current_object()
-        return getattr(found if name.startswith("_") else signed_in(found), name)
+        # Tools that look into a module ask for names with an underscore.
+        if found is None and not name.startswith("_"):
+            raise AttributeError("nobody is signed in here: guard the view with @auth_required()")
+        return getattr(found, name)
 
 
 current_principal = cast("Principal[Any]", _Asking(asking))
 """Who the request's access token speaks for; false where nobody is signed in.
 
 Raises:
-    ConfigurationError: Something is asked of it where nothing guards the view, or nobody need be signed in
-        and nobody is.
+    AttributeError: Something is asked of it where nothing guards the view, or nobody need be signed in and
+        nobody is; `getattr(current_principal, "user_id", None)` is None there.
 """
 
 
