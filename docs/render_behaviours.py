@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Final
 
+from rendering import with_part, write
+
 FOLDER: Final = Path(__file__).parent / "explanation"
 DOCUMENT: Final = FOLDER / "comparison.md"
 DATA: Final = FOLDER / "behaviours.json"
@@ -36,10 +38,9 @@ def rendered(document: Path) -> str:
     Args:
         document: Which.
     """
-    before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
     told = json.loads(DATA.read_text(encoding="utf-8"))
-    return f"{before}{BEGIN}\n{_table(told['findings'])}\n{_versions(told)}\n{END}{after}"
+    part = f"{_table(told['findings'])}\n{_versions(told)}"
+    return with_part(document.read_text(encoding="utf-8"), BEGIN, END, part)
 
 
 def _table(findings: dict[str, dict[str, str]]) -> str:
@@ -57,4 +58,4 @@ def _versions(told: dict[str, dict[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(rendered(DOCUMENT), encoding="utf-8")
+    write(documents(), rendered)

@@ -11,6 +11,8 @@ import tokenize
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from rendering import with_part, write
+
 ROOT: Final = Path(__file__).parents[1]
 DOCUMENT: Final = ROOT / "docs" / "explanation" / "frameworks.md"
 BEGIN: Final = "<!-- rendered from the sources by docs/render_leaves.py: do not edit by hand -->\n"
@@ -57,9 +59,7 @@ def rendered(document: Path) -> str:
     Args:
         document: Which.
     """
-    before, _, rest = document.read_text("utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{_table()}\n{END}{after}"
+    return with_part(document.read_text("utf-8"), BEGIN, END, _table())
 
 
 def _table() -> str:
@@ -97,4 +97,4 @@ def code_lines(text: str) -> int:
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(rendered(DOCUMENT), encoding="utf-8")
+    write(documents(), rendered)

@@ -16,6 +16,7 @@ from keyturn.cli.options import show
 from keyturn.http import HttpSettings, openapi, replies
 from keyturn.policy import Policy
 from keyturn.server.settings import BY_NAME, SETTINGS, Setting
+from rendering import with_part, write
 
 REFERENCE: Final = Path(__file__).parent / "reference"
 _ITEM: Final = re.compile(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", re.MULTILINE)
@@ -36,8 +37,7 @@ def rendered(document: Path) -> str:
     text = document.read_text("utf-8")
     for part, table in PARTS[document.name].items():
         begin, end = f"<!-- rendered: {part} -->\n", f"<!-- end of {part} -->\n"
-        before, _, rest = text.partition(begin)
-        text = f"{before}{begin}\n{table()}\n{end}{rest.partition(end)[2]}"
+        text = with_part(text, begin, end, table())
     return text
 
 
@@ -197,5 +197,4 @@ PARTS: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {
 
 
 if __name__ == "__main__":
-    for each in documents():
-        each.write_text(rendered(each), encoding="utf-8")
+    write(documents(), rendered)

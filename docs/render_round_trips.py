@@ -10,6 +10,8 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
+from rendering import with_part, write
+
 FOLDER: Final = Path(__file__).parent / "explanation"
 DOCUMENT: Final = FOLDER / "round-trips.md"
 DATA: Final = FOLDER / "round-trips.toml"
@@ -29,10 +31,9 @@ def rendered(document: Path) -> str:
     Args:
         document: Which.
     """
-    before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
     counts = tomllib.loads(DATA.read_text(encoding="utf-8"))
-    return f"{before}{BEGIN}\n{_numbers(counts)}\n{_statements(counts)}\n{END}{after}"
+    part = f"{_numbers(counts)}\n{_statements(counts)}"
+    return with_part(document.read_text(encoding="utf-8"), BEGIN, END, part)
 
 
 def _numbers(counts: dict[str, dict[str, str]]) -> str:
@@ -64,4 +65,4 @@ def _table(head: list[str], rows: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(rendered(DOCUMENT), encoding="utf-8")
+    write(documents(), rendered)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from keyturn._core.decide import RULES
+from rendering import with_part, write
 
 DOCUMENT: Final = Path(__file__).parent / "explanation" / "rotation.md"
 DIAGRAM: Final = Path(__file__).parent / "states.svg"
@@ -32,9 +33,8 @@ def rendered(document: Path) -> str:
     """
     if document == DIAGRAM:
         return SVG.format(**{state.replace(" ", "_"): _cases(state) for state in STATES})
-    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{_table()}\n![{_words()}](../states.svg)\n\n{END}{after}"
+    part = f"{_table()}\n![{_words()}](../states.svg)\n"
+    return with_part(document.read_text(encoding="utf-8"), BEGIN, END, part)
 
 
 def _table() -> str:
@@ -97,5 +97,4 @@ SVG: Final = """\
 
 
 if __name__ == "__main__":
-    for each in documents():
-        each.write_text(rendered(each), encoding="utf-8")
+    write(documents(), rendered)

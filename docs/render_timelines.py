@@ -11,6 +11,8 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
+from rendering import write
+
 FOLDER: Final = Path(__file__).parent / "explanation"
 DATA: Final = Path(__file__).parent / "timelines.toml"
 
@@ -102,5 +104,4 @@ def _text(words: str, x: float, y: float, look: str, anchor: str) -> str:
 
 
 if __name__ == "__main__":
-    for each in documents():
-        each.write_text(rendered(each), encoding="utf-8")
+    write(documents(), rendered)

@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Final
 
+from rendering import write
+
 ROOT: Final = Path(__file__).parents[1]
 TUTORIALS: Final = Path(__file__).parent / "tutorials"
 LANGUAGES: Final = {".py": "python", ".html": "html", ".js": "js", ".toml": "toml", ".ini": "ini"}
@@ -40,5 +42,4 @@ def rendered(document: Path) -> str:
 
 
 if __name__ == "__main__":
-    for each in documents():
-        each.write_text(rendered(each), encoding="utf-8")
+    write(documents(), rendered)

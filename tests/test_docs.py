@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
-from tests.support.doc_scripts import DOCS, load
+from tests.support.sources import ROOT
 
-RENDERING = sorted(path.stem for path in DOCS.glob("render_*.py"))
+RENDERING = sorted(path.stem for path in (ROOT / "docs").glob("render_*.py"))
 
 
 @pytest.mark.parametrize("script", RENDERING)
 def test_what_is_rendered_is_up_to_date(script: str) -> None:
     """From the code, from what was measured and from the examples, in their order and words."""
-    module = load(script)
+    module = import_module(script)
     assert module.documents()
     for document in module.documents():
         fresh = module.rendered(document) == document.read_text(encoding="utf-8")

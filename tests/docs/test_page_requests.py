@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, Request
 
-from tests.support.doc_scripts import DOCS, load
 from tests.support.keyturn_server import keyturn_server
+from tests.support.sources import ROOT
 
-SHOTS = {shot.name: shot for shot in load("take_screenshots").SHOTS}
+SHOTS = {shot.name: shot for shot in import_module("take_screenshots").SHOTS}
 GUIDES = {"devices": "how-to/devices-page.md", "demo": "tutorials/watch-a-session.md"}
 ROW = re.compile(r"^\| `([A-Z]+) (/\S*)` \|", re.MULTILINE)
 
@@ -29,6 +30,6 @@ def test_each_request_is_listed(name: str, page: Page, tmp_path: Path) -> None:
     page.on("request", note)
     with keyturn_server(tmp_path, "--demo", "--race-window", "1s", "--login-rate", "off") as server:
         SHOTS[name].prepare(page, server)
-    listed = ROW.findall((DOCS / GUIDES[name]).read_text("utf-8"))
+    listed = ROW.findall((ROOT / "docs" / GUIDES[name]).read_text("utf-8"))
     assert len(listed) == len(set(listed))
     assert {each for each in sent if not each[1].startswith("/static/")} == set(listed)
