@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
-from keyturn.pages.devices import given_name, recognise
+from keyturn.pages.devices import given_name, recognise, user_agent_of
 
 WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 IPHONE = "iPhone; CPU iPhone OS 18_5 like Mac OS X"
@@ -73,11 +76,16 @@ def test_words_are_a_languages() -> None:
     assert recognise("").name("{system}: {browser}", "?") == "?"
 
 
+def own_name(device: Mapping[str, Any]) -> str | None:
+    """Give the name that an application has given a device."""
+    return given_name(device, recognise(user_agent_of(device)))
+
+
 def test_an_applications_own_name_counts_more() -> None:
     """But what was only made of the user agent at sign-in is no own name, and neither is what is no text."""
     user_agent = next(iter(NAMED))
-    assert given_name({"name": "Kitchen tablet", "user_agent": user_agent}) == "Kitchen tablet"
-    assert given_name({"name": "x" * 500}) == "x" * 128
+    assert own_name({"name": "Kitchen tablet", "user_agent": user_agent}) == "Kitchen tablet"
+    assert own_name({"name": "x" * 500}) == "x" * 128
     for device in (
         {},
         {"user_agent": user_agent},
@@ -85,4 +93,4 @@ def test_an_applications_own_name_counts_more() -> None:
         {"name": ""},
         {"name": ["a"], "user_agent": 7},
     ):
-        assert given_name(device) is None
+        assert own_name(device) is None

@@ -81,13 +81,17 @@ def recognise(user_agent: str) -> Device:
     return Device(_PLAIN.get(plain, plain), _PLAIN.get(system, system), _kind(bounded, system))
 
 
-def given_name(device: Mapping[str, Any]) -> str | None:
+def given_name(device: Mapping[str, Any], recognised: Device) -> str | None:
     """Give the name that the application has given a device; None where it is only what its user agent tells.
 
     That one can be told in every language.
+
+    Args:
+        device: What the application knows of it.
+        recognised: What its user agent tells.
     """
     name = device.get("name")
-    if not isinstance(name, str) or not name or name == recognise(user_agent_of(device)).name():
+    if not isinstance(name, str) or not name or name == recognised.name():
         return None
     return name[:_MAX_NAME]
 

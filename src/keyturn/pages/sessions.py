@@ -161,7 +161,7 @@ class SessionsPage:
         when = partial(moment, now=view.now, locale=self._locales[language], zone=self.timezone)
         return Row(
             id=session.id,
-            name=given_name(session.device) or device.name(texts.device, texts.unnamed_device),
+            name=given_name(session.device, device) or device.name(texts.device, texts.unnamed_device),
             kind=device.kind,
             current=session.current,
             place=self._place(session.device),

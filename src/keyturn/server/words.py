@@ -16,7 +16,6 @@ _NAMES: Final = {
     "s": "second",
     "ms": "millisecond",
 }  # as CLDR has them
-_MOST_PARTS: Final = 2
 
 
 def short_span(seconds: float) -> str:
