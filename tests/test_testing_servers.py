@@ -21,6 +21,7 @@ from keyturn.testing.servers import (
     ServerFailed,
     ServerMissing,
 )
+from keyturn.testing.servers.programs import free_port, own_ports
 from tests.support.databases import started
 from tests.support.processes import wait_until
 
@@ -101,6 +102,19 @@ time.sleep(600)
     wait_until(lambda: not Path(folder).exists(), what="the folder to go")
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", int(port))) != 0
+
+
+def test_workers_choose_from_ports_of_their_own() -> None:
+    """No two have one in common, all are somebody's, and a process that is no worker has them all."""
+
+    def of(number: int) -> set[int]:
+        named = {"PYTEST_XDIST_WORKER": f"gw{number}", "PYTEST_XDIST_WORKER_COUNT": "3"}
+        return set(own_ports(named))
+
+    parts = [of(number) for number in range(3)]
+    assert set().union(*parts) == set(own_ports({}))
+    assert sum(map(len, parts)) == len(own_ports({}))
+    assert free_port() in own_ports(os.environ)
 
 
 def test_each_new_database_is_empty_and_its_own(postgres_server: PostgresServer) -> None:

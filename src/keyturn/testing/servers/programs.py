@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -70,10 +70,31 @@ def account(name: str) -> pwd.struct_passwd | None:
         return None
 
 
+def own_ports(environment: Mapping[str, str]) -> range:
+    """Give the ports that this process may choose from.
+
+    Between the choice and the moment when a server listens, seconds may pass in which its data are made. So
+    workers of pytest-xdist, which start servers side by side, choose from parts of their own, and so do the
+    programs that they run.
+
+    Args:
+        environment: The variables of this process.
+
+    Examples:
+        >>> worker = {"PYTEST_XDIST_WORKER": "gw1", "PYTEST_XDIST_WORKER_COUNT": "3"}
+        >>> own_ports(worker)[:2], own_ports({})[:2]
+        (range(12001, 12007, 3), range(12000, 12002))
+    """
+    number = int(environment.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = int(environment.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return _PORTS[number % count :: count]
+
+
 def free_port() -> int:
     """Return a port of 127.0.0.1 that is free at this moment, and so is the one `BUS` above it."""
+    ports = own_ports(os.environ)
     while True:
-        port = secrets.choice(_PORTS)
+        port = secrets.choice(ports)
         if _is_free(port) and _is_free(port + BUS):
             return port
 
